@@ -1,0 +1,100 @@
+"""The Typer application: how failures become exit codes, and the options several commands share."""
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+import jenacast
+from jenacast.errors import JenacastError
+
+DataDir = Annotated[
+    Path,
+    typer.Option("--data-dir", envvar="JENACAST_DATA_DIR", help="Folder of the CSV and of the prepared data."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what stands in the way.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object with full precision.")]
+
+DEFAULT_DATA_DIR = Path("data")
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Like KeyboardInterrupt it passes every `except Exception` on its way out."""
+
+
+class _Group(TyperGroup):
+    """Turns known failures and signals into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            signal.signal(signal.SIGTERM, _terminate)
+            return super().invoke(ctx)
+        except JenacastError as error:
+            _fail(str(error), 1)
+        except BrokenPipeError:
+            raise  # the reader of stdout went away: Typer ends quietly
+        except OSError as error:
+            _fail(f"{error}; nothing was overwritten. Check the path, its permissions and the free space", 1)
+        except KeyboardInterrupt:
+            _fail("interrupted", 130)
+        except Terminated:
+            _fail("terminated", 143)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    say(f"error: {text}")
+    raise typer.Exit(code)
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not the answer: one line on stderr."""
+    typer.echo(text, err=True)
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=(
+        "Forecast tomorrow's temperature in Jena with recurrent networks: from five days of hourly "
+        "observations, the temperature 24 hours later, judged against 'the same as now'.\n\n"
+        "The usual way: download, prepare, baseline, train --model stacked-gru, evaluate RUN. "
+        "`jenacast demo` does all of it in a few minutes."
+    ),
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"jenacast {jenacast.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    # The package tells its story through the logger "jenacast"; a command shows it on stderr.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    logger = logging.getLogger("jenacast")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        return prefix + record.getMessage()

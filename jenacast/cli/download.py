@@ -1,0 +1,53 @@
+"""`jenacast download`: the series' CSV into the data folder."""
+
+import dataclasses
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from jenacast import download as plain
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
+
+
+class Source(StrEnum):
+    """The public copies."""
+
+    TENSORFLOW = "tensorflow"
+    BOOK = "book"
+
+
+def download(
+    source: Annotated[
+        Source | None,
+        typer.Option(
+            help="Public copy to fetch: tensorflow (420,551 rows, the default) or book (420,451).",
+            show_default=False,
+        ),
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE|URL", help="Take this zip or CSV instead of a public copy."),
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch the ten-minute observations of 2009 to 2016 and print the path of the CSV.
+
+    The file is checked before it is placed; where it lies already, nothing happens.
+
+    If one public copy cannot be reached the other is taken, with a warning.
+
+    Example, with the network and without:
+
+        jenacast download
+
+        jenacast download --from ~/Downloads/jena_climate_2009_2016.csv.zip
+    """
+    if source and origin is not None:
+        raise typer.BadParameter("--source names a public copy, --from another one: give one of them")
+    done = plain.download(data_dir, source=source, origin=origin, force=force)
+    answer = dataclasses.asdict(done) | {"path": str(done.path)}
+    typer.echo(json.dumps(answer) if as_json else answer["path"])

@@ -1,0 +1,75 @@
+"""`jenacast evaluate`."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.table import format_table
+
+if TYPE_CHECKING:
+    from jenacast.evaluation import Scores
+
+
+class SplitName(StrEnum):
+    """The splits that may be evaluated."""
+
+    test = "test"
+    val = "val"
+
+
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A .keras file or a run folder.")],
+    split: Annotated[SplitName, typer.Option(help="Which windows of the prepared data.")] = SplitName.test,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Evaluate on all of this station file instead.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the scores (JSON) and the plots (PNG).", show_default=False)
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.", show_default=False)
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    force: Force = False,
+    json_output: Json = False,
+) -> None:
+    """Measure a checkpoint against the baseline on the same windows.
+
+    skill = 1 - MAE / baseline MAE. For a checkpoint in its run folder the scores and plots are added there;
+    otherwise nothing is written unless --out or --predictions says where.
+
+    Example: jenacast evaluate runs/stacked-gru-20260101-120000 --json
+    """
+    from jenacast.evaluation import evaluate as run
+    from jenacast.evaluation import write_evaluation, write_predictions
+    from jenacast.rundir import is_run_dir
+
+    evaluation = run(checkpoint, data_dir=data_dir, split=split.value, csv_path=csv)
+    scores = evaluation.scores
+    if predictions:
+        write_predictions(evaluation, predictions, force=force)
+        say(f"wrote {predictions}")
+    home = Path(scores.checkpoint).parent
+    folder = out or (home if is_run_dir(home) else None)
+    if folder:
+        for file in write_evaluation(evaluation, folder):
+            say(f"wrote {file}")
+    typer.echo(json.dumps(asdict(scores)) if json_output else describe(scores))
+
+
+def describe(scores: "Scores") -> str:
+    """The scores as a short table."""
+    trained = scores.trained_protocol or "unknown"
+    head = f"{scores.model} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
+    lines = [head + trained + ("; SYNTHETIC SERIES, not Jena" if scores.synthetic else "")]
+    rows = [
+        [scores.model, f"{scores.mae_c:.3f}", f"{scores.rmse_c:.3f}", f"{scores.bias_c:+.3f}", f"{scores.skill:+.1%}"],
+        ["the same as now", f"{scores.baseline_mae_c:.3f}", f"{scores.baseline_rmse_c:.3f}", "", "0.0%"],
+    ]
+    lines.append(format_table(["forecast", "MAE °C", "RMSE °C", "bias °C", "skill"], rows))
+    return "\n".join(lines)

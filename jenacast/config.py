@@ -1,0 +1,190 @@
+"""The settings of a run: what is forecast, with which network, trained how.
+
+The values live in the TOML files of `configs/`: `default.toml` is complete and commented, a recipe such
+as `stacked-gru.toml` states only its difference. This module owns the rules: names, types and bounds.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jenacast.errors import ConfigError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class DataSettings(_Settings):
+    """What is forecast from what, in hours, whatever the series' own step."""
+
+    history_hours: int = Field(ge=1, le=24 * 60)
+    lead_hours: int = Field(ge=1, le=24 * 14)
+    windows_per_hour: Literal[0, 1, 2, 3, 6]
+
+
+class ModelSettings(_Settings):
+    """The network. A setting that an architecture does not use keeps its value in `default.toml`."""
+
+    architecture: str
+    units: int = Field(ge=1, le=4096)
+    layers: int = Field(ge=1, le=16)
+    dropout: float = Field(ge=0, lt=1)
+    recurrent_dropout: float = Field(ge=0, lt=1)
+    cell: Literal["gru", "lstm"]
+
+
+class TrainSettings(_Settings):
+    """How the network is trained."""
+
+    epochs: int = Field(ge=1, le=100_000)
+    batch_size: int = Field(ge=1, le=65_536)
+    optimizer: Literal["rmsprop", "adam"]
+    learning_rate: float = Field(gt=0, le=10)
+    clip_norm: float = Field(ge=0)
+    patience: int = Field(ge=0)
+    save_every_seconds: float = Field(gt=0)
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class Config(_Settings):
+    """All settings of one run. `name` is the recipe's, and begins the run folder's name."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
+    summary: str
+    source: str
+    data: DataSettings
+    model: ModelSettings
+    train: TrainSettings
+
+
+def configs_dir() -> Path:
+    """The folder of the recipes: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    packed = package / "configs"
+    return packed if packed.is_dir() else package.parent / "configs"
+
+
+def recipe_names() -> list[str]:
+    """The recipes `--model` knows, sorted."""
+    return sorted(path.stem for path in configs_dir().glob("*.toml") if path.stem != "default")
+
+
+def default_settings() -> dict[str, Any]:
+    """The content of `default.toml`: complete except for the recipe's name, summary and source."""
+    return _read_toml(configs_dir() / "default.toml")
+
+
+def load_recipe(name: str, assignments: Iterable[str] = ()) -> Config:
+    """The recipe `name` over the defaults, then `assignments` such as `train.epochs=5`.
+
+    Raises:
+        ConfigError: no such recipe, or settings that break a rule; all problems in one text.
+    """
+    if name not in recipe_names():
+        known = ", ".join(recipe_names())
+        raise ConfigError(f"model {name!r} is not known; choose one of: {known} (jenacast models lists them)")
+    return load_config(configs_dir() / f"{name}.toml", assignments)
+
+
+def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
+    """The settings in the TOML file `path` over the defaults, then `assignments`.
+
+    Raises:
+        ConfigError: the file cannot be read, or settings break a rule; all problems in one text.
+    """
+    recipe = {"name": path.stem, "summary": "", "source": str(path), **_read_toml(path)}
+    settings = _merge(default_settings(), recipe)
+    problems = []
+    for assignment in assignments:
+        problem = _assign(settings, assignment)
+        problems += [problem] if problem else []
+    return _check(settings, problems, where=str(path))
+
+
+def with_train(config: Config, **changes: Any) -> Config:
+    """`config` with other `train` settings; None means unchanged.
+
+    Raises:
+        ConfigError: a changed setting breaks a rule.
+    """
+    settings = config.model_dump()
+    settings["train"].update({key: value for key, value in changes.items() if value is not None})
+    return _check(settings, [], where="options")
+
+
+def parse_config(settings: Mapping[str, Any], *, where: str) -> Config:
+    """Check complete settings, such as those stored in a checkpoint.
+
+    Raises:
+        ConfigError: settings break a rule; `where` says whose they are.
+    """
+    return _check(dict(settings), [], where=where)
+
+
+def dump_config(config: Config) -> str:
+    """The complete settings as TOML that `load_config` takes back."""
+    return tomli_w.dumps(config.model_dump())
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} not found; `jenacast models NAME` prints a config to start from") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both_tables = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = _merge(merged[key], value) if both_tables else value
+    return merged
+
+
+def _assign(settings: dict[str, Any], assignment: str) -> str | None:
+    """Apply `section.key=value` in place; return the problem, if any."""
+    key, equals, text = assignment.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not equals or not dot or not isinstance(settings.get(section), dict):
+        return f"--set {assignment}: expected SECTION.KEY=VALUE, such as train.epochs=5"
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word such as adam
+    settings[section][name] = value
+    return None
+
+
+def _check(settings: dict[str, Any], problems: list[str], *, where: str) -> Config:
+    # TOML writes 1 where a float is meant as readily as 1.0; strict mode accepts that already.
+    try:
+        config = Config.model_validate(settings)
+    except ValidationError as error:
+        problems = problems + [_describe(dict(problem)) for problem in error.errors()]
+        raise ConfigError(_list(where, problems)) from None
+    if problems:
+        raise ConfigError(_list(where, problems))
+    return config
+
+
+def _describe(problem: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: no such setting; `jenacast models NAME` prints those there are"
+    if problem["type"] == "missing":
+        return f"{key}: required, but absent"
+    rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{key}: expected {rule}, received {problem['input']!r}"
+
+
+def _list(where: str, problems: list[str]) -> str:
+    return f"{len(problems)} problem(s) in the settings ({where}):\n  " + "\n  ".join(problems)

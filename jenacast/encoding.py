@@ -1,0 +1,77 @@
+"""Everything between measured values and what a network sees and says, as data.
+
+An `Encoding` is fitted on train, stored in the checkpoint, and applied here and nowhere else.
+"""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from jenacast.columns import COLUMNS, NAMES
+from jenacast.config import DataSettings
+from jenacast.prepared import Manifest
+from jenacast.series import Floats, Series
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnEncoding(_Record):
+    """A column the network sees: its name, unit, and the mean and deviation it is standardised with."""
+
+    name: str
+    unit: str
+    mean: float
+    deviation: float = Field(gt=0)
+
+
+class TargetEncoding(_Record):
+    """What the network's output means. `absolute`: the temperature is output * scale_c + offset_c."""
+
+    kind: Literal["absolute"]
+    offset_c: float
+    scale_c: float = Field(gt=0)
+
+
+class Encoding(_Record):
+    """The columns in the order the network sees them, its history and lead, and its target."""
+
+    columns: tuple[ColumnEncoding, ...] = Field(min_length=1)
+    target: TargetEncoding
+    history_hours: int = Field(ge=1)
+    lead_hours: int = Field(ge=1)
+
+    def inputs(self, series: Series) -> Floats:
+        """(rows, columns) float32, standardised: the rows of every history."""
+        picked = series.values[:, [NAMES.index(column.name) for column in self.columns]]
+        means = np.array([column.mean for column in self.columns])
+        deviations = np.array([column.deviation for column in self.columns])
+        return ((picked - means) / deviations).astype(np.float32)
+
+    def encode_target(self, truth_c: Floats) -> Floats:
+        """(windows,) float32: what the network should say."""
+        return ((truth_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
+
+    def decode(self, outputs: Floats) -> Floats:
+        """(windows,) float64 degC from what the network says."""
+        return outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c
+
+
+def fit_encoding(manifest: Manifest, data: DataSettings) -> Encoding:
+    """The book's encoding (10.2.1): all columns standardised over the train rows, the target left in degC."""
+    return Encoding(
+        columns=tuple(
+            ColumnEncoding(
+                name=column.name,
+                unit=column.unit,
+                mean=manifest.columns[column.name].mean,
+                deviation=manifest.columns[column.name].deviation,
+            )
+            for column in COLUMNS
+        ),
+        target=TargetEncoding(kind="absolute", offset_c=0.0, scale_c=1.0),
+        history_hours=data.history_hours,
+        lead_hours=data.lead_hours,
+    )

@@ -1,0 +1,29 @@
+"""The errors a user can meet. Each text names the value, the rule it breaks and the remedy."""
+
+
+class JenacastError(Exception):
+    """A known failure: the command line prints its text and exits with 1, without a traceback."""
+
+
+class ConfigError(JenacastError):
+    """Settings that break a rule; the text lists every problem, one a line."""
+
+
+class DataError(JenacastError):
+    """A station file or prepared data that cannot be used."""
+
+
+class DownloadError(JenacastError):
+    """A copy of the series that could not be fetched or is not what it should be."""
+
+
+class UnreachableError(DownloadError):
+    """The network or the server failed; another source may still work."""
+
+
+class CheckpointError(JenacastError):
+    """A model file that cannot be read, is refused, or does not fit the data."""
+
+
+class ExistsError(JenacastError):
+    """Something would be overwritten that nobody asked to overwrite."""

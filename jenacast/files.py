@@ -1,0 +1,62 @@
+"""Writing files so that a reader, or a crash, never meets half of one."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; on success its content becomes `target`, else it goes.
+
+    The temporary name keeps the suffix of `target`, since Keras and matplotlib read the format from it.
+    The file is flushed to disk before the rename, so that a crash leaves the old content or the new.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `target`; on success it takes the place of `target`, else it goes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        new = scratch / "new"
+        new.mkdir()
+        yield new
+        for path in new.iterdir():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+        if target.exists():
+            target.rename(scratch / "old")
+        new.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically. NaN is refused: it is not JSON."""
+    with atomic_path(target) as path:
+        path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,84 @@
+"""A network being trained: one compiled step over batches, and forecasts that leave no trace.
+
+Not `fit`: the state of a run must be one thing that can be taken out and put back in the middle of an epoch.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from jenacast.config import TrainSettings
+from jenacast.datasets import Batches
+from jenacast.runtime import load_tensorflow
+from jenacast.series import Floats
+
+
+class Learner:
+    """Model, optimizer and the sums of the running epoch.
+
+    Args:
+        model: an uncompiled Keras model, (windows, steps, columns) -> (windows, 1).
+        settings: optimizer, learning rate, clipping.
+    """
+
+    def __init__(self, model: Any, settings: TrainSettings) -> None:
+        tf = load_tensorflow()
+        import keras
+
+        kinds = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
+        self.model = model
+        self.optimizer = kinds[settings.optimizer](
+            settings.learning_rate, global_clipnorm=settings.clip_norm or None
+        )
+        self.optimizer.build(model.trainable_variables)
+        # windows, sum of squared errors, sum of absolute errors, both in units of the encoded target
+        self._sums = tf.Variable(np.zeros(3), dtype=tf.float64, name="epoch_sums")
+        # One trace for each batch size, the full one and the last: static shapes are a fifth faster.
+        self._step = tf.function(self._train_step)
+        self._forward = forward_function(model)
+
+    def train_batch(self, inputs: Any, targets: Any) -> None:
+        """One step of gradient descent on (windows, steps, columns) inputs and (windows,) targets."""
+        self._step(inputs, targets)
+
+    def epoch_means(self) -> tuple[float, float]:
+        """Mean squared and mean absolute error since `reset_sums`, in units of the encoded target."""
+        windows, squared, absolute = self._sums.numpy()
+        return float(squared / windows), float(absolute / windows)
+
+    def reset_sums(self) -> None:
+        """Begin the sums of an epoch anew."""
+        self._sums.assign(np.zeros(3))
+
+    def predict(self, batches: Batches) -> Floats:
+        """(windows,) float32 outputs, in order of time; dropout's generators are left as they were."""
+        # Recurrent dropout draws masks, and so advances its generator, at inference too.
+        generators = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
+        before = [variable.numpy() for variable in generators]
+        outputs = predict(self._forward, batches)
+        for variable, value in zip(generators, before, strict=True):
+            variable.assign(value)
+        return outputs
+
+    def _train_step(self, inputs: Any, targets: Any) -> None:
+        tf = load_tensorflow()
+        with tf.GradientTape() as tape:
+            errors = self.model(inputs, training=True)[:, 0] - targets
+            loss = tf.reduce_mean(tf.square(errors))
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        wide = tf.cast(errors, tf.float64)
+        count = tf.cast(tf.shape(errors)[0], tf.float64)
+        self._sums.assign_add(
+            tf.stack([count, tf.reduce_sum(tf.square(wide)), tf.reduce_sum(tf.abs(wide))])
+        )
+
+
+def forward_function(model: Any) -> Any:
+    """A compiled function from (windows, steps, columns) inputs to (windows,) outputs, dropout off."""
+    return load_tensorflow().function(lambda inputs: model(inputs, training=False)[:, 0])
+
+
+def predict(forward: Any, batches: Batches) -> Floats:
+    """(windows,) float32 outputs of a function over batches, in order of time, none left out."""
+    return np.concatenate([forward(inputs).numpy() for inputs, _ in batches.in_order()])

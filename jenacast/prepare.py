@@ -1,0 +1,175 @@
+"""From the station's CSV to the prepared folder: clean array, split borders, scaling, audit."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from jenacast import audit
+from jenacast.cleaning import Cleaned, clean
+from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.config import DataSettings, default_settings
+from jenacast.download import CSV_NAME
+from jenacast.errors import DataError, ExistsError
+from jenacast.files import atomic_folder, write_json
+from jenacast.prepared import (
+    FOLDER,
+    FORMAT,
+    SPLITS,
+    ColumnRecord,
+    Manifest,
+    SplitRecord,
+    find_windows,
+    load_manifest,
+)
+from jenacast.series import Series, rows_per_hour
+from jenacast.windows import Protocol, Windows, split_rows
+
+logger = logging.getLogger("jenacast")
+
+
+def prepare(
+    data_dir: Path, *, protocol: Protocol = "strict", force: bool = False, synthetic: bool = False
+) -> Manifest:
+    """Prepare the CSV in `data_dir` for training, as `data_dir`/prepared; the old result stays until then.
+
+    The same source and protocol again is no work.
+
+    Args:
+        data_dir: where the CSV lies.
+        protocol: how windows are found; see `jenacast.windows`.
+        force: replace a result of another source or protocol.
+        synthetic: the CSV is made up; every report will say so.
+
+    Raises:
+        DataError: the CSV cannot be used.
+        ExistsError: another result stands there and `force` is not given.
+    """
+    from jenacast.station import read_station_csv
+
+    csv, folder = data_dir / CSV_NAME, data_dir / FOLDER
+    if not csv.is_file():
+        raise DataError(f"{csv} not found; run: jenacast download")
+    sha256 = file_sha256(csv)
+    if folder.exists() and not force:
+        present = load_manifest(folder)
+        if (present.source_sha256, present.protocol) == (sha256, protocol):
+            logger.info("%s is already there, from the same file under %s: nothing to do", folder, protocol)
+            return present
+        raise ExistsError(
+            f"{folder} holds another series or protocol ({present.protocol}, source {present.source_sha256[:12]}; "
+            f"asked: {protocol}, {sha256[:12]}); --force replaces it"
+        )
+    logger.info("reading %s", csv)
+    raw = read_station_csv(csv)
+    cleaned = clean(raw, protocol)
+    if protocol == "book" and not np.isfinite(cleaned.series.values).all():
+        raise DataError(
+            f"{csv}: a column has no valid value in the first row, and `book` fills from the past alone; "
+            "use --protocol strict, which drops those windows"
+        )
+    manifest = _describe(raw, cleaned, protocol, source=csv, sha256=sha256, synthetic=synthetic)
+    with atomic_folder(folder) as new:
+        np.save(new / "values.npy", cleaned.series.values)
+        np.save(new / "times.npy", cleaned.series.times)
+        write_json(new / "manifest.json", manifest.model_dump())
+    return manifest
+
+
+def _describe(
+    raw: Series, cleaned: Cleaned, protocol: Protocol, *, source: Path, sha256: str, synthetic: bool
+) -> Manifest:
+    data = DataSettings.model_validate(default_settings()["data"])
+    per_hour = rows_per_hour(raw.times)
+    borders = split_borders(raw, cleaned, protocol)
+    replaced_target_rows = np.flatnonzero(cleaned.replaced[:, NAMES.index(TARGET)])
+    windows: dict[str, Windows] = {}
+    splits = {}
+    for split, (start, stop) in borders.items():
+        windows[split] = find_windows(
+            cleaned.series,
+            protocol,
+            start,
+            stop,
+            rows_per_hour=per_hour,
+            replaced_target_rows=replaced_target_rows,
+            history_hours=data.history_hours,
+            lead_hours=data.lead_hours,
+        )
+        if not len(windows[split]):
+            raise DataError(
+                f"{source}: the {split} split ({stop - start} rows) holds no window of {data.history_hours} h of "
+                f"history and {data.lead_hours} h of lead; a longer or more complete series is needed"
+            )
+        splits[split] = SplitRecord(
+            start=start,
+            stop=stop,
+            first_time=str(cleaned.series.times[start]),
+            last_time=str(cleaned.series.times[stop - 1]),
+            windows=len(windows[split]),
+        )
+    return Manifest(
+        format=FORMAT,
+        protocol=protocol,
+        source=str(source.resolve()),
+        source_sha256=sha256,
+        synthetic=synthetic,
+        rows=len(cleaned.series.times),
+        rows_per_hour=per_hour,
+        history_hours=data.history_hours,
+        lead_hours=data.lead_hours,
+        splits=splits,
+        columns=_statistics(cleaned.series, borders["train"]),
+        replaced_target_rows=[int(row) for row in replaced_target_rows],
+        audit=audit.audit(raw, cleaned, protocol, borders, windows, per_hour, data),
+    )
+
+
+def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> dict[str, tuple[int, int]]:
+    """Rows [start, stop) of each split in the cleaned series.
+
+    Both protocols cut at the times of the book's border rows; `book` cuts at the rows themselves.
+
+    Raises:
+        DataError: too few rows to cut.
+    """
+    rows = len(raw.times)
+    validation, test = split_rows(rows)
+    if not 0 < validation < test < rows:
+        raise DataError(f"the series has {rows} rows, too few to cut into train, validation and test")
+    if protocol == "strict":
+        validation, test = (
+            int(np.searchsorted(cleaned.series.times, raw.times[border])) for border in (validation, test)
+        )
+    edges = [0, validation, test, len(cleaned.series.times)]
+    return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
+
+
+def _statistics(series: Series, train: tuple[int, int]) -> dict[str, ColumnRecord]:
+    values = series.values[train[0] : train[1]]
+    records = {}
+    for index, column in enumerate(COLUMNS):
+        column_values = values[:, index].astype(np.float64)
+        known = column_values[np.isfinite(column_values)]
+        deviation = float(known.std()) if len(known) else 0.0
+        if not deviation > 0:
+            what = f"is {known[0]:g} throughout" if len(known) else "has no valid value in"
+            raise DataError(
+                f"the column {column.header!r} {what} the train rows, so it cannot be scaled; "
+                "a station file with a working instrument is needed"
+            )
+        records[column.name] = ColumnRecord(
+            unit=column.unit,
+            mean=float(known.mean()),
+            deviation=deviation,
+            minimum=float(known.min()),
+            maximum=float(known.max()),
+        )
+    return records
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,83 @@
+"""TensorFlow's start: quiet, with memory taken as needed, and seeds set. Import Keras through here."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+
+@cache
+def load_tensorflow() -> Any:
+    """Import TensorFlow and Keras once, without their start-up lines; returns the `tensorflow` module.
+
+    The lines come from C++ and ignore every documented switch, so file descriptor 2 is held back during the
+    import and the first operation. If that fails, what was held back is let through.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with _held_back_stderr():
+        import keras
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)  # by default it takes nearly all there is
+        tf.zeros(()) + 1
+        keras.config.disable_interactive_logging()
+    return tf
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow, from which Keras seeds weights and dropout."""
+    load_tensorflow()
+    import keras
+
+    keras.backend.clear_session()  # layer names, and with them the paths of weights, start anew
+    keras.utils.set_random_seed(seed)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    import platform
+
+    import keras
+    import numpy as np
+
+    import jenacast
+
+    return {
+        "jenacast": jenacast.__version__,
+        "tensorflow": load_tensorflow().__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def device_name() -> str:
+    """What the training runs on, for people."""
+    tf = load_tensorflow()
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return str(details.get("device_name", "GPU"))
+    return f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+
+
+@contextmanager
+def _held_back_stderr() -> Iterator[None]:
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        original = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)

@@ -1,0 +1,52 @@
+"""A station's series in memory: what the CSV reader makes and everything else takes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jenacast.columns import NAMES
+from jenacast.errors import DataError
+
+HOUR_S = 3600
+
+Times = NDArray[np.datetime64]
+Floats = NDArray[np.floating]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Observations by the station's clock.
+
+    Attributes:
+        times: (rows,) datetime64[s].
+        values: (rows, len(NAMES)) float32, in the units of `columns.COLUMNS` and in their order.
+    """
+
+    times: Times
+    values: Floats
+
+    def column(self, name: str) -> Floats:
+        """One column, (rows,), by its name inside jenacast."""
+        return self.values[:, NAMES.index(name)]
+
+
+def rows_per_hour(times: Times) -> int:
+    """How many rows the series has an hour, from the commonest step between neighbouring rows.
+
+    Raises:
+        DataError: fewer than two rows, or a step that does not divide an hour.
+    """
+    steps_s = np.diff(times.astype(np.int64))
+    steps_s = steps_s[steps_s > 0]
+    if not len(steps_s):
+        raise DataError(f"the series has {len(times)} row(s) and no step forward in time; it needs many")
+    sizes, counts = np.unique(steps_s, return_counts=True)
+    step_s = int(sizes[np.argmax(counts)])
+    if HOUR_S % step_s:
+        raise DataError(
+            f"the rows are {step_s / 60:g} minutes apart, which does not divide an hour; "
+            "thin the series to 10-minute or hourly rows"
+        )
+    return HOUR_S // step_s
