@@ -97,7 +97,7 @@ def _window_counts(
 ) -> dict[str, Any]:
     start, stop = border
     times = cleaned.series.times
-    replaced = cleaned.replaced.any(axis=1)
+    replaced = np.asarray(cleaned.replaced.any(axis=1))
     target_replaced = cleaned.replaced[:, NAMES.index(TARGET)]
     touched = _touched(windows, replaced, False) | target_replaced[windows.targets]
     counts = {"kept": len(windows), "touched_by_values": int(touched.sum())}

@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,15 +110,20 @@ def read_metadata(path: Path) -> Metadata | None:
             if archive.getinfo(MEMBER).file_size > MAX_MEMBER_BYTES:
                 raise CheckpointError(f"{path}: {MEMBER} is larger than {MAX_MEMBER_BYTES:,} bytes; refused")
             content = json.loads(archive.read(MEMBER))
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); train again or restore a copy") from None
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
-        raise CheckpointError(f"{path}: {MEMBER} has format {found!r}, this version reads {FORMAT}")
+        raise CheckpointError(
+            f"{path}: {MEMBER} has format {found!r}, this version reads {FORMAT}; use the jenacast that wrote it"
+        )
     try:
         return Metadata.model_validate(content)
     except ValidationError as error:
-        raise CheckpointError(f"{path}: {MEMBER} breaks its rules: {error}") from None
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise CheckpointError(
+            f"{path}: {MEMBER} breaks its rules ({problems}); train again or restore a copy"
+        ) from None
 
 
 def _refuse_escapes(archive: zipfile.ZipFile, path: Path) -> None:

@@ -74,9 +74,7 @@ def _bits(values: np.ndarray) -> NDArray[np.int32]:
     return np.ascontiguousarray(values, dtype=np.float32).view(np.int32)  # so that NaN equals NaN
 
 
-def _carry_forward(
-    times: np.ndarray, values: np.ndarray, valid: NDArray[np.bool_], protocol: Protocol
-) -> np.ndarray:
+def _carry_forward(times: np.ndarray, values: np.ndarray, valid: NDArray[np.bool_], protocol: Protocol) -> np.ndarray:
     last = np.maximum.accumulate(np.where(valid, np.arange(len(values)), -1))
     filled = np.where(last >= 0, values[last], np.nan)
     if protocol == "strict":

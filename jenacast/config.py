@@ -35,7 +35,10 @@ class ModelSettings(_Settings):
     layers: int = Field(ge=1, le=16)
     dropout: float = Field(ge=0, lt=1)
     recurrent_dropout: float = Field(ge=0, lt=1)
-    cell: Literal["gru", "lstm"]
+    cell: Literal["gru", "lstm", "simple"]
+    bidirectional: bool
+    unroll: bool
+    any_history: bool
 
 
 class TrainSettings(_Settings):
@@ -182,6 +185,10 @@ def _describe(problem: dict[str, Any]) -> str:
         return f"{key}: no such setting; `jenacast models NAME` prints those there are"
     if problem["type"] == "missing":
         return f"{key}: required, but absent"
+    if problem["type"] == "string_pattern_mismatch":  # the name, by default the file's
+        return f"{key}: expected lower-case letters, digits, - and _, received {problem['input']!r}"
+    if problem["type"] == "model_type":
+        return f"{key}: expected a table, received {problem['input']!r}"
     rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return f"{key}: expected {rule}, received {problem['input']!r}"
 

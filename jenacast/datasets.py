@@ -53,9 +53,7 @@ def split_samples(prepared: Prepared, split: Split, encoding: Encoding, *, windo
         DataError: the split holds no window.
         CheckpointError: the encoding gives a value that is not finite.
     """
-    windows = prepared.windows(
-        split, history_hours=encoding.history_hours, lead_hours=encoding.lead_hours
-    )
+    windows = prepared.windows(split, history_hours=encoding.history_hours, lead_hours=encoding.lead_hours)
     if windows_per_hour:
         windows = windows.every(max(1, prepared.manifest.rows_per_hour // windows_per_hour))
     return make_samples(prepared.series, windows, encoding)

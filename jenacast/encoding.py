@@ -6,7 +6,7 @@ An `Encoding` is fitted on train, stored in the checkpoint, and applied here and
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from jenacast.columns import COLUMNS, NAMES
 from jenacast.config import DataSettings
@@ -15,7 +15,7 @@ from jenacast.series import Floats, Series
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ColumnEncoding(_Record):
@@ -25,6 +25,13 @@ class ColumnEncoding(_Record):
     unit: str
     mean: float
     deviation: float = Field(gt=0)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in NAMES:
+            raise ValueError(f"{name!r} is no column of this version")
+        return name
 
 
 class TargetEncoding(_Record):
@@ -48,7 +55,8 @@ class Encoding(_Record):
         picked = series.values[:, [NAMES.index(column.name) for column in self.columns]]
         means = np.array([column.mean for column in self.columns])
         deviations = np.array([column.deviation for column in self.columns])
-        return ((picked - means) / deviations).astype(np.float32)
+        scaled: Floats = ((picked - means) / deviations).astype(np.float32)
+        return scaled
 
     def encode_target(self, truth_c: Floats) -> Floats:
         """(windows,) float32: what the network should say."""

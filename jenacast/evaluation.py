@@ -4,6 +4,7 @@ import csv
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from jenacast.metrics import measure, skill
 from jenacast.prepared import Prepared, Split, find_windows, load_prepared
 from jenacast.series import Floats, rows_per_hour
 
-logger = logging.getLogger("jenacast")
+logger = logging.getLogger(__name__)
 ASSUMED = "the book's, assumed"
 
 
@@ -151,7 +152,7 @@ def _assumed(checkpoint: Checkpoint, prepared: Prepared | None) -> Encoding:
 
 def _check_shapes(checkpoint: Checkpoint, encoding: Encoding) -> None:
     expected = (encoding.history_hours, len(encoding.columns))
-    received = getattr(checkpoint.model, "input_shape", None)
+    received: Any = getattr(checkpoint.model, "input_shape", None)
     fits = isinstance(received, tuple) and len(received) == 3 and received[0] is None
     if not fits or any(size not in (None, want) for size, want in zip(received[1:], expected, strict=True)):
         raise CheckpointError(

@@ -43,9 +43,15 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         for path in new.iterdir():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
+        old = scratch / "old"
         if target.exists():
-            target.rename(scratch / "old")
-        new.rename(target)
+            target.rename(old)
+        try:
+            new.rename(target)
+        except BaseException:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -27,9 +27,7 @@ class Learner:
 
         kinds = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
         self.model = model
-        self.optimizer = kinds[settings.optimizer](
-            settings.learning_rate, global_clipnorm=settings.clip_norm or None
-        )
+        self.optimizer = kinds[settings.optimizer](settings.learning_rate, global_clipnorm=settings.clip_norm or None)
         self.optimizer.build(model.trainable_variables)
         # windows, sum of squared errors, sum of absolute errors, both in units of the encoded target
         self._sums = tf.Variable(np.zeros(3), dtype=tf.float64, name="epoch_sums")
@@ -69,9 +67,7 @@ class Learner:
         self.optimizer.apply(gradients, self.model.trainable_variables)
         wide = tf.cast(errors, tf.float64)
         count = tf.cast(tf.shape(errors)[0], tf.float64)
-        self._sums.assign_add(
-            tf.stack([count, tf.reduce_sum(tf.square(wide)), tf.reduce_sum(tf.abs(wide))])
-        )
+        self._sums.assign_add(tf.stack([count, tf.reduce_sum(tf.square(wide)), tf.reduce_sum(tf.abs(wide))]))
 
 
 def forward_function(model: Any) -> Any:

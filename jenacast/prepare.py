@@ -26,12 +26,10 @@ from jenacast.prepared import (
 from jenacast.series import Series, rows_per_hour
 from jenacast.windows import Protocol, Windows, split_rows
 
-logger = logging.getLogger("jenacast")
+logger = logging.getLogger(__name__)
 
 
-def prepare(
-    data_dir: Path, *, protocol: Protocol = "strict", force: bool = False, synthetic: bool = False
-) -> Manifest:
+def prepare(data_dir: Path, *, protocol: Protocol = "strict", force: bool = False, synthetic: bool = False) -> Manifest:
     """Prepare the CSV in `data_dir` for training, as `data_dir`/prepared; the old result stays until then.
 
     The same source and protocol again is no work.
@@ -40,7 +38,7 @@ def prepare(
         data_dir: where the CSV lies.
         protocol: how windows are found; see `jenacast.windows`.
         force: replace a result of another source or protocol.
-        synthetic: the CSV is made up; every report will say so.
+        synthetic: the CSV is made up; every report will say so, also after the same file is prepared again.
 
     Raises:
         DataError: the CSV cannot be used.
@@ -69,12 +67,21 @@ def prepare(
             f"{csv}: a column has no valid value in the first row, and `book` fills from the past alone; "
             "use --protocol strict, which drops those windows"
         )
+    synthetic = synthetic or _is_known_synthetic(folder, sha256)
     manifest = _describe(raw, cleaned, protocol, source=csv, sha256=sha256, synthetic=synthetic)
     with atomic_folder(folder) as new:
         np.save(new / "values.npy", cleaned.series.values)
         np.save(new / "times.npy", cleaned.series.times)
         write_json(new / "manifest.json", manifest.model_dump())
     return manifest
+
+
+def _is_known_synthetic(folder: Path, sha256: str) -> bool:
+    try:
+        present = load_manifest(folder)
+    except DataError:
+        return False
+    return present.synthetic and present.source_sha256 == sha256
 
 
 def _describe(
@@ -142,6 +149,11 @@ def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> dict[str
         validation, test = (
             int(np.searchsorted(cleaned.series.times, raw.times[border])) for border in (validation, test)
         )
+        if not 0 < validation < test:
+            raise DataError(
+                f"the rows at the borders, {' and '.join(str(raw.times[row]) for row in split_rows(rows))}, leave a "
+                "split without rows, so far is the file out of order; sort it by time"
+            )
     edges = [0, validation, test, len(cleaned.series.times)]
     return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
 

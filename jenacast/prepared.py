@@ -122,7 +122,7 @@ def find_windows(
         series.times,
         start,
         stop,
-        usable=np.isfinite(series.values[start:stop]).all(axis=1),
+        usable=np.asarray(np.isfinite(series.values[start:stop]).all(axis=1)),
         observed=observed,
         history_hours=history_hours,
         lead_hours=lead_hours,

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +41,7 @@ def create_run_dir(path: Path, *, force: bool) -> None:
             raise ExistsError(f"{path} holds a run already; choose another --run-dir, or --force to replace it")
         for file in [*(path / name for name in FILES), *path.glob("evaluation-*")]:
             file.unlink(missing_ok=True)
+        shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
     path.mkdir(parents=True, exist_ok=True)
 
 

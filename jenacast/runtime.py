@@ -26,6 +26,7 @@ def load_tensorflow() -> Any:
             tf.config.experimental.set_memory_growth(gpu, True)  # by default it takes nearly all there is
         tf.zeros(()) + 1
         keras.config.disable_interactive_logging()
+        tf.get_logger().setLevel("ERROR")  # it warns of retracing where several models share a process
     return tf
 
 
@@ -63,7 +64,8 @@ def device_name() -> str:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return str(details.get("device_name", "GPU"))
-    return f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"CPU, {cores} cores"
 
 
 @contextmanager

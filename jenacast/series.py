@@ -41,7 +41,9 @@ def rows_per_hour(times: Times) -> int:
     steps_s = np.diff(times.astype(np.int64))
     steps_s = steps_s[steps_s > 0]
     if not len(steps_s):
-        raise DataError(f"the series has {len(times)} row(s) and no step forward in time; it needs many")
+        raise DataError(
+            f"the series has {len(times)} row(s) and no step forward in time; it needs many, in order of time"
+        )
     sizes, counts = np.unique(steps_s, return_counts=True)
     step_s = int(sizes[np.argmax(counts)])
     if HOUR_S % step_s:

@@ -7,7 +7,10 @@ memory stays near the size of the result.
 
 import csv
 import gzip
+import io
+import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +21,7 @@ from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
 from jenacast.errors import DataError
 from jenacast.series import Series
 
-CHUNK_ROWS = 16_384
+CHUNK_ROWS = 8_192
 UTF8_BOM = "\ufeff".encode().decode("latin-1")
 GZIP_MAGIC = b"\x1f\x8b"
 REMEDY = "`jenacast download` fetches a file that fits"
@@ -36,12 +39,15 @@ def read_station_csv(path: Path) -> Series:
         raise DataError(f"{path} not found; `jenacast download` places it there")
     if not path.is_file():
         raise DataError(f"{path} is not a regular file; expected a station CSV")
-    with _open(path) as file:
-        positions = _find_columns(path, file.readline())
-        times, values = [], []
-        for chunk in _chunks(path, file, positions):
-            times.append(_parse_times(path, chunk.iloc[:, 0]))
-            values.append(_parse_numbers(path, chunk.iloc[:, 1:]))
+    times, values = [], []
+    try:
+        with _open(path) as file:
+            header = _parse_header(path, file.readline())
+            for chunk in _chunks(path, file, header):
+                times.append(_parse_times(path, chunk[TIME_HEADER]))
+                values.append(_parse_numbers(path, chunk))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is a damaged or cut-off gzip file ({error}); {REMEDY}") from None
     if not times:
         raise DataError(f"{path} has a header but no rows; {REMEDY}")
     return Series(np.concatenate(times), np.concatenate(values))
@@ -54,31 +60,49 @@ def _open(path: Path) -> IO[str]:
     return opener(path, "rt", encoding="latin-1", newline="")  # type: ignore[no-any-return]
 
 
-def _find_columns(path: Path, line: str) -> list[int]:
-    """Positions of the time and of `COLUMNS`, in that order."""
-    cells = next(csv.reader([line.removeprefix(UTF8_BOM)], skipinitialspace=True), [])
+def _parse_header(path: Path, line: str) -> list[str]:
+    """The names of all columns, in the file's order; those of the time and of `COLUMNS` stand once."""
+    try:
+        cells = next(csv.reader([line.removeprefix(UTF8_BOM)], skipinitialspace=True), [])
+    except csv.Error:  # a cell of more than 131,072 characters
+        cells = []
     header = [cell.strip() for cell in cells]
     wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
     missing = [name for name in wanted if name not in header]
+    if missing == wanted:
+        begins = f"begins with {_shorten(line.rstrip())!r}" if line else "is empty"
+        raise DataError(f"{path} is not a station CSV: it {begins}; {REMEDY}")
     if missing:
         raise DataError(f"{path} lacks the column(s) {', '.join(map(repr, missing))}; {REMEDY}")
     twice = [name for name in wanted if header.count(name) > 1]
     if twice:
         raise DataError(f"{path} has the column(s) {', '.join(map(repr, twice))} more than once; keep one")
-    return [header.index(name) for name in wanted]
+    return header
 
 
-def _chunks(path: Path, file: IO[str], positions: list[int]) -> Iterator[pd.DataFrame]:
-    try:
-        reader = pd.read_csv(
-            file, header=None, usecols=positions, dtype=str, skipinitialspace=True, chunksize=CHUNK_ROWS
-        )
-        for chunk in reader:
-            yield chunk[positions]
-    except pd.errors.EmptyDataError:
-        return
-    except (ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"{path} is not a table the reader understands: {error}; {REMEDY}") from None
+def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFrame]:
+    """Tables of text: the wanted columns by their header, each row under its line number in the file."""
+    wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
+    numbered = ((number, line) for number, line in enumerate(file, start=2) if line.strip())
+    while rows := dict(islice(numbered, CHUNK_ROWS)):
+        for number, line in rows.items():
+            cells = line.count(",") + 1  # pandas fills up short rows and cuts long ones
+            if cells != len(header):
+                raise DataError(
+                    f"{path}, line {number}: expected {len(header)} cells, received {cells}; mend or remove the line"
+                )
+        try:
+            chunk = pd.read_csv(
+                io.StringIO("".join(rows.values())),
+                header=None,
+                usecols=[header.index(name) for name in wanted],
+                dtype=str,
+                skipinitialspace=True,
+            )
+            chunk.index = pd.Index(rows)
+        except ValueError as error:  # pandas' ParserError is one
+            raise DataError(f"{path} is not a table the reader understands: {error}; {REMEDY}") from None
+        yield chunk.rename(columns=dict(enumerate(header)))
 
 
 def _parse_times(path: Path, cells: pd.Series) -> np.ndarray:
@@ -90,10 +114,10 @@ def _parse_times(path: Path, cells: pd.Series) -> np.ndarray:
     return times.to_numpy().astype("datetime64[s]")
 
 
-def _parse_numbers(path: Path, cells: pd.DataFrame) -> np.ndarray:
+def _parse_numbers(path: Path, chunk: pd.DataFrame) -> np.ndarray:
     columns = []
-    for column, position in zip(COLUMNS, cells.columns, strict=True):
-        text = cells[position]
+    for column in COLUMNS:
+        text = chunk[column.header]
         numbers = pd.to_numeric(text, errors="coerce")
         bad = (numbers.isna() & text.notna()).to_numpy()
         if bad.any():
@@ -103,7 +127,12 @@ def _parse_numbers(path: Path, cells: pd.DataFrame) -> np.ndarray:
 
 
 def _bad_cell(path: Path, cells: pd.Series, row: int, expected: str) -> DataError:
-    line = int(cells.index[row]) + 2  # the header is line 1
-    received = str(cells.iloc[row])
-    shown = received if len(received) <= 40 else received[:40] + "..."
-    return DataError(f"{path}, line {line}: expected {expected}, received {shown!r}; mend or remove the line")
+    cell = cells.iloc[row]
+    received = "" if pd.isna(cell) else _shorten(str(cell))
+    return DataError(
+        f"{path}, line {cells.index[row]}: expected {expected}, received {received!r}; mend or remove the line"
+    )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:40] + "..."

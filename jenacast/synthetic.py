@@ -45,9 +45,7 @@ DRY_AIR_J_PER_KG_K = 287.05
 WATER_TO_AIR = 0.622  # ratio of the molar masses
 
 
-def synthetic_series(
-    *, rows: int, step_minutes: int = 10, seed: int = 0, warts: bool = True
-) -> tuple[Times, Floats]:
+def synthetic_series(*, rows: int, step_minutes: int = 10, seed: int = 0, warts: bool = True) -> tuple[Times, Floats]:
     """Make a station series that starts where the real one does, on 2009-01-01 at 00:10.
 
     Temperature is a yearly and a daily cycle, the latter larger in summer, with red noise on top. Part of

@@ -23,7 +23,7 @@ from jenacast.models import build_model, check_model
 from jenacast.prepared import load_prepared
 from jenacast.runtime import device_name, load_tensorflow, set_seed, versions
 
-logger = logging.getLogger("jenacast")
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -71,9 +71,7 @@ class _Run:
     progress: Progress
 
 
-def train(
-    config: Config, *, data_dir: Path, run_dir: Path, force: bool = False, tensorboard: bool = False
-) -> Outcome:
+def train(config: Config, *, data_dir: Path, run_dir: Path, force: bool = False, tensorboard: bool = False) -> Outcome:
     """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
 
     The best network by validation MAE and the last one are written at the end of each epoch, so that
@@ -94,11 +92,11 @@ def train(
     encoding = fit_encoding(prepared.manifest, config.data)
     per_hour = config.data.windows_per_hour
     samples = [split_samples(prepared, split, encoding, windows_per_hour=per_hour) for split in ("train", "val")]
-    writer = _tensorboard_writer(run_dir) if tensorboard else None
-    rundir.create_run_dir(run_dir, force=force)
-
+    if tensorboard:
+        _require_tensorboard()
     set_seed(config.train.seed)
     model = build_model(config, columns=len(encoding.columns))
+    rundir.create_run_dir(run_dir, force=force)  # last: until here an old run stays whole
     about = {
         "data_dir": str(data_dir.resolve()),
         "source_sha256": prepared.manifest.source_sha256,
@@ -116,7 +114,7 @@ def train(
     write_json(run_dir / rundir.RECORD, about)
     learner = Learner(model, config.train)
     run = _Run(config, run_dir, learner, encoding, samples[0], samples[1], about, Progress())
-    return _fit(run, writer)
+    return _fit(run, _tensorboard_writer(run_dir) if tensorboard else None)
 
 
 def _fit(run: _Run, writer: Any) -> Outcome:
@@ -162,20 +160,18 @@ def _train_epoch(run: _Run, batches: Batches, bar: Any) -> None:
 def _end_epoch(run: _Run, val_batches: Batches, seconds: float, writer: Any) -> None:
     """Validate, remember, and write the checkpoints and the history."""
     progress, scale_c = run.progress, run.encoding.target.scale_c
+    epoch = progress.epoch + 1
     loss, train_mae = run.learner.epoch_means()
     if not math.isfinite(loss):
+        kept = f" The best checkpoint, of epoch {progress.best_epoch}, is kept." if progress.best_epoch else ""
         raise JenacastError(
-            f"the loss is {loss} after epoch {progress.epoch + 1}: the training diverges. The best checkpoint is "
-            "kept. Try a smaller train.learning_rate, or train.clip_norm=1"
+            f"the loss is {loss} after epoch {epoch}: the training diverges.{kept} "
+            "Try a smaller train.learning_rate, or train.clip_norm=1"
         )
     errors = measure(run.encoding.decode(run.learner.predict(val_batches)), run.val.truth_c)
-    progress.epoch += 1
     better = errors.mae_c < progress.best_val_mae_c
-    if better:
-        progress.best_epoch, progress.best_val_mae_c = progress.epoch, errors.mae_c
-    progress.stale_epochs = 0 if better else progress.stale_epochs + 1
     record = {
-        "epoch": progress.epoch,
+        "epoch": epoch,
         "train_loss": loss,
         "train_mae_c": train_mae * scale_c,
         "val_mae_c": errors.mae_c,
@@ -183,11 +179,15 @@ def _end_epoch(run: _Run, val_batches: Batches, seconds: float, writer: Any) -> 
         "learning_rate": float(run.learner.optimizer.learning_rate),
         "seconds": round(seconds, 3),
     }
-    progress.history.append(record)
-    metadata = _metadata(run, progress.epoch, errors.mae_c)
+    metadata = _metadata(run, epoch, errors.mae_c)
     save_checkpoint(run.learner.model, metadata, run.folder / rundir.LAST)
     if better:
         save_checkpoint(run.learner.model, metadata, run.folder / rundir.BEST)
+        progress.best_epoch, progress.best_val_mae_c = epoch, errors.mae_c
+    # Only now: a signal during the saves must not leave a report of a checkpoint that was never written.
+    progress.epoch = epoch
+    progress.stale_epochs = 0 if better else progress.stale_epochs + 1
+    progress.history.append(record)
     rundir.write_history(run.folder / rundir.HISTORY, progress.history)
     if writer:
         _write_summaries(writer, record)
@@ -256,13 +256,15 @@ def _epoch_line(run: _Run, seconds: float) -> str:
     )
 
 
-def _tensorboard_writer(run_dir: Path) -> Any:
-    tf = load_tensorflow()
+def _require_tensorboard() -> None:
     try:
         import tensorboard  # noqa: F401
     except ImportError:
         raise JenacastError("--tensorboard needs TensorBoard; run: pip install 'jenacast[tensorboard]'") from None
-    return tf.summary.create_file_writer(str(run_dir / rundir.TENSORBOARD))
+
+
+def _tensorboard_writer(run_dir: Path) -> Any:
+    return load_tensorflow().summary.create_file_writer(str(run_dir / rundir.TENSORBOARD))
 
 
 def _write_summaries(writer: Any, record: dict[str, Any]) -> None:

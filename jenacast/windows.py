@@ -47,11 +47,13 @@ class Windows:
     @property
     def last_rows(self) -> Rows:
         """(windows,) row of each window's last observation: the 'now' of its forecast."""
-        return self.lanes[self.starts + self.history - 1]
+        rows: Rows = self.lanes[self.starts + self.history - 1]
+        return rows
 
     def history_rows(self) -> Rows:
         """(windows, history) rows of every observation."""
-        return self.lanes[self.starts[:, None] + np.arange(self.history)]
+        rows: Rows = self.lanes[self.starts[:, None] + np.arange(self.history)]
+        return rows
 
     def every(self, nth: int) -> "Windows":
         """Each `nth` window, from the first."""

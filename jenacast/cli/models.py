@@ -33,9 +33,7 @@ def models(
     for recipe in recipe_names():
         config = load_recipe(recipe)
         parameters = build_model(config, columns=len(COLUMNS)).count_params()
-        rows.append(
-            {"name": recipe, "parameters": parameters, "summary": config.summary, "source": config.source}
-        )
+        rows.append({"name": recipe, "parameters": parameters, "summary": config.summary, "source": config.source})
     if json_output:
         typer.echo(json.dumps(rows))
         return

@@ -59,12 +59,16 @@ def _windows_table(manifest: "Manifest") -> str:
         touched = sum(count for name, count in counts.items() if name.startswith("touched_"))
         lost = [f"{counts['lost'][cause]:,}" for cause in ("duplicates", "border", "gaps", "values")]
         rows.append(
-            [split, record.first_time, record.last_time, f"{counts['rows']:,}"]
-            + [f"{record.windows:,}", *lost, f"{touched:,}"]
+            [
+                *(split, record.first_time, record.last_time),
+                *(f"{counts['rows']:,}", f"{record.windows:,}", *lost, f"{touched:,}"),
+            ]
         )
     return format_table(
-        ["split", "first row", "last row", "rows", "windows"]
-        + ["lost: duplicates", "border", "gaps", "values", "kept, but touched"],
+        [
+            *("split", "first row", "last row", "rows", "windows"),
+            *("lost: duplicates", "border", "gaps", "values", "kept, but touched"),
+        ],
         rows,
     )
 

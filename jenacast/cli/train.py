@@ -52,9 +52,7 @@ def train(
     from jenacast.config import with_train
     from jenacast.rundir import default_run_dir
 
-    settings = with_train(
-        load_settings(model, config, assignments or []), seed=seed, epochs=epochs, patience=patience
-    )
+    settings = with_train(load_settings(model, config, assignments or []), seed=seed, epochs=epochs, patience=patience)
     from jenacast.training import train as run
 
     outcome = run(

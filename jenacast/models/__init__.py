@@ -11,12 +11,14 @@ from typing import Any
 
 from jenacast.config import Config, default_settings
 from jenacast.errors import ConfigError
-from jenacast.models.feedforward import dense
+from jenacast.models.feedforward import conv1d, dense, dense_batchnorm
 from jenacast.models.recurrent import recurrent
 from jenacast.runtime import load_tensorflow
 
 BUILDERS: dict[str, Callable[..., Any]] = {
+    "conv1d": conv1d,
     "dense": dense,
+    "dense-batchnorm": dense_batchnorm,
     "recurrent": recurrent,
 }
 
@@ -31,7 +33,8 @@ def build_model(config: Config, columns: int) -> Any:
     load_tensorflow()
     import keras
 
-    inputs = keras.Input((config.data.history_hours, columns), name="history")
+    steps = None if config.model.any_history else config.data.history_hours
+    inputs = keras.Input((steps, columns), name="history")
     settings = config.model.model_dump()
     used = {name: settings[name] for name in _uses(builder)}
     return keras.Model(inputs, builder(inputs, **used), name=config.name.replace("-", "_"))
@@ -52,7 +55,7 @@ def _find_builder(config: Config) -> Callable[..., Any]:
         raise ConfigError(f"model.architecture: expected one of {', '.join(BUILDERS)}, received {name!r}")
     builder = BUILDERS[name]
     settings, defaults = config.model.model_dump(), default_settings()["model"]
-    unused = [key for key in settings if key != "architecture" and key not in _uses(builder)]
+    unused = [key for key in settings if key not in ("architecture", "any_history", *_uses(builder))]
     changed = [key for key in unused if settings[key] != defaults[key]]
     if changed:
         problems = [f"  model.{key}: received {settings[key]!r}; {name} does not use it" for key in changed]

@@ -1,0 +1,34 @@
+# The virtual environment is made and filled on the first call of any target, and again when what it is
+# made from changes.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin
+
+.PHONY: demo test lint format
+
+demo: $(VENV)/installed
+	$(RUN)/jenacast demo
+
+test: $(VENV)/installed-dev
+	$(RUN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+format: $(VENV)/installed-dev
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "jenacast needs Python 3.11 to 3.13, this is %d.%d; name another: make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@ $(VENV)/installed

@@ -1,0 +1,104 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from jenacast.cli import app
+from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.config import load_recipe
+from jenacast.download import CSV_NAME
+from jenacast.prepare import prepare
+from jenacast.synthetic import synthetic_series, write_csv
+from jenacast.training import train
+
+
+@pytest.fixture(scope="session")
+def real_series():
+    """The real hourly CSV, or a skip."""
+    name = os.environ.get("JENACAST_TEST_SERIES")
+    if not name:
+        pytest.skip("JENACAST_TEST_SERIES does not name the real hourly series")
+    return Path(name)
+
+
+@pytest.fixture
+def place_csv(tmp_path):
+    """A function that writes a series as the CSV of a data folder and returns the folder."""
+
+    def place(times, values, name="data"):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        write_csv(folder / CSV_NAME, times, values)
+        return folder
+
+    return place
+
+
+@pytest.fixture
+def ramp():
+    """A function that makes hourly or finer rows whose temperature rises by `slope_c` a row."""
+
+    def make(rows, step_minutes=60, slope_c=0.01):
+        times = np.datetime64("2009-01-01T00:10:00") + np.arange(rows) * np.timedelta64(step_minutes, "m")
+        middles = [(column.low + column.high) / 2 for column in COLUMNS]
+        wiggle = np.sin(np.arange(rows))[:, None] * [(column.high - column.low) / 10 for column in COLUMNS]
+        values = np.array(middles) + wiggle
+        values[:, NAMES.index(TARGET)] = -20 + slope_c * np.arange(rows)
+        return times.astype("datetime64[s]"), values
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _synthetic_data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synthetic") / "data"
+    folder.mkdir()
+    write_csv(folder / CSV_NAME, *synthetic_series(rows=1400, step_minutes=60, seed=3, warts=False))
+    prepare(folder, synthetic=True)
+    return folder
+
+
+@pytest.fixture
+def data_dir(_synthetic_data_dir, tmp_path):
+    """A data folder of its own with a small hourly synthetic series, prepared under `strict`."""
+    return Path(shutil.copytree(_synthetic_data_dir, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def _trained_run(_synthetic_data_dir, tmp_path_factory):
+    config = load_recipe("dense", ["data.history_hours=12", "model.units=4", "train.epochs=2"])
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    train(config, data_dir=_synthetic_data_dir, run_dir=folder)
+    return folder
+
+
+@pytest.fixture
+def trained_run(_trained_run, tmp_path):
+    """A run folder of its own: the `dense` recipe, 12 h of history, two epochs on the series of `data_dir`."""
+    return Path(shutil.copytree(_trained_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def jenacast():
+    """A function that runs a command in this process: `.exit_code`, `.stdout`, `.stderr`."""
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def jenacast_process():
+    """A function that runs a command as a real process: `.returncode`, `.stdout`, `.stderr`."""
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-m", "jenacast", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+    return run

@@ -1,0 +1,170 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jenacast.columns import COLUMNS
+from jenacast.config import DataSettings
+from jenacast.datasets import Batches, Samples, batch_count, split_samples
+from jenacast.download import CSV_NAME
+from jenacast.encoding import fit_encoding
+from jenacast.errors import CheckpointError
+from jenacast.prepare import prepare
+from jenacast.prepared import load_prepared
+
+HISTORY = 3
+
+
+def make_samples(windows, seed=0):
+    """Samples whose every input is its own row number, over scattered starts."""
+    rows = 2 * windows + HISTORY
+    starts = np.random.default_rng(seed).permutation(rows - HISTORY + 1)[:windows]
+    return Samples(
+        inputs=np.arange(rows, dtype=np.float32)[:, None] * [1, 10],
+        starts=starts,
+        history=HISTORY,
+        targets=np.arange(windows, dtype=np.float32),  # each names its window
+        truth_c=np.zeros(windows),
+        baseline_c=np.zeros(windows),
+        valid_at=np.zeros(windows, dtype="datetime64[s]"),
+    )
+
+
+def collect(dataset):
+    """(inputs, targets) of all batches, and the batches' sizes."""
+    batches = list(dataset.as_numpy_iterator())
+    inputs, targets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return inputs, targets, [len(batch) for _, batch in batches]
+
+
+def book_data(prepared_dir):
+    prepare(prepared_dir, protocol="book", force=True)
+    return load_prepared(prepared_dir)
+
+
+def encoding_of(prepared, history_hours=120, lead_hours=24):
+    hours = DataSettings(history_hours=history_hours, lead_hours=lead_hours, windows_per_hour=0)
+    return fit_encoding(prepared.manifest, hours)
+
+
+@settings(max_examples=15, deadline=None)
+@given(windows=st.integers(1, 150), batch_size=st.integers(1, 60), seed=st.integers(0, 9), epoch=st.integers(0, 9))
+def test_an_epoch_gives_every_window_once_and_its_own_rows(windows, batch_size, seed, epoch):
+    samples = make_samples(windows)
+    inputs, targets, sizes = collect(Batches(samples).shuffled(batch_size=batch_size, seed=seed, epoch=epoch))
+    assert sorted(targets) == list(range(windows))
+    assert sizes[:-1] == [batch_size] * (len(sizes) - 1)
+    assert sum(sizes) == windows
+    assert len(sizes) == batch_count(windows, batch_size)
+    first_rows = samples.starts[targets.astype(int)]
+    expected = first_rows[:, None] + np.arange(HISTORY)
+    np.testing.assert_array_equal(inputs, expected[:, :, None] * [1, 10])
+
+
+@pytest.mark.parametrize("first_batch", [0, 1, 7, 10])
+def test_an_epoch_entered_later_gives_the_same_remaining_batches(first_batch):
+    batches = Batches(make_samples(103))
+    rule = {"batch_size": 10, "seed": 4, "epoch": 2}
+    whole = list(batches.shuffled(**rule).as_numpy_iterator())
+    rest = list(batches.shuffled(**rule, first_batch=first_batch).as_numpy_iterator())
+    assert len(whole) == 11
+    assert len(rest) == 11 - first_batch
+    for (inputs, targets), (expected_inputs, expected_targets) in zip(rest, whole[first_batch:], strict=True):
+        np.testing.assert_array_equal(inputs, expected_inputs)
+        np.testing.assert_array_equal(targets, expected_targets)
+
+
+def test_epochs_and_seeds_differ_and_repeat():
+    batches = Batches(make_samples(200))
+    orders = [
+        tuple(collect(batches.shuffled(batch_size=64, seed=seed, epoch=epoch))[1])
+        for seed, epoch in [(1, 0), (1, 1), (2, 0), (1, 0)]
+    ]
+    assert len(set(orders)) == 3
+    assert orders[0] == orders[3]
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, 41, 1024])
+def test_in_order_keeps_all_windows_and_their_order(batch_size):
+    samples = make_samples(41)
+    inputs, targets, sizes = collect(Batches(samples).in_order(batch_size=batch_size))
+    np.testing.assert_array_equal(targets, range(41))
+    np.testing.assert_array_equal(inputs[:, 0, 0], samples.starts)
+    assert len(sizes) == -(-41 // batch_size)
+
+
+@pytest.mark.parametrize(("windows", "batches"), [(209_511, 819), (104_398, 408), (103_542, 405), (256, 1), (257, 2)])
+def test_the_published_batch_counts_come_out(windows, batches):
+    assert batch_count(windows, 256) == batches
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_book_batches_hold_what_keras_makes_of_the_csv(data_dir, split):
+    import keras
+
+    prepared = book_data(data_dir)
+    inputs, targets, _ = collect(Batches(split_samples(prepared, split, encoding_of(prepared))).in_order())
+
+    # As the book does it: from the CSV, with numpy and Keras' utility.
+    raw = pd.read_csv(data_dir / CSV_NAME).iloc[:, 1:].to_numpy()
+    temperature_c = raw[:, 1].copy()
+    train, val = int(0.5 * len(raw)), int(0.25 * len(raw))
+    raw = (raw - raw[:train].mean(axis=0)) / raw[:train].std(axis=0)
+    delay = 120 + 24 - 1
+    borders = {"train": (0, train), "val": (train, train + val), "test": (train + val, None)}
+    expected_inputs, expected_targets, _ = collect(
+        keras.utils.timeseries_dataset_from_array(
+            raw[:-delay],
+            targets=temperature_c[delay:],
+            sampling_rate=1,
+            sequence_length=120,
+            shuffle=False,
+            batch_size=256,
+            start_index=borders[split][0],
+            end_index=borders[split][1],
+        )
+    )
+    assert inputs.shape == expected_inputs.shape == (len(targets), 120, len(COLUMNS))
+    np.testing.assert_allclose(inputs, expected_inputs, atol=1e-4)
+    np.testing.assert_allclose(targets, expected_targets, atol=1e-5)
+
+
+def test_samples_carry_truth_baseline_and_time(data_dir):
+    prepared = load_prepared(data_dir)
+    samples = split_samples(prepared, "val", encoding_of(prepared))
+    table = pd.read_csv(data_dir / CSV_NAME)
+    times = pd.to_datetime(table["Date Time"], format="%d.%m.%Y %H:%M:%S").to_numpy()
+    celsius = table["T (degC)"].to_numpy()
+    nows = np.arange(700 + 119, 1050 - 24)  # hourly, whole, 1400 rows: validation is rows 700 to 1049
+    np.testing.assert_array_equal(samples.valid_at, times[nows + 24])
+    np.testing.assert_allclose(samples.truth_c, celsius[nows + 24], atol=1e-5)
+    np.testing.assert_allclose(samples.baseline_c, celsius[nows], atol=1e-5)
+    np.testing.assert_array_equal(samples.targets, samples.truth_c)  # left in degC
+
+
+def test_windows_per_hour_thins_evenly(place_csv, ramp):
+    folder = place_csv(*ramp(rows=4000, step_minutes=10))
+    prepare(folder)
+    prepared = load_prepared(folder)
+    encoding = encoding_of(prepared)
+    every = split_samples(prepared, "train", encoding)
+    assert len(every) == 2000 - 143 * 6
+    for windows_per_hour, nth in [(0, 1), (1, 6), (2, 3), (3, 2), (6, 1)]:
+        some = split_samples(prepared, "train", encoding, windows_per_hour=windows_per_hour)
+        np.testing.assert_array_equal(some.valid_at, every.valid_at[::nth])
+        np.testing.assert_array_equal(some.starts, every.starts[::nth])
+
+
+def test_hourly_rows_cannot_be_thinned_below_one_an_hour(data_dir):
+    prepared = load_prepared(data_dir)
+    encoding = encoding_of(prepared)
+    assert len(split_samples(prepared, "train", encoding, windows_per_hour=2)) == 700 - 143
+
+
+def test_a_scaling_that_overflows_is_refused(data_dir):
+    prepared = load_prepared(data_dir)
+    encoding = encoding_of(prepared)
+    target = encoding.target.model_copy(update={"scale_c": 1e-40})
+    with pytest.raises(CheckpointError, match="target is not finite after scaling"):
+        split_samples(prepared, "val", encoding.model_copy(update={"target": target}))

@@ -1,0 +1,54 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from jenacast import demo as module
+from jenacast.download import CSV_NAME
+from jenacast.errors import UnreachableError
+from jenacast.prepared import load_manifest
+from jenacast.synthetic import synthetic_series, write_csv
+
+
+@pytest.fixture
+def short_demo(monkeypatch):
+    """The demo's own way, with fewer rows and without a network."""
+
+    def unreachable(*arguments, **options):
+        raise UnreachableError("no network")
+
+    monkeypatch.setattr(module, "download", unreachable)
+    monkeypatch.setattr(module, "SYNTHETIC_ROWS", 9_000)
+
+
+def test_without_data_or_network_it_goes_on_with_a_synthetic_series_and_says_so(short_demo, jenacast, tmp_path):
+    done = jenacast("demo", "--data-dir", tmp_path / "data", "--run-dir", tmp_path / "run", "--json")
+    assert done.exit_code == 0, done.stderr
+    scores = json.loads(done.stdout)
+    assert scores["synthetic"] is True
+    assert "NO REAL DATA" in done.stderr
+    assert not (tmp_path / "data" / CSV_NAME).exists()  # nothing made up where the real series belongs
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["synthetic"] is True
+    assert (tmp_path / "run" / "evaluation-test.png").stat().st_size > 10_000
+
+
+def test_with_data_in_its_place_it_uses_them(short_demo, jenacast, tmp_path):
+    write_csv(tmp_path / CSV_NAME, *synthetic_series(rows=1_400, step_minutes=60))
+    done = jenacast("demo", "--data-dir", tmp_path, "--run-dir", tmp_path / "run", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["synthetic"] is False
+    assert "NO REAL DATA" not in done.stderr
+
+
+def test_ten_minute_rows_are_trained_on_one_window_an_hour(data_dir, jenacast, tmp_path):
+    finer = tmp_path / "finer"
+    write_csv(finer / CSV_NAME, *synthetic_series(rows=9_000, step_minutes=10, warts=False))
+    assert jenacast("prepare", "--data-dir", finer).exit_code == 0
+    windows = load_manifest(finer / "prepared").splits["train"].windows
+    setting = ("--set", "train.epochs=1", "--set", "model.units=2")
+    run = tmp_path / "run"
+    done = jenacast("train", "--model", "demo", *setting, "--data-dir", finer, "--run-dir", run)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((run / "run.json").read_text())["train_windows"] == int(np.ceil(windows / 6))
+    shutil.rmtree(run)

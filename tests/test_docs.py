@@ -1,0 +1,56 @@
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import jenacast
+from jenacast.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = get_command(app).commands
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_stands_in_the_readme_and_teaches(name):
+    assert f"| `jenacast {name}` |" in README
+    assert len(COMMANDS[name].help) > 80
+
+
+def test_the_file_tree_in_the_readme_is_the_package():
+    tree = README.split("```\nconfigs/")[1].split("```")[0]
+    shown = set(re.findall(r"^  ([\w/.]+)", tree, flags=re.MULTILINE))
+    there = {path.name + "/" * path.is_dir() for path in (ROOT / "jenacast").iterdir() if path.name[0] != "_"}
+    assert shown == there
+
+
+def test_every_relative_link_in_the_documents_leads_somewhere():
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+        if "://" not in link
+    ]
+    broken = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
+    assert not broken
+
+
+def test_ci_calls_the_commands_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in ("make demo", "make test"):
+        assert re.search(rf"^{command}\b", README, flags=re.MULTILINE)
+        assert re.search(rf"^{command}$", script, flags=re.MULTILINE)
+
+
+def test_the_changelog_names_this_version():
+    assert f"\n## {jenacast.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_direct_dependency_is_pinned_by_the_constraints():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = re.findall(r'^    "([\w-]+)>=', project, flags=re.MULTILINE)
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
+    assert wanted
+    assert [name for name in wanted if f"\n{name.lower()}==" not in pinned] == []

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+
+from jenacast.checkpoint import load_checkpoint
+from jenacast.columns import COLUMNS
+from jenacast.config import default_settings, dump_config, load_config, load_recipe, recipe_names
+from jenacast.errors import ConfigError
+from jenacast.learner import Learner
+from jenacast.models import BUILDERS, build_model, check_model
+from jenacast.runtime import set_seed
+
+STEPS = dict.fromkeys(recipe_names(), 12) | {"conv1d": 72}  # its filters span 69 hours
+
+
+def small(name, *assignments):
+    return load_recipe(name, [f"data.history_hours={STEPS[name]}", *assignments])
+
+
+def build(name):
+    set_seed(0)
+    return build_model(small(name), columns=len(COLUMNS))
+
+
+def standardised(steps, windows=5):
+    return np.random.default_rng(0).normal(size=(windows, steps, len(COLUMNS))).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=recipe_names())
+def built(request):
+    """A recipe's name and its network, which the tests of the contract share."""
+    return request.param, build(request.param)
+
+
+def test_a_window_becomes_one_finite_number(built):
+    name, model = built
+    outputs = model(standardised(STEPS[name], windows=5), training=False).numpy()
+    assert outputs.shape == (5, 1)
+    assert outputs.dtype == np.float32
+    assert np.isfinite(outputs).all()
+    assert len(np.unique(outputs)) == 5  # other windows, other forecasts
+
+
+def test_one_step_moves_every_trainable_variable(built):
+    name, model = built
+    before = [variable.numpy() for variable in model.trainable_variables]
+    Learner(model, small(name).train).train_batch(standardised(STEPS[name]), np.full(5, 10, np.float32))
+    after = [variable.numpy() for variable in model.trainable_variables]
+    still = [v.path for v, a, b in zip(model.trainable_variables, before, after, strict=True) if (a == b).all()]
+    assert before
+    assert not still
+    assert all(np.isfinite(values).all() for values in after)
+
+
+def test_saved_and_loaded_it_predicts_the_same(built, tmp_path):
+    name, model = built
+    inputs = standardised(STEPS[name])
+    model.save(tmp_path / "model.keras")
+    loaded = load_checkpoint(tmp_path / "model.keras").model
+    expected = model(inputs, training=False).numpy()
+    assert loaded(inputs, training=False).numpy().tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_settings_written_and_read_are_the_same(name, tmp_path):
+    config = small(name, "train.seed=7")
+    path = tmp_path / "other-name.toml"
+    path.write_text(dump_config(config), encoding="utf-8")
+    assert load_config(path) == config
+
+
+def test_dropout_works_in_training_alone(built):
+    name, model = built
+    settings, inputs = small(name).model, standardised(STEPS[name])
+    asked = [model(inputs, training=False).numpy() for _ in range(2)]
+    trained = [model(inputs, training=True).numpy() for _ in range(2)]
+    np.testing.assert_array_equal(*asked)
+    assert np.allclose(*trained) == (settings.dropout == settings.recurrent_dropout == 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("dense", (120 * 14 + 1) * 16 + 16 + 1),
+        ("conv1d", (24 * 14 + 1) * 8 + (12 * 8 + 1) * 8 + (6 * 8 + 1) * 8 + 8 + 1),
+        ("lstm", 4 * ((14 + 16) * 16 + 16) + 16 + 1),
+        ("lstm-dropout", 4 * ((14 + 32) * 32 + 32) + 32 + 1),
+        # Two biases a gate: the variant that cuDNN computes.
+        ("stacked-gru", 3 * ((14 + 32) * 32 + 2 * 32) + 3 * ((32 + 32) * 32 + 2 * 32) + 32 + 1),
+        ("bidirectional-lstm", 2 * 4 * ((14 + 16) * 16 + 16) + 2 * 16 + 1),
+        ("stacked-simple-rnn", ((14 + 16) * 16 + 16) + 2 * ((16 + 16) * 16 + 16) + 16 + 1),
+    ],
+)
+def test_the_books_networks_have_the_books_sizes(name, parameters):
+    assert build_model(load_recipe(name), columns=14).count_params() == parameters
+
+
+def test_two_builds_with_one_seed_begin_alike():
+    weights = [np.concatenate([w.ravel() for w in build("stacked-gru").get_weights()]) for _ in range(2)]
+    np.testing.assert_array_equal(*weights)
+
+
+def test_unrolling_changes_the_graph_and_not_the_forecast():
+    unrolled, looped = build("lstm-unrolled"), build("lstm-dropout")
+    unrolled.set_weights(looped.get_weights())
+    forecasts = [model(standardised(12), training=False).numpy() for model in (unrolled, looped)]
+    np.testing.assert_allclose(*forecasts, atol=1e-6)
+
+
+def test_a_recurrent_network_for_any_history_takes_any(tmp_path):
+    set_seed(0)
+    model = build_model(small("stacked-gru", "model.any_history=true"), columns=14)
+    fixed = build("stacked-gru")
+    fixed.set_weights(model.get_weights())
+    np.testing.assert_array_equal(model(standardised(12)).numpy(), fixed(standardised(12)).numpy())
+    assert model(standardised(30)).shape == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "told"),
+    [
+        ("dense", "model.any_history=true", "set model.any_history=false"),
+        ("dense-batchnorm", "model.any_history=true", "set model.any_history=false"),
+        ("lstm-unrolled", "model.any_history=true", "set model.any_history=false"),
+        ("conv1d", "data.history_hours=68", "at least 69 for its filters, received 68"),
+    ],
+)
+def test_a_history_that_an_architecture_cannot_take_is_refused(name, assignment, told):
+    with pytest.raises(ConfigError, match=told):
+        build_model(small(name, assignment), columns=14)
+
+
+def test_an_unknown_architecture_is_refused_and_the_known_are_named():
+    config = small("dense", "model.architecture=transformer")
+    with pytest.raises(ConfigError, match=r"model\.architecture: expected one of .*'transformer'") as caught:
+        build_model(config, columns=14)
+    assert all(name in str(caught.value) for name in BUILDERS)
+
+
+def test_every_setting_that_has_no_effect_is_refused_at_once():
+    config = small("dense", "model.recurrent_dropout=0.25", "model.cell=lstm")
+    with pytest.raises(ConfigError) as caught:
+        check_model(config)
+    assert "2 problem(s)" in str(caught.value)
+    assert "model.recurrent_dropout: received 0.25; dense does not use it" in str(caught.value)
+    assert "model.cell: received 'lstm'; dense does not use it" in str(caught.value)
+
+
+def test_a_setting_without_effect_may_stand_at_its_default():
+    cell = default_settings()["model"]["cell"]
+    config = small("dense", f"model.cell={cell}")
+    check_model(config)
+    assert config == small("dense")

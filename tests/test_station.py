@@ -1,0 +1,182 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from jenacast import station
+from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
+from jenacast.errors import DataError
+from jenacast.station import read_station_csv
+from jenacast.synthetic import synthetic_series
+
+TIMES, VALUES = synthetic_series(rows=30, step_minutes=60, warts=False)
+HEADERS = [TIME_HEADER, *(column.header for column in COLUMNS)]
+ROWS = [
+    [time.strftime(TIME_FORMAT), *(f"{value:.2f}" for value in row)]
+    for time, row in zip(TIMES.tolist(), VALUES.tolist(), strict=True)
+]
+TODAY = ["rain (mm)", "raining (s)", "SWDR (W/m²)", "PAR (µmol/m²/s)", "max. PAR (µmol/m²/s)", "Tlog (degC)", "CO2 (ppm)"]
+TODAY_CELLS = ["0.00", "-9999", " 12.50", "23.10", "40.00", " 21.3", "-9999.00"]
+
+
+def table(header, rows, end="\n"):
+    return "".join(",".join(cells) + end for cells in [header, *rows])
+
+
+def quoted(cells):
+    return [f'"{cell}"' for cell in cells]
+
+
+def padded(cells):
+    return [f"{cell:>9} " for cell in cells]
+
+
+def with_cell(row, column, text):
+    return [*ROWS[:row], [*ROWS[row][:column], text, *ROWS[row][column + 1 :]], *ROWS[row + 1 :]]
+
+
+PUBLISHED = table(quoted(HEADERS), ROWS)
+PUBLISHED_TODAY = table(quoted(HEADERS + TODAY), [row[:1] + padded(row[1:] + TODAY_CELLS) for row in ROWS])
+REORDERED = table(["note", *HEADERS[::-1], "T (degC) log"], [["a word", *row[::-1], "x"] for row in ROWS])
+FORMATS = {
+    "as published": PUBLISHED.encode(),
+    "as published today": PUBLISHED_TODAY.encode("latin-1"),
+    "as published today, UTF-8 with BOM": PUBLISHED_TODAY.encode("utf-8-sig"),
+    "UTF-8 with BOM": PUBLISHED.encode("utf-8-sig"),
+    "CRLF": table(quoted(HEADERS), ROWS, end="\r\n").encode(),
+    "gzip": gzip.compress(PUBLISHED.encode()),
+    "gzip with CRLF and BOM": gzip.compress(table(HEADERS, ROWS, end="\r\n").encode("utf-8-sig")),
+    "columns in another order, and others": REORDERED.encode(),
+    "blank lines at the end": (PUBLISHED + "\n  \n\n").encode(),
+    "no line end at the end": PUBLISHED.removesuffix("\n").encode(),
+    "times in quotes": table(HEADERS, [quoted(row[:1]) + row[1:] for row in ROWS]).encode(),
+    "blanks around every cell": table([f" {name} " for name in HEADERS], map(padded, ROWS)).encode(),
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that reads bytes or text as a station file."""
+
+    def read(content):
+        path = tmp_path / "station.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_station_csv(path)
+
+    return read
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("chunk_rows", [7, 8192])
+def test_every_format_gives_the_same_series(read, monkeypatch, name, chunk_rows):
+    monkeypatch.setattr(station, "CHUNK_ROWS", chunk_rows)
+    series = read(FORMATS[name])
+    assert series.times.dtype == "datetime64[s]"
+    assert series.values.dtype == np.float32
+    np.testing.assert_array_equal(series.times, TIMES)
+    np.testing.assert_array_equal(series.values, VALUES.astype(np.float32))
+
+
+def test_rows_keep_the_files_order_and_repeats(read):
+    order = [5, 3, 3, 0, 29]
+    series = read(table(HEADERS, [ROWS[row] for row in order]))
+    np.testing.assert_array_equal(series.times, TIMES[order])
+    np.testing.assert_array_equal(series.values, VALUES[order].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("-9999", -9999), (" -9999.00 ", -9999), ("", np.nan), ("   ", np.nan), ("NA", np.nan), ("1e3", 1000), ("0", 0)],
+)
+def test_a_cell_is_read_as_written(read, text, value):
+    series = read(table(HEADERS, with_cell(4, 2, text)))
+    expected = VALUES.astype(np.float32)
+    expected[4, 1] = value
+    np.testing.assert_array_equal(series.values, expected)
+
+
+def test_a_column_is_found_by_name(read):
+    series = read(FORMATS["columns in another order, and others"])
+    np.testing.assert_array_equal(series.column("temperature_c"), VALUES[:, 1].astype(np.float32))
+
+
+FETCH = "`jenacast download` fetches a file that fits"
+MEND = "mend or remove the line"
+REFUSED = {
+    "an empty file": ("", f"is empty; {FETCH}"),
+    "a header alone": (table(HEADERS, []), f"has a header but no rows; {FETCH}"),
+    "a header and blank lines": (table(HEADERS, []) + "\n \n", f"has a header but no rows; {FETCH}"),
+    "HTML": ("<!DOCTYPE html>\n<p>Log in</p>\n", f"begins with '<!DOCTYPE html>'; {FETCH}"),
+    "one endless line": ("x" * 200_000, f"begins with '{'x' * 40}...'; {FETCH}"),
+    "binary": (bytes(range(256)) * 99, FETCH),
+    "half a gzip file": (gzip.compress(PUBLISHED.encode())[:-200], f"damaged or cut-off gzip file.*{FETCH}"),
+    "gzip with a wrong checksum": (gzip.compress(PUBLISHED.encode())[:-8] + bytes(8), f"gzip file.*{FETCH}"),
+    "a missing column": (
+        table(HEADERS[:2] + HEADERS[3:-1], [row[:2] + row[3:-1] for row in ROWS]),
+        rf"lacks the column\(s\) 'T \(degC\)', 'wd \(deg\)'; {FETCH}",
+    ),
+    "a column twice": (
+        table([*HEADERS, "T (degC)"], [[*row, row[2]] for row in ROWS]),
+        r"has the column\(s\) 'T \(degC\)' more than once; keep one",
+    ),
+    "text for a number": (
+        table(HEADERS, with_cell(20, 2, "warm")),
+        rf"line 22: expected a number in 'T \(degC\)', received 'warm'; {MEND}",
+    ),
+    "a decimal comma": (
+        table(HEADERS, with_cell(3, 14, '"1,5"')),
+        f"line 5: .*{MEND}",
+    ),
+    "a date that is none": (
+        table(HEADERS, with_cell(20, 0, "31.02.2009 00:10:00")),
+        f"line 22: expected a time such as .* in 'Date Time', received '31.02.2009 00:10:00'; {MEND}",
+    ),
+    "a date of another style": (
+        table(HEADERS, with_cell(0, 0, "2009-01-01 00:10:00")),
+        f"line 2: expected a time .*, received '2009-01-01 00:10:00'; {MEND}",
+    ),
+    "no date": (table(HEADERS, with_cell(9, 0, "")), f"line 11: expected a time .*, received ''; {MEND}"),
+    "a short row": (
+        table(HEADERS, [*ROWS[:10], ROWS[10][:3], *ROWS[11:]]),
+        f"line 12: expected 15 cells, received 3; {MEND}",
+    ),
+    "a long row": (
+        table(HEADERS, [*ROWS[:10], [*ROWS[10], "1"], *ROWS[11:]]),
+        f"line 12: expected 15 cells, received 16; {MEND}",
+    ),
+    "a file cut off in its last row": (
+        PUBLISHED[: PUBLISHED.rindex(",")],
+        f"line 31: expected 15 cells, received 14; {MEND}",
+    ),
+    "a quote without end": (table(HEADERS, with_cell(3, 0, '"01.01.2009 03:10:00')), f"not a table .*{FETCH}"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("chunk_rows", [7, 8192])
+def test_what_is_no_station_file_is_refused_with_a_remedy(read, monkeypatch, name, chunk_rows):
+    monkeypatch.setattr(station, "CHUNK_ROWS", chunk_rows)
+    content, message = REFUSED[name]
+    with pytest.raises(DataError, match=rf"(?s)station\.csv.*{message}"):
+        read(content)
+
+
+def test_blank_lines_do_not_shift_the_line_number(read):
+    lines = table(HEADERS, with_cell(20, 5, "damp")).splitlines(keepends=True)
+    with pytest.raises(DataError, match="line 24: .* received 'damp'"):
+        read("".join([*lines[:3], "\n", "  \n", *lines[3:]]))
+
+
+def test_a_long_cell_is_shown_in_part(read):
+    with pytest.raises(DataError, match=f"received '{'z' * 40}...'"):
+        read(table(HEADERS, with_cell(0, 1, "z" * 5000)))
+
+
+def test_an_absent_file_names_the_command_that_fetches_it(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere\.csv not found; `jenacast download` places it there"):
+        read_station_csv(tmp_path / "nowhere.csv")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match="is not a regular file; expected a station CSV"):
+        read_station_csv(tmp_path)
