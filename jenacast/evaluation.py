@@ -14,7 +14,7 @@ from jenacast.cleaning import clean
 from jenacast.config import DataSettings, default_settings
 from jenacast.datasets import Batches, Samples, make_samples, split_samples
 from jenacast.encoding import Encoding, fit_encoding
-from jenacast.errors import CheckpointError, DataError, ExistsError
+from jenacast.errors import CheckpointError, DataError
 from jenacast.files import atomic_path, write_json
 from jenacast.learner import forward_function, predict
 from jenacast.metrics import measure, skill
@@ -119,14 +119,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     return files
 
 
-def write_predictions(evaluation: Evaluation, path: Path, *, force: bool) -> None:
-    """Write `valid_at, forecast_c, truth_c, baseline_c` as CSV, one line a window.
-
-    Raises:
-        ExistsError: `path` exists and `force` is not given.
-    """
-    if path.exists() and not force:
-        raise ExistsError(f"{path} exists; --force overwrites it")
+def write_predictions(evaluation: Evaluation, path: Path) -> None:
+    """Write `valid_at, forecast_c, truth_c, baseline_c` as CSV, one line a window."""
     samples = evaluation.samples
     columns = (evaluation.forecast_c, samples.truth_c, samples.baseline_c)
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from jenacast.errors import ExistsError
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -54,6 +56,16 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuse to overwrite a file that nobody asked to overwrite; call it before any long work.
+
+    Raises:
+        ExistsError: `path` exists and `force` is not given.
+    """
+    if path.exists() and not force:
+        raise ExistsError(f"{path} exists; --force overwrites it")
 
 
 def write_json(target: Path, value: Any) -> None:

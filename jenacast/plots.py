@@ -13,6 +13,8 @@ from jenacast.series import Floats, Times
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from jenacast.compare import Row
+
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 SHOWN_DAYS = 14
@@ -87,3 +89,18 @@ def evaluation(
             errors.hist(np.clip(values_c, -12, 12), bins=bins, histtype="step", color=color, label=label)
         errors.set(xlabel="forecast minus truth (°C)", ylabel="windows")
         errors.legend()
+
+
+def comparison(path: Path, rows: "Sequence[Row]") -> None:
+    """The test MAE of each recipe, every seed a point, the baseline as a line."""
+    with _figure(path, 1, "test MAE by recipe", synthetic=False) as (figure, (axis,)):
+        figure.set_figheight(1.2 + 0.45 * len(rows))
+        names = [row.model for row in rows]
+        axis.barh(names, [row.test_mae_c for row in rows], color=BLUE, alpha=0.35, label="mean over seeds")
+        for name, row in zip(names, rows, strict=True):
+            axis.plot(row.test_maes_c, [name] * len(row.test_maes_c), "o", color=BLUE, markersize=4)
+        axis.axvline(rows[0].baseline_mae_c, color=GREY, linestyle="--", label="baseline: the same as now")
+        shown = [value for row in rows for value in row.test_maes_c] + [rows[0].baseline_mae_c]
+        axis.set(xlabel="test MAE (°C)", xlim=(0.95 * min(shown), 1.02 * max(shown)))
+        axis.invert_yaxis()
+        axis.legend()

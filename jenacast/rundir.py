@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jenacast.config import Config, load_config
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_path
 
@@ -54,6 +55,15 @@ def evaluation_stem(checkpoint: Path, split: str) -> str:
 def is_run_dir(path: Path) -> bool:
     """Whether a run wrote this folder."""
     return (path / RECORD).is_file()
+
+
+def holds_finished(path: Path, config: Config) -> bool:
+    """Whether `path` holds a run of exactly these settings that came to its end."""
+    if not ((path / METRICS).is_file() and (path / CONFIG).is_file()):
+        return False
+    stopped_early = config.train.patience > 0
+    done = read_json(path / METRICS)["epochs"] == config.train.epochs or stopped_early
+    return done and load_config(path / CONFIG) == config
 
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:

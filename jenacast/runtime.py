@@ -1,11 +1,13 @@
 """TensorFlow's start: quiet, with memory taken as needed, and seeds set. Import Keras through here."""
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 
@@ -55,6 +57,19 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+def commit() -> str:
+    """The commit of the checkout that runs, or "none" where jenacast is installed."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    folder = Path(__file__).parent
+    if not (folder.parent / ".git").exists():
+        return "none"
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return done.stdout.strip()
 
 
 def device_name() -> str:

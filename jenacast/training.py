@@ -21,7 +21,7 @@ from jenacast.learner import Learner
 from jenacast.metrics import measure
 from jenacast.models import build_model, check_model
 from jenacast.prepared import load_prepared
-from jenacast.runtime import device_name, load_tensorflow, set_seed, versions
+from jenacast.runtime import commit, device_name, load_tensorflow, set_seed, versions
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ def train(config: Config, *, data_dir: Path, run_dir: Path, force: bool = False,
         "val_windows": len(samples[1]),
         "device": device_name(),
         "versions": versions(),
+        "commit": commit(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     with atomic_path(run_dir / rundir.CONFIG) as path:

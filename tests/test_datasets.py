@@ -162,9 +162,9 @@ def test_hourly_rows_cannot_be_thinned_below_one_an_hour(data_dir):
     assert len(split_samples(prepared, "train", encoding, windows_per_hour=2)) == 700 - 143
 
 
-def test_a_scaling_that_overflows_is_refused(data_dir):
+def test_a_scaling_that_gives_no_number_is_refused(data_dir):
     prepared = load_prepared(data_dir)
     encoding = encoding_of(prepared)
-    target = encoding.target.model_copy(update={"scale_c": 1e-40})
+    target = encoding.target.model_copy(update={"offset_c": np.nan})
     with pytest.raises(CheckpointError, match="target is not finite after scaling"):
         split_samples(prepared, "val", encoding.model_copy(update={"target": target}))

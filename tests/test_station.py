@@ -15,7 +15,15 @@ ROWS = [
     [time.strftime(TIME_FORMAT), *(f"{value:.2f}" for value in row)]
     for time, row in zip(TIMES.tolist(), VALUES.tolist(), strict=True)
 ]
-TODAY = ["rain (mm)", "raining (s)", "SWDR (W/m²)", "PAR (µmol/m²/s)", "max. PAR (µmol/m²/s)", "Tlog (degC)", "CO2 (ppm)"]
+TODAY = [
+    "rain (mm)",
+    "raining (s)",
+    "SWDR (W/m²)",
+    "PAR (µmol/m²/s)",
+    "max. PAR (µmol/m²/s)",
+    "Tlog (degC)",
+    "CO2 (ppm)",
+]
 TODAY_CELLS = ["0.00", "-9999", " 12.50", "23.10", "40.00", " 21.3", "-9999.00"]
 
 

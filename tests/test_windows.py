@@ -142,9 +142,7 @@ def test_strict_windows_are_all_there_are_and_no_others(data, steps):
     usable, observed = np.random.default_rng(seed).random((2, stop - start)) >= share
     history, lead = data.draw(st.integers(1, 5), "history"), data.draw(st.integers(1, 4), "lead")
 
-    windows = strict(
-        times, start, stop, usable=usable, observed=observed, history_hours=history, lead_hours=lead
-    )
+    windows = strict(times, start, stop, usable=usable, observed=observed, history_hours=history, lead_hours=lead)
     assert pairs(windows) == brute_force(times, start, stop, usable, observed, history, lead)
     assert windows.history_rows().tolist() == [list(rows) for rows, _ in pairs(windows)]
     assert sorted(windows.lanes) == list(range(start, stop))

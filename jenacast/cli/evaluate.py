@@ -47,12 +47,15 @@ def evaluate(
     """
     from jenacast.evaluation import evaluate as run
     from jenacast.evaluation import write_evaluation, write_predictions
+    from jenacast.files import refuse_existing
     from jenacast.rundir import is_run_dir
 
+    if predictions:
+        refuse_existing(predictions, force=force)
     evaluation = run(checkpoint, data_dir=data_dir, split=split.value, csv_path=csv)
     scores = evaluation.scores
     if predictions:
-        write_predictions(evaluation, predictions, force=force)
+        write_predictions(evaluation, predictions)
         say(f"wrote {predictions}")
     home = Path(scores.checkpoint).parent
     folder = out or (home if is_run_dir(home) else None)

@@ -1,5 +1,7 @@
-"""Networks without recurrence: the book's dense (10.2.3) and convolutional (10.2.4) ones, and dense layers
-with dropout (Srivastava et al. 2014) and batch normalisation (Ioffe & Szegedy 2015).
+"""Networks without recurrence.
+
+The book's dense (10.2.3) and convolutional (10.2.4) ones, and dense layers with dropout (Srivastava et al. 2014)
+and batch normalisation (Ioffe & Szegedy 2015).
 """
 
 from typing import Any

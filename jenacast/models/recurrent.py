@@ -31,9 +31,7 @@ def recurrent(
     layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "simple": keras.layers.SimpleRNN}[cell]
     x = inputs
     for number in range(layers):
-        one = layer(
-            units, recurrent_dropout=recurrent_dropout, return_sequences=number < layers - 1, unroll=unroll
-        )
+        one = layer(units, recurrent_dropout=recurrent_dropout, return_sequences=number < layers - 1, unroll=unroll)
         x = keras.layers.Bidirectional(one)(x) if bidirectional else one(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)

@@ -1,0 +1,86 @@
+"""`jenacast compare`."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jenacast.cli.app import Force, say
+from jenacast.cli.table import format_markdown, format_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jenacast.compare import Row
+
+
+class Format(StrEnum):
+    """How the table is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    output: Annotated[Format, typer.Option("--format", help="How to print the table.")] = Format.table,
+    plot: Annotated[
+        Path | None, typer.Option(help="PNG of the test MAEs, the baseline as a line.", show_default=False)
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Put runs side by side: seeds of one recipe become mean ± deviation.
+
+    Missing evaluations on the test split are made. Runs of different data or protocols are not ranked in one
+    table.
+
+    Example: jenacast compare runs/* --plot comparison.png
+    """
+    from jenacast.compare import compare as run
+    from jenacast.files import refuse_existing
+
+    if plot:
+        refuse_existing(plot, force=force)
+    rows = run(runs)
+    if plot:
+        from jenacast import plots
+
+        plots.comparison(plot, rows)
+        say(f"wrote {plot}")
+    typer.echo(_render(rows, output))
+
+
+def _render(rows: "Sequence[Row]", output: Format) -> str:
+    if output is Format.json:
+        return json.dumps([asdict(row) for row in rows])
+    if output is Format.csv:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(asdict(rows[0])), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+        return text.getvalue().rstrip("\n")
+    header = ["model", "parameters", "seeds", "validation MAE °C", "test MAE °C", "skill", "epochs", "steps"]
+    header += ["s/epoch", "windows/s", "device"]
+    cells = [
+        [
+            *(row.model, f"{row.parameters:,}", ",".join(map(str, row.seeds))),
+            *(with_spread(row.val_mae_c, row.val_mae_spread_c), with_spread(row.test_mae_c, row.test_mae_spread_c)),
+            *(f"{row.skill:.1%}", f"{row.epochs:g}", f"{row.steps:,.0f}"),
+            *(f"{row.seconds_per_epoch:.1f}", f"{row.windows_per_second:,.0f}", row.device),
+        ]
+        for row in rows
+    ]
+    table = (format_table if output is Format.table else format_markdown)(header, cells)
+    return f"{table}\n\nbaseline, the same as now: {rows[0].baseline_mae_c:.3f} °C on test"
+
+
+def with_spread(mean: float, spread: float | None) -> str:
+    """A mean, with its deviation over seeds where there is one."""
+    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"

@@ -1,0 +1,443 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jenacast import files
+from jenacast import prepare as module
+from jenacast.columns import COLUMNS, NAMES
+from jenacast.download import CSV_NAME
+from jenacast.errors import DataError, ExistsError
+from jenacast.prepare import prepare
+from jenacast.prepared import load_prepared
+from jenacast.synthetic import synthetic_series
+
+T, WIND = NAMES.index("temperature_c"), NAMES.index("wind_speed_m_per_s")
+ROWS = 1400  # hourly: 700 train, 350 validation, 350 test
+BORDER = 119 + 24  # rows of a whole split that are the 'now' of no window
+
+
+@pytest.fixture
+def series():
+    """Times and values of `ROWS` faultless hourly rows."""
+    return synthetic_series(rows=ROWS, step_minutes=60, seed=3, warts=False)
+
+
+def snapshot(folder):
+    """Content, inode and time of every file below a folder, and nothing left beside them."""
+    return {
+        path.relative_to(folder): (path.read_bytes(), path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def windows_of(manifest, split):
+    counts = manifest.audit["windows"][split]
+    assert counts["kept"] == manifest.splits[split].windows
+    assert counts["rows"] == counts["kept"] + sum(counts["lost"].values())
+    assert min(counts["lost"].values()) >= 0
+    return counts
+
+
+def test_the_prepared_array_is_the_csv(place_csv, series):
+    times, values = series
+    folder = place_csv(times, values)
+    for protocol in ("strict", "book"):
+        manifest = prepare(folder, protocol=protocol, force=True)
+        prepared = load_prepared(folder)
+        np.testing.assert_array_equal(prepared.series.times, times)
+        np.testing.assert_array_equal(prepared.series.values, values.astype(np.float32))
+        assert prepared.manifest == manifest
+        assert (manifest.rows, manifest.rows_per_hour, manifest.protocol) == (ROWS, 1, protocol)
+        assert (manifest.history_hours, manifest.lead_hours) == (120, 24)
+
+
+def test_splits_are_cut_after_half_and_three_quarters(place_csv, series):
+    folder = place_csv(*series)
+    for protocol in ("strict", "book"):
+        splits = prepare(folder, protocol=protocol, force=True).splits
+        borders = {name: (split.start, split.stop) for name, split in splits.items()}
+        assert borders == {"train": (0, 700), "val": (700, 1050), "test": (1050, 1400)}
+        assert splits["train"].first_time == "2009-01-01T00:10:00"
+        assert splits["val"].first_time == "2009-01-30T04:10:00"  # 700 hours: 29 days and 4 hours
+        assert splits["test"].last_time == "2009-02-28T07:10:00"
+
+
+def test_strict_cuts_at_the_times_of_the_books_border_rows(place_csv, series):
+    times, values = (np.insert(part, 300, part[276:300], axis=0) for part in series)  # a day stands twice
+    folder = place_csv(times[:ROWS], values[:ROWS])
+    manifest = prepare(folder)
+    assert manifest.audit["duplicate_rows"] == 24
+    splits = manifest.splits
+    assert splits["train"].stop == splits["val"].start == 700 - 24
+    assert splits["val"].first_time == str(times[700])
+    assert splits["test"].first_time == str(times[1050])
+    counts = windows_of(manifest, "train")
+    assert counts["rows"] == 700
+    assert counts["lost"] == {"duplicates": 24, "border": BORDER, "gaps": 0, "values": 0}
+
+
+@pytest.mark.parametrize("protocol", ["strict", "book"])
+def test_the_scaling_is_numpys_over_the_train_rows_alone(place_csv, series, protocol):
+    times, values = series
+    folder = place_csv(times, values)
+    manifest = prepare(folder, protocol=protocol)
+    train = pd.read_csv(folder / CSV_NAME).iloc[:700, 1:].to_numpy()
+    for index, column in enumerate(COLUMNS):
+        record = manifest.columns[column.name]
+        assert record.unit == column.unit
+        assert record.mean == pytest.approx(train[:, index].mean(), rel=1e-6, abs=1e-6)
+        assert record.deviation == pytest.approx(train[:, index].std(), rel=1e-5)
+        assert record.minimum == pytest.approx(train[:, index].min(), rel=1e-6)
+        assert record.maximum == pytest.approx(train[:, index].max(), rel=1e-6)
+
+    values[700:] = values[:700][::-1] * 0.5 + 400  # much of it out of range as well
+    changed = prepare(place_csv(times, values, name="changed"), protocol=protocol)
+    assert changed.columns == manifest.columns
+    assert changed.source_sha256 != manifest.source_sha256
+
+
+def test_a_faultless_series_loses_windows_at_borders_alone(place_csv, series, jenacast):
+    folder = place_csv(*series)
+    result = jenacast("prepare", "--data-dir", folder)
+    assert result.exit_code == 0
+    assert "nothing wrong was found" in result.stdout
+    manifest = load_prepared(folder).manifest
+    assert manifest.audit["gaps"] == manifest.audit["backward_jumps"] == manifest.audit["values"] == []
+    for split, rows in (("train", 700), ("val", 350), ("test", 350)):
+        counts = windows_of(manifest, split)
+        assert counts["kept"] == rows - BORDER
+        assert counts["lost"] == {"duplicates": 0, "border": BORDER, "gaps": 0, "values": 0}
+        assert counts["touched_by_values"] == 0
+
+
+def test_a_missing_hour_costs_its_windows(place_csv, series):
+    times, values = (np.delete(part, 300, axis=0) for part in series)
+    folder = place_csv(times, values)
+    manifest = prepare(folder)
+    (gap,) = manifest.audit["gaps"]
+    assert gap == {"after": "2009-01-13T11:10:00", "next": "2009-01-13T13:10:00", "hours": 2.0}
+    counts = windows_of(manifest, "train")
+    assert counts["rows"] == 699
+    assert counts["lost"]["gaps"] == 119 + 1  # it is missing in 119 histories and as one target
+    assert counts["kept"] == 699 - BORDER - 120
+
+    book = windows_of(prepare(folder, protocol="book", force=True), "train")
+    assert (book["kept"], book["touched_by_gaps"]) == (699 - 119, 143)
+
+
+def test_a_false_temperature_costs_its_target_and_touches_its_histories(place_csv, series):
+    times, values = series
+    values[300, T] = -9999
+    manifest = prepare(place_csv(times, values))
+    counts = windows_of(manifest, "train")
+    assert counts["lost"]["values"] == 1
+    assert counts["touched_by_values"] == 120
+    assert manifest.replaced_target_rows == [300]
+    (found,) = manifest.audit["values"]
+    assert found == {
+        "column": "temperature_c",
+        "split": "train",
+        "sentinels": 1,
+        "missing_or_out_of_range": 0,
+        "first_time": "2009-01-13T12:10:00",
+        "windows_touched": 120,
+    }
+
+
+def test_a_long_outage_costs_windows_under_strict_and_is_filled_under_book(place_csv, series):
+    times, values = series
+    values[1200:1208, WIND] = -9999  # filled for six hours, given up for two
+    values[1207, WIND] = 80  # out of range
+    folder = place_csv(times, values)
+    manifest = prepare(folder)
+    counts = windows_of(manifest, "test")
+    assert counts["lost"]["values"] == 120 + 1
+    assert counts["touched_by_values"] == 6
+    (found,) = manifest.audit["values"]
+    assert (found["sentinels"], found["missing_or_out_of_range"], found["split"]) == (7, 1, "test")
+    np.testing.assert_array_equal(
+        load_prepared(folder).series.values[1199:1209, WIND],
+        np.float32([values[1199, WIND]] * 7 + [np.nan] * 2 + [values[1208, WIND]]),
+    )
+
+    counts = windows_of(prepare(folder, protocol="book", force=True), "test")
+    assert counts["kept"] == 350 - 119 - BORDER  # the book cuts the series before it makes windows
+    assert counts["touched_by_values"] == 1257 - (1050 + 119)  # 'nows' from 1169 to the last, 1256
+    assert load_prepared(folder).series.values[1207, WIND] == np.float32(values[1199, WIND])
+
+
+def test_ten_minute_rows_give_six_times_the_windows(place_csv):
+    fine = prepare(place_csv(*synthetic_series(rows=6 * ROWS, warts=False), name="fine"))
+    hourly = prepare(place_csv(*synthetic_series(rows=ROWS, step_minutes=60, warts=False), name="hourly"))
+    assert (fine.rows_per_hour, hourly.rows_per_hour) == (6, 1)
+    for split in ("train", "val", "test"):
+        assert windows_of(fine, split)["kept"] == 6 * windows_of(hourly, split)["kept"]
+
+
+@pytest.mark.parametrize("protocol", ["strict", "book"])
+def test_a_series_with_the_stations_faults_adds_up(place_csv, protocol):
+    manifest = prepare(place_csv(*synthetic_series(rows=6000, step_minutes=60)), protocol=protocol)
+    lost = [windows_of(manifest, split)["lost"] for split in ("train", "val", "test")]
+    rows = sum(windows_of(manifest, split)["rows"] for split in ("train", "val", "test"))
+    assert rows == manifest.audit["rows_in_file"] == 6000
+    assert len(manifest.audit["backward_jumps"]) == 2
+    found = {cause for split in lost for cause, count in split.items() if count}
+    assert found == ({"duplicates", "border", "gaps"} if protocol == "strict" else {"border"})
+
+
+def test_the_same_again_is_no_work(place_csv, series, jenacast):
+    folder = place_csv(*series)
+    first = jenacast("prepare", "--data-dir", folder, "--json")
+    before = snapshot(folder)
+    again = jenacast("prepare", "--data-dir", folder, "--json")
+    assert again.exit_code == 0
+    assert "nothing to do" in again.stderr
+    assert again.stdout == first.stdout
+    assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize("change", ["protocol", "source"])
+def test_another_result_is_refused_without_force(place_csv, series, jenacast, change):
+    times, values = series
+    folder = place_csv(times, values)
+    prepare(folder)
+    if change == "source":
+        place_csv(times, values[::-1])
+    arguments = ["prepare", "--data-dir", folder, "--protocol", "book" if change == "protocol" else "strict"]
+    before = snapshot(folder)
+    refused = jenacast(*arguments)
+    assert refused.exit_code == 1
+    assert refused.stdout == ""
+    assert "holds another series or protocol (strict" in refused.stderr
+    assert "--force replaces it" in refused.stderr
+    assert snapshot(folder) == before
+
+    forced = jenacast(*arguments, "--force", "--json")
+    assert forced.exit_code == 0
+    manifest = load_prepared(folder).manifest
+    assert json.loads(forced.stdout) == manifest.model_dump() == json.loads(manifest_text(folder))
+    assert manifest.protocol == ("book" if change == "protocol" else "strict")
+    assert sorted(path.name for path in folder.iterdir()) == [CSV_NAME, "prepared"]
+
+
+def manifest_text(folder):
+    return (folder / "prepared" / "manifest.json").read_text(encoding="utf-8")
+
+
+def test_made_up_data_stay_marked(place_csv, series):
+    times, values = series
+    folder = place_csv(times, values)
+    assert not prepare(folder).synthetic
+    assert prepare(folder, force=True, synthetic=True).synthetic
+    assert prepare(folder).synthetic
+    assert prepare(folder, protocol="book", force=True).synthetic
+    place_csv(times, values[::-1])  # another file
+    assert not prepare(folder, force=True).synthetic
+
+
+def test_the_table_names_what_was_found(place_csv, series, jenacast):
+    times, values = (np.insert(part, 300, part[276:300], axis=0) for part in series)
+    times, values = (np.delete(part, slice(500, 510), axis=0) for part in (times, values))
+    values[1200, WIND] = -9999
+    result = jenacast("prepare", "--data-dir", place_csv(times, values))
+    assert result.exit_code == 0
+    lines = {line.split("  ")[0]: line.split() for line in result.stdout.splitlines() if line}
+    assert result.stdout.startswith("1,414 rows, one every 60 minutes; protocol strict")
+    assert lines["duplicate rows"][-1] == "24"
+    assert lines["gap"] == ["gap", "2009-01-20T19:10:00", "1", "11", "h"]
+    assert lines["backward jump"] == ["backward", "jump", "2009-01-13T11:10:00", "1", "-23", "h"]
+    assert lines["wind_speed_m_per_s: sentinels"][-2:] == ["1", "120"]
+
+
+def test_without_a_csv_the_remedy_is_named(tmp_path, jenacast):
+    result = jenacast("prepare", "--data-dir", tmp_path / "data")
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {tmp_path / 'data' / CSV_NAME} not found; run: jenacast download\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def constant_column(times, values):
+    values[:700, WIND] = 3
+    return times, values
+
+
+def broken_column(times, values):
+    values[:, WIND] = -9999
+    return times, values
+
+
+def quarters_in_disorder(times, values):
+    order = np.arange(ROWS).reshape(4, -1)[::-1].ravel()
+    return times[order], values[order]
+
+
+UNUSABLE = {
+    "too short for windows": (lambda t, v: (t[:500], v[:500]), "the val split .125 rows. holds no window of 120 h"),
+    "too short to cut": (lambda t, v: (t[:3], v[:3]), "3 rows, too few to cut"),
+    "one row": (lambda t, v: (t[:1], v[:1]), "1 row.s. and no step forward in time"),
+    "a constant column": (constant_column, "'wv .m/s.' is 3 throughout the train rows, so it cannot be scaled"),
+    "a column without values": (broken_column, "'wv .m/s.' has no valid value in the train rows|holds no window"),
+    "rows backwards": (lambda t, v: (t[::-1], v[::-1]), "in order of time"),
+    "quarters in disorder": (quarters_in_disorder, "out of order; sort it by time"),
+    "rows of 7 minutes": (
+        lambda t, v: (t[0] + np.arange(ROWS) * np.timedelta64(7, "m"), v),
+        "7 minutes apart, which does not divide an hour; thin the series to 10-minute or hourly rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_series_is_refused_and_leaves_nothing(place_csv, series, name):
+    spoil, message = UNUSABLE[name]
+    folder = place_csv(*spoil(*series))
+    with pytest.raises(DataError, match=message):
+        prepare(folder)
+    assert [path.name for path in folder.iterdir()] == [CSV_NAME]
+
+
+def test_book_refuses_what_only_the_future_could_fill(place_csv, series):
+    times, values = series
+    values[0, WIND] = -9999
+    folder = place_csv(times, values)
+    with pytest.raises(DataError, match="no valid value in the first row.*use --protocol strict"):
+        prepare(folder, protocol="book")
+    counts = windows_of(prepare(folder, protocol="strict"), "train")
+    assert counts["lost"]["values"] == 1  # the only window that sees the first row
+
+
+@pytest.mark.parametrize("place", ["np.save", "write_json", "rename"])
+def test_a_failure_in_the_middle_leaves_the_old_result_whole(place_csv, series, jenacast, monkeypatch, place):
+    folder = place_csv(*series)
+    prepare(folder)
+    before = snapshot(folder)
+    rename = Path.rename
+
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    def fail_at_the_last(path, target):
+        if path.name == "new":
+            fail()
+        return rename(path, target)
+
+    if place == "rename":
+        monkeypatch.setattr(files.Path, "rename", fail_at_the_last)
+    else:
+        monkeypatch.setattr(*((np, "save") if place == "np.save" else (module, "write_json")), fail)
+    result = jenacast("prepare", "--data-dir", folder, "--protocol", "book", "--force")
+    assert result.exit_code == 1
+    assert "No space left on device; nothing was overwritten" in result.stderr
+    assert snapshot(folder) == before
+    assert sorted(path.name for path in folder.iterdir()) == [CSV_NAME, "prepared"]
+
+
+def spoil_manifest(**changes):
+    def spoil(folder):
+        content = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps(content | changes))
+
+    return spoil
+
+
+DAMAGE = {
+    "values cut off": lambda f: os.truncate(f / "values.npy", 1000),
+    "values emptied": lambda f: (f / "values.npy").write_bytes(b""),
+    "values of another shape": lambda f: np.save(f / "values.npy", np.zeros((5, 14), np.float32)),
+    "values of another type": lambda f: np.save(f / "values.npy", np.zeros((ROWS, 14))),
+    "values pickled": lambda f: np.save(f / "values.npy", np.array([{}], dtype=object), allow_pickle=True),
+    "times gone": lambda f: (f / "times.npy").unlink(),
+    "times cut off": lambda f: os.truncate(f / "times.npy", 200),
+    "manifest cut off": lambda f: os.truncate(f / "manifest.json", 200),
+    "manifest a list": lambda f: (f / "manifest.json").write_text("[]"),
+    "manifest of another version": spoil_manifest(format=99),
+    "manifest with a field too many": spoil_manifest(colour="red"),
+    "manifest with a wrong value": spoil_manifest(rows="many"),
+    "manifest without columns": spoil_manifest(columns={}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_data_name_the_remedy_which_works(data_dir, name):
+    DAMAGE[name](data_dir / "prepared")
+    with pytest.raises(DataError, match=r"prepared.*; run: jenacast prepare --force"):
+        load_prepared(data_dir)
+    prepare(data_dir, force=True)
+    assert load_prepared(data_dir).manifest.rows == ROWS
+
+
+def test_without_prepared_data_the_remedy_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"prepared/manifest\.json not found; run: jenacast prepare$"):
+        load_prepared(tmp_path)
+
+
+def test_existing_results_are_refused_as_such(place_csv, series):
+    folder = place_csv(*series)
+    prepare(folder)
+    with pytest.raises(ExistsError, match="asked: book"):
+        prepare(folder, protocol="book")
+
+
+def test_a_split_without_windows_of_another_history_says_so(data_dir):
+    with pytest.raises(DataError, match="the val split .350 rows. holds no window of 400 h .*shorter history"):
+        load_prepared(data_dir).windows("val", history_hours=400, lead_hours=24)
+
+
+MEASURE = """
+import re, sys, time
+from pathlib import Path
+import jenacast.station
+from jenacast.prepare import prepare
+
+def peak_bytes():
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+small, large = map(Path, sys.argv[1:])
+prepare(small)
+seconds = {}
+for folder in (small, large):
+    before, runs = peak_bytes(), []
+    for _ in range(2):
+        begin = time.process_time()
+        prepare(folder, force=True)
+        runs.append(time.process_time() - begin)
+    seconds[folder] = min(runs)
+print(peak_bytes() - before, seconds[large] / seconds[small])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
+def test_memory_and_time_grow_with_the_table_alone(place_csv):
+    rows = 150_000
+    times, values = synthetic_series(rows=rows, warts=False)
+    small, large = place_csv(times[: rows // 10], values[: rows // 10], "small"), place_csv(times, values, "large")
+    command = [sys.executable, "-c", MEASURE, str(small), str(large)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    grown_bytes, times_as_long = map(float, output.split())
+    assert grown_bytes < 3 * rows * len(COLUMNS) * 8 + 15e6
+    assert times_as_long < 14
+
+
+@pytest.mark.real
+def test_the_real_series_is_audited(real_series, tmp_path):
+    (tmp_path / CSV_NAME).symlink_to(real_series)
+    manifest = prepare(tmp_path)
+    found = manifest.audit
+    assert (found["rows_in_file"], found["duplicate_rows"], found["conflicting_rows"]) == (70_092, 24, 0)
+    assert [jump["hours"] for jump in found["backward_jumps"]] == [-23, -29.5]
+    assert [jump["next"][:10] for jump in found["backward_jumps"]] == ["2010-07-01", "2014-03-20"]
+    assert sorted(gap["hours"] for gap in found["gaps"])[-1] == pytest.approx(76, abs=1.1)
+    assert found["gaps"][-1]["after"].startswith("2016-10-2")
+    sentinels = {value["column"]: value for value in found["values"] if value["sentinels"]}
+    assert sorted(sentinels) == ["max_wind_speed_m_per_s", "wind_speed_m_per_s"]
+    for value in sentinels.values():
+        assert value["split"] == "test"
+        assert value["first_time"].startswith("2015-07-13")
+    for split in ("train", "val", "test"):
+        windows_of(manifest, split)

@@ -1,0 +1,342 @@
+import csv
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import numpy as np
+import pytest
+
+from jenacast.checkpoint import load_checkpoint, read_metadata
+from jenacast.config import load_config, load_recipe
+from jenacast.datasets import Batches, split_samples
+from jenacast.encoding import fit_encoding
+from jenacast.learner import Learner, forward_function, predict
+from jenacast.metrics import measure
+from jenacast.models import build_model
+from jenacast.prepared import load_prepared
+from jenacast.runtime import set_seed
+
+SMALL = ("--set", "data.history_hours=12", "--set", "model.units=4")
+UNTIMED = ("epoch", "train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_rate")
+
+
+@pytest.fixture
+def train(jenacast, data_dir, tmp_path):
+    """A function that trains a small dense network for two epochs into `tmp_path`/NAME, and returns that."""
+
+    def run(name, *arguments, model="dense", epochs=2):
+        which = ("--model", model) if model else ()
+        where = ("--data-dir", data_dir, "--run-dir", tmp_path / name)
+        done = jenacast("train", *which, *SMALL, "--epochs", epochs, *where, *arguments)
+        assert done.exit_code == 0, done.output
+        return tmp_path / name
+
+    return run
+
+
+def refused(done, *told):
+    """The command failed as a known failure, and said all of this in its last line."""
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert all(text in last for text in told), last
+
+
+def weights(folder, name="best.keras"):
+    return np.concatenate([w.ravel() for w in load_checkpoint(folder / name).model.get_weights()])
+
+
+def history(folder, *columns):
+    with (folder / "history.csv").open() as file:
+        return [[float(line[column]) for column in columns] for line in csv.DictReader(file)]
+
+
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_run_leaves_a_folder_that_explains_itself(jenacast, data_dir, tmp_path):
+    run = tmp_path / "new" / "run"
+    done = jenacast("train", "--model", "stacked-gru", *SMALL, "--epochs", 2, "--data-dir", data_dir, "--run-dir", run)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{run / 'best.keras'}\n"
+    assert {path.name for path in run.iterdir()} == {
+        "best.keras",
+        "last.keras",
+        "config.toml",
+        "history.csv",
+        "metrics.json",
+        "run.json",
+        "learning_curves.png",
+    }
+    outcome = metrics(run)
+    assert outcome["run_dir"] == str(run)
+    assert outcome["checkpoint"] == str(run / "best.keras")
+    assert (outcome["model"], outcome["seed"], outcome["epochs"]) == ("stacked-gru", 0, 2)
+    assert 1 <= outcome["best_epoch"] <= 2
+    assert outcome["steps"] == 2 * 3  # 665 train windows in batches of 256
+    assert outcome["synthetic"] is True
+    assert [epoch for (epoch,) in history(run, "epoch")] == [1, 2]
+    assert (run / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    manifest = json.loads((data_dir / "prepared" / "manifest.json").read_text())
+    record = json.loads((run / "run.json").read_text())
+    assert record["data_dir"] == str(data_dir)
+    assert record["source_sha256"] == manifest["source_sha256"]
+    assert "epoch 2/2: train MAE" in done.stderr
+    assert f"jenacast evaluate {run / 'best.keras'} --data-dir {data_dir}" in done.stderr
+
+    judged = jenacast("evaluate", run, "--data-dir", data_dir, "--json")
+    assert judged.exit_code == 0, judged.output
+    assert json.loads(judged.stdout)["model"] == "stacked-gru"
+
+
+def test_json_prints_what_metrics_json_holds(jenacast, data_dir, tmp_path):
+    run = tmp_path / "run"
+    done = jenacast(
+        "train", "--model", "dense", *SMALL, "--epochs", 1, "--data-dir", data_dir, "--run-dir", run, "--json"
+    )
+    assert json.loads(done.stdout) == metrics(run)
+
+
+def test_the_validation_baseline_is_that_of_the_baseline_command(train, jenacast, data_dir, monkeypatch):
+    # The command measures windows of 120 h, so the network must see as many.
+    run = train("run", "--set", "data.history_hours=120", epochs=1)
+    splits = json.loads(jenacast("baseline", "--data-dir", data_dir, "--json").stdout)["splits"]
+    assert metrics(run)["val_baseline_mae_c"] == pytest.approx(splits["val"]["mae_c"], rel=1e-9)
+
+
+def test_training_lowers_the_error_of_the_untrained_network(train, data_dir):
+    run = train("run", epochs=3)
+    config = load_config(run / "config.toml")
+    prepared = load_prepared(data_dir)
+    encoding = fit_encoding(prepared.manifest, config.data)
+    samples = split_samples(prepared, "val", encoding)
+    set_seed(config.train.seed)
+    untrained = build_model(config, columns=len(encoding.columns))
+    outputs = predict(forward_function(untrained), Batches(samples))
+    assert metrics(run)["val_mae_c"] < 0.9 * measure(outputs, samples.truth_c).mae_c
+
+
+@pytest.mark.parametrize("model", ["dense", "lstm-dropout"])
+def test_one_seed_gives_one_run_bit_for_bit(train, model):
+    first, second = (train(name, "--seed", 5, model=model) for name in ("first", "second"))
+    np.testing.assert_array_equal(weights(first, "last.keras"), weights(second, "last.keras"))
+    assert history(first, *UNTIMED) == history(second, *UNTIMED)
+
+
+def test_another_seed_gives_another_run(train):
+    first, second = train("first", "--seed", 5, epochs=1), train("second", "--seed", 6, epochs=1)
+    assert not np.allclose(weights(first), weights(second))
+    assert (metrics(first)["seed"], metrics(second)["seed"]) == (5, 6)
+
+
+def test_the_test_split_is_never_read(train, data_dir):
+    before = train("before")
+    file = data_dir / "prepared" / "values.npy"
+    values, test = np.load(file), load_prepared(data_dir).manifest.splits["test"]
+    values[test.start : test.stop] = np.nan
+    np.save(file, values)
+    after = train("after")
+    np.testing.assert_array_equal(weights(before), weights(after))
+    assert history(before, *UNTIMED) == history(after, *UNTIMED)
+
+
+def test_training_on_fewer_rows_gives_other_weights(train, data_dir):
+    # What the test above relies on: a change in the train rows does reach the weights.
+    before = train("before")
+    file = data_dir / "prepared" / "values.npy"
+    values = np.load(file)
+    values[300] += 1
+    np.save(file, values)
+    assert not np.array_equal(weights(before), weights(train("after")))
+
+
+def test_patience_stops_after_so_many_epochs_without_a_better_one(train):
+    # A rate that moves no weight: every epoch is as good as the first, and none is better.
+    run = train("run", "--set", "train.learning_rate=1e-30", "--patience", 3, epochs=50)
+    assert (metrics(run)["epochs"], metrics(run)["best_epoch"]) == (4, 1)
+    assert len(history(run, "epoch")) == 4
+
+
+def test_best_is_the_epoch_with_the_lowest_validation_error_and_last_the_last(train, jenacast, data_dir):
+    # A rate so large that later epochs wander about, far from the best one.
+    run = train("run", "--set", "train.learning_rate=0.3", "--seed", 1, epochs=4)
+    errors = [mae for (mae,) in history(run, "val_mae_c")]
+    assert min(errors) < 0.9 * errors[-1]
+    assert metrics(run)["val_mae_c"] == min(errors)
+    assert metrics(run)["best_epoch"] == errors.index(min(errors)) + 1
+    for name, expected in (("best.keras", min(errors)), ("last.keras", errors[-1])):
+        done = jenacast("evaluate", run / name, "--split", "val", "--data-dir", data_dir, "--json")
+        assert json.loads(done.stdout)["mae_c"] == pytest.approx(expected, abs=1e-6)
+        assert read_metadata(run / name).val_mae_c == expected
+
+
+def test_an_hour_of_the_series_gives_as_many_windows_as_asked(place_csv, jenacast, ramp, tmp_path):
+    folder, counts = place_csv(*ramp(6_000, step_minutes=10, slope_c=0.001)), []
+    assert jenacast("prepare", "--data-dir", folder).exit_code == 0
+    for asked in (0, 2, 1):
+        run = tmp_path / f"run-{asked}"
+        setting = ("--set", f"data.windows_per_hour={asked}", "--set", "train.batch_size=4096")
+        done = jenacast(
+            "train", "--model", "dense", *SMALL, *setting, "--epochs", 1, "--data-dir", folder, "--run-dir", run
+        )
+        assert done.exit_code == 0, done.output
+        counts.append(json.loads((run / "run.json").read_text())["train_windows"])
+    everything = 3_000 - 6 * (12 + 24 - 1)  # half of the rows, less the span of a window
+    assert counts == [everything, math.ceil(everything / 3), math.ceil(everything / 6)]
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_left_as_it_was(train, trained_run, jenacast, data_dir):
+    before = contents(trained_run)
+    done = jenacast("train", "--model", "dense", *SMALL, "--data-dir", data_dir, "--run-dir", trained_run)
+    refused(done, str(trained_run), "holds a run already", "--run-dir", "--force")
+    assert contents(trained_run) == before
+
+
+def test_force_replaces_the_run_and_what_was_measured_of_it(train, trained_run, jenacast, data_dir):
+    assert jenacast("evaluate", trained_run, "--data-dir", data_dir).exit_code == 0
+    (trained_run / "tensorboard").mkdir()
+    (trained_run / "tensorboard" / "events.out").write_text("of the old run")
+    (trained_run / "notes.txt").write_text("mine")
+    train("run", "--force", "--seed", 9, epochs=1)
+    assert metrics(trained_run)["seed"] == 9
+    names = {path.name for path in trained_run.iterdir()}
+    assert "notes.txt" in names
+    assert not [name for name in names if name.startswith(("evaluation-", "tensorboard"))]
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_folder_that_is_no_run_is_never_touched(jenacast, data_dir, tmp_path, force):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "metrics.json").write_text("{}")
+    done = jenacast("train", "--model", "dense", *SMALL, "--data-dir", data_dir, "--run-dir", folder, *force)
+    refused(done, str(folder), "not a run folder", "--run-dir")
+    assert contents(folder) == {"metrics.json": b"{}"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--set", "model.cell=lstm"], "model.cell: received 'lstm'; dense does not use it"),
+        (["--set", "model.any_history=true"], "set model.any_history=false"),
+        (["--set", "data.history_hours=400"], "use a longer series or a shorter history"),
+        (["--data-dir", "nowhere"], "run: jenacast prepare"),
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_the_old_one_whole(trained_run, jenacast, data_dir, arguments, told):
+    before = contents(trained_run)
+    done = jenacast(
+        "train", "--model", "dense", "--data-dir", data_dir, "--run-dir", trained_run, "--force", *arguments
+    )
+    refused(done, told)
+    assert contents(trained_run) == before
+
+
+def test_the_config_of_a_run_repeats_it(train, trained_run, jenacast, data_dir, tmp_path):
+    again = tmp_path / "again"
+    done = jenacast("train", "--config", trained_run / "config.toml", "--data-dir", data_dir, "--run-dir", again)
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(weights(again), weights(trained_run))
+    assert history(again, *UNTIMED) == history(trained_run, *UNTIMED)
+    assert (again / "config.toml").read_text() == (trained_run / "config.toml").read_text()
+
+
+def test_options_go_over_set_and_set_over_the_file(train, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        "[model]\narchitecture = 'dense'\n[train]\nlearning_rate = 0.01\nseed = 1\nepochs = 7\n", encoding="utf-8"
+    )
+    run = train("run", "--config", file, "--set", "train.seed=2", "--set", "train.epochs=6", model=None, epochs=1)
+    settings = tomllib.loads((run / "config.toml").read_text())
+    assert settings["name"] == "mine"
+    assert settings["train"]["learning_rate"] == 0.01  # the file, over the defaults
+    assert settings["train"]["seed"] == 2  # --set, over the file
+    assert settings["train"]["epochs"] == 1  # --epochs, over --set
+    assert settings["train"]["batch_size"] == 256  # nobody but the defaults
+
+
+@pytest.mark.parametrize("both", [[], ["--model", "dense", "--config", "mine.toml"]])
+def test_exactly_one_of_model_and_config_is_wanted(jenacast, data_dir, tmp_path, both):
+    done = jenacast("train", *both, "--data-dir", data_dir, "--run-dir", tmp_path / "run")
+    assert done.exit_code == 2
+    assert "exactly one of --model and --config" in re.sub(r"[\s│]+", " ", done.stderr)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverging_training_stops_and_keeps_the_best_so_far(trained_run, jenacast, data_dir, monkeypatch):
+    means, calls = Learner.epoch_means, []
+
+    def diverging(self):
+        calls.append(self)
+        return means(self) if len(calls) == 1 else (math.nan, math.nan)
+
+    monkeypatch.setattr(Learner, "epoch_means", diverging)
+    where = ("--data-dir", data_dir, "--run-dir", trained_run, "--force")
+    done = jenacast("train", "--model", "dense", *SMALL, "--epochs", 5, *where)
+    refused(done, "the loss is nan after epoch 2", "of epoch 1, is kept", "learning_rate", "train.clip_norm=1")
+    assert metrics(trained_run)["epochs"] == 1
+    assert read_metadata(trained_run / "best.keras").epoch == 1
+
+
+def test_tensorboard_without_tensorboard_names_the_remedy(jenacast, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    run = tmp_path / "run"
+    done = jenacast("train", "--model", "dense", *SMALL, "--data-dir", data_dir, "--run-dir", run, "--tensorboard")
+    refused(done, "--tensorboard", "pip install 'jenacast[tensorboard]'")
+    assert not run.exists()
+
+
+def test_tensorboard_gets_the_figures_of_every_epoch(train):
+    pytest.importorskip("tensorboard")
+    run = train("run", "--tensorboard")
+    logged = b"".join(path.read_bytes() for path in (run / "tensorboard").glob("events*"))
+    for name in (b"train_loss", b"train_mae_c", b"val_mae_c", b"learning_rate"):
+        assert logged.count(name) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_run_and_keeps_what_it_has(data_dir, tmp_path, sent, code):
+    run = tmp_path / "run"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "jenacast", "train", "--model", "dense", *SMALL, "--epochs", "100000"]
+    process = subprocess.Popen(
+        [*command, "--data-dir", data_dir, "--run-dir", run],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(scratch)},
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while not (run / "history.csv").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(sent)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == code, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == {143: "error: terminated", 130: "error: interrupted"}[code]
+    outcome = metrics(run)
+    best = load_checkpoint(run / "best.keras")
+    assert (best.metadata.epoch, best.metadata.val_mae_c) == (outcome["best_epoch"], outcome["val_mae_c"])
+    assert 1 <= outcome["best_epoch"] <= outcome["epochs"] == len(history(run, "epoch"))
+    assert load_recipe("dense").train.epochs < load_config(run / "config.toml").train.epochs == 100_000
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
+    assert not list(scratch.iterdir())
