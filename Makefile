@@ -4,13 +4,17 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin
 
-.PHONY: demo test lint format
+.PHONY: demo test crash-test lint format
 
 demo: $(VENV)/installed
 	$(RUN)/jenacast demo
 
 test: $(VENV)/installed-dev
 	$(RUN)/python -m pytest
+
+# Thirty SIGKILLs at random moments, each followed by a resume; about ten minutes.
+crash-test: $(VENV)/installed-dev
+	JENACAST_KILLS=15 $(RUN)/python -m pytest -s -k killed_at_random tests/test_resume.py
 
 lint: $(VENV)/installed-dev
 	$(RUN)/ruff check .

@@ -52,6 +52,7 @@ class TrainSettings(_Settings):
     patience: int = Field(ge=0)
     save_every_seconds: float = Field(gt=0)
     seed: int = Field(ge=0, lt=2**32)
+    deterministic: bool
 
 
 class Config(_Settings):
@@ -127,6 +128,22 @@ def parse_config(settings: Mapping[str, Any], *, where: str) -> Config:
         ConfigError: settings break a rule; `where` says whose they are.
     """
     return _check(dict(settings), [], where=where)
+
+
+def differences(config: Config, other: Mapping[str, Any]) -> list[str]:
+    """One line for each setting that `other`, a dumped config, has otherwise."""
+    lines = []
+    for section, settings in config.model_dump().items():
+        theirs = other.get(section)
+        if not isinstance(settings, dict) or not isinstance(theirs, dict):
+            lines += [] if settings == theirs else [f"{section}: {theirs!r}, now {settings!r}"]
+            continue
+        lines += [
+            f"{section}.{key}: {theirs.get(key)!r}, now {value!r}"
+            for key, value in settings.items()
+            if theirs.get(key) != value
+        ]
+    return lines
 
 
 def dump_config(config: Config) -> str:

@@ -3,6 +3,7 @@
 Not `fit`: the state of a run must be one thing that can be taken out and put back in the middle of an epoch.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Learner:
         self.optimizer.build(model.trainable_variables)
         # windows, sum of squared errors, sum of absolute errors, both in units of the encoded target
         self._sums = tf.Variable(np.zeros(3), dtype=tf.float64, name="epoch_sums")
+        self._bad_step = tf.Variable(0, dtype=tf.int64, name="bad_step")
         # One trace for each batch size, the full one and the last: static shapes are a fifth faster.
         self._step = tf.function(self._train_step)
         self._forward = forward_function(model)
@@ -48,15 +50,41 @@ class Learner:
         """Begin the sums of an epoch anew."""
         self._sums.assign(np.zeros(3))
 
-    def predict(self, batches: Batches) -> Floats:
-        """(windows,) float32 outputs, in order of time; dropout's generators are left as they were."""
+    def predict(self, batches: Batches, between: Callable[[], None]) -> Floats:
+        """(windows,) float32 outputs, in order of time; dropout's generators are left as they were.
+
+        Args:
+            batches: the windows.
+            between: called after each batch; what it raises passes through.
+        """
         # Recurrent dropout draws masks, and so advances its generator, at inference too.
         generators = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
         before = [variable.numpy() for variable in generators]
-        outputs = predict(self._forward, batches)
+        outputs = predict(self._forward, batches, between)
         for variable, value in zip(generators, before, strict=True):
             variable.assign(value)
         return outputs
+
+    def variables(self) -> list[np.ndarray]:
+        """A copy of every variable: weights, seed generators, optimizer, sums; what `restore` takes back."""
+        return [variable.numpy() for variable in self._all_variables()]
+
+    def restore(self, values: Sequence[np.ndarray]) -> None:
+        """Put back what `variables` gave.
+
+        Raises:
+            ValueError: they belong to another model or optimizer.
+        """
+        for variable, value in zip(self._all_variables(), values, strict=True):
+            variable.assign(value)
+
+    def first_bad_step(self) -> int | None:
+        """The step since the beginning, counted from 1, whose loss was not finite; None while all were."""
+        step = int(self._bad_step.numpy())
+        return step or None
+
+    def _all_variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables, self._sums]
 
     def _train_step(self, inputs: Any, targets: Any) -> None:
         tf = load_tensorflow()
@@ -67,6 +95,9 @@ class Learner:
         self.optimizer.apply(gradients, self.model.trainable_variables)
         wide = tf.cast(errors, tf.float64)
         count = tf.cast(tf.shape(errors)[0], tf.float64)
+        step = tf.cast(self.optimizer.iterations, tf.int64)
+        is_first = tf.logical_and(tf.equal(self._bad_step, 0), tf.logical_not(tf.math.is_finite(loss)))
+        self._bad_step.assign(tf.where(is_first, step, self._bad_step))
         self._sums.assign_add(tf.stack([count, tf.reduce_sum(tf.square(wide)), tf.reduce_sum(tf.abs(wide))]))
 
 
@@ -75,6 +106,10 @@ def forward_function(model: Any) -> Any:
     return load_tensorflow().function(lambda inputs: model(inputs, training=False)[:, 0])
 
 
-def predict(forward: Any, batches: Batches) -> Floats:
+def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda: None) -> Floats:
     """(windows,) float32 outputs of a function over batches, in order of time, none left out."""
-    return np.concatenate([forward(inputs).numpy() for inputs, _ in batches.in_order()])
+    outputs = []
+    for inputs, _ in batches.in_order():
+        outputs.append(forward(inputs).numpy())
+        between()
+    return np.concatenate(outputs)

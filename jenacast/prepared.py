@@ -140,7 +140,7 @@ def load_prepared(data_dir: Path) -> Prepared:
     try:
         times = np.load(folder / "times.npy", allow_pickle=False)
         values = np.load(folder / "values.npy", allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{folder} is damaged ({error}); run: jenacast prepare --force") from None
     expected = (manifest.rows, len(NAMES))
     if values.shape != expected or values.dtype != np.float32 or times.shape != expected[:1]:
@@ -170,7 +170,9 @@ def load_manifest(folder: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path} is damaged ({error}); run: jenacast prepare --force") from None
+        first = error.errors()[0]
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise DataError(f"{path} is damaged ({problem}); run: jenacast prepare --force") from None
     if tuple(manifest.columns) != NAMES or TARGET not in manifest.columns:
         raise DataError(f"{path} lists other columns than this version; run: jenacast prepare --force")
     return manifest

@@ -2,8 +2,8 @@
 
 import csv
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from jenacast.config import Config, load_config
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_path
+from jenacast.lock import process_lock
 
 BEST = "best.keras"  # the network with the lowest validation MAE
 LAST = "last.keras"  # the network after the last whole epoch
@@ -19,8 +20,10 @@ RECORD = "run.json"  # where the data lie, their hash, versions, device
 HISTORY = "history.csv"  # one line an epoch
 METRICS = "metrics.json"  # the outcome: what `train --json` prints
 CURVES = "learning_curves.png"
+STATE = "state.npz"  # the training state; `train --resume` goes on from it
+LOCK = "train.lock"  # while a process trains: its id
 TENSORBOARD = "tensorboard"
-FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES)
+FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
 
 
 def default_run_dir(name: str) -> Path:
@@ -28,22 +31,46 @@ def default_run_dir(name: str) -> Path:
     return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def create_run_dir(path: Path, *, force: bool) -> None:
-    """Make an empty run folder; with `force`, clear the files of the run that stands there.
+@contextmanager
+def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
+    """Make an empty run folder and hold it; with `force`, clear the files of the run that stands there.
 
     Raises:
         ExistsError: something stands there, and it is not a run or `force` is not given.
+        JenacastError: a living process holds it.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        is_run = (path / CONFIG).is_file()
-        if not is_run:
-            raise ExistsError(f"{path} exists and is not a run folder; choose another --run-dir")
-        if not force:
-            raise ExistsError(f"{path} holds a run already; choose another --run-dir, or --force to replace it")
-        for file in [*(path / name for name in FILES), *path.glob("evaluation-*")]:
-            file.unlink(missing_ok=True)
-        shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
+    if path.exists() and not path.is_dir():
+        raise ExistsError(f"{path} exists and is not a folder; choose another --run-dir")
     path.mkdir(parents=True, exist_ok=True)
+    with process_lock(path / LOCK):
+        present = [file for file in path.iterdir() if file.name != LOCK and not file.name.startswith(".")]
+        if present and not (path / CONFIG).is_file():
+            raise ExistsError(f"{path} exists and is not a run folder; choose another --run-dir")
+        if present and not force:
+            raise ExistsError(
+                f"{path} holds a run already; choose another --run-dir, go on with --resume {path}, "
+                "or replace it with --force"
+            )
+        for file in [*(path / name for name in FILES), *path.glob("evaluation-*"), *path.glob(".*")]:
+            file.unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def resumed_run_dir(path: Path) -> Iterator[None]:
+    """Hold a run folder to go on with it; half-written files of a killed process are cleared.
+
+    Raises:
+        JenacastError: not a run folder, or a living process holds it.
+    """
+    if not ((path / CONFIG).is_file() and (path / RECORD).is_file()):
+        raise JenacastError(
+            f"{path} is not a run folder that can be resumed; start one with: jenacast train --model NAME"
+        )
+    with process_lock(path / LOCK):
+        for file in path.glob(".*"):
+            file.unlink()
+        yield
 
 
 def evaluation_stem(checkpoint: Path, split: str) -> str:
@@ -61,9 +88,7 @@ def holds_finished(path: Path, config: Config) -> bool:
     """Whether `path` holds a run of exactly these settings that came to its end."""
     if not ((path / METRICS).is_file() and (path / CONFIG).is_file()):
         return False
-    stopped_early = config.train.patience > 0
-    done = read_json(path / METRICS)["epochs"] == config.train.epochs or stopped_early
-    return done and load_config(path / CONFIG) == config
+    return bool(read_json(path / METRICS)["finished"]) and load_config(path / CONFIG) == config
 
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:

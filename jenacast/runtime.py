@@ -41,6 +41,16 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def make_deterministic() -> None:
+    """Make every operation give the same result each time, on a GPU too; from here on, and slower."""
+    load_tensorflow().config.experimental.enable_op_determinism()
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    return bool(load_tensorflow().config.list_physical_devices("GPU"))
+
+
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
     import platform

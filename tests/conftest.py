@@ -1,3 +1,4 @@
+import logging
 import os
 import shutil
 import subprocess
@@ -88,7 +89,9 @@ def jenacast():
     """A function that runs a command in this process: `.exit_code`, `.stdout`, `.stderr`."""
 
     def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        logging.getLogger("jenacast").handlers.clear()  # they write to a stream that is closed now
+        return result
 
     return run
 

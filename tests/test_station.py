@@ -171,7 +171,7 @@ def test_what_is_no_station_file_is_refused_with_a_remedy(read, monkeypatch, nam
 
 def test_blank_lines_do_not_shift_the_line_number(read):
     lines = table(HEADERS, with_cell(20, 5, "damp")).splitlines(keepends=True)
-    with pytest.raises(DataError, match="line 24: .* received 'damp'"):
+    with pytest.raises(DataError, match=r"line 24: .* received 'damp'"):
         read("".join([*lines[:3], "\n", "  \n", *lines[3:]]))
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,7 +92,7 @@ def test_book_windows_are_those_of_keras(data, rate, history, lead):
 )
 def test_the_published_counts_come_out(rows, rows_per_hour, sizes, counts):
     edges = [0, *split_rows(rows), rows]
-    splits = list(zip(edges, edges[1:], strict=False))
+    splits = list(pairwise(edges))
     assert tuple(stop - start for start, stop in splits) == sizes
     rule = {"rows_per_hour": rows_per_hour, "history_hours": 120, "lead_hours": 24}
     assert tuple(len(book_windows(rows, *split, **rule)) for split in splits) == counts

@@ -36,6 +36,13 @@ def train(
     run_dir: Annotated[
         Path | None, typer.Option(help="Where the run is kept.", show_default="runs/<model>-<date>-<time>")
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with this run; it knows the rest.", show_default=False),
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="train.deterministic: bit for bit the same on a GPU too.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
@@ -47,21 +54,29 @@ def train(
     best.keras, last.keras, config.toml, history.csv, metrics.json and learning_curves.png. Prints the path
     of best.keras.
 
+    A run that was stopped or killed goes on with --resume RUN, as if it never had been; --epochs may be raised.
+
     Example: jenacast train --model stacked-gru --epochs 20 --seed 1
     """
+    from jenacast import training
     from jenacast.config import with_train
-    from jenacast.rundir import default_run_dir
+    from jenacast.rundir import RECORD, default_run_dir, read_json
 
-    settings = with_train(load_settings(model, config, assignments or []), seed=seed, epochs=epochs, patience=patience)
-    from jenacast.training import train as run
-
-    outcome = run(
-        settings,
-        data_dir=data_dir,
-        run_dir=run_dir or default_run_dir(settings.name),
-        force=force,
-        tensorboard=tensorboard,
-    )
+    if resume is not None:
+        if any((model, config, assignments, seed is not None, patience is not None, run_dir, deterministic, force)):
+            raise typer.BadParameter("--resume takes everything from the run; only --epochs may go with it")
+        outcome = training.resume(resume, epochs=epochs)
+        data_dir = Path(read_json(resume / RECORD)["data_dir"])
+    else:
+        settings = with_train(
+            load_settings(model, config, assignments or []),
+            seed=seed,
+            epochs=epochs,
+            patience=patience,
+            deterministic=deterministic or None,
+        )
+        folder = run_dir or default_run_dir(settings.name)
+        outcome = training.train(settings, data_dir=data_dir, run_dir=folder, force=force, tensorboard=tensorboard)
     typer.echo(json.dumps(asdict(outcome)) if json_output else outcome.checkpoint)
     say(f"to judge it on the test split: jenacast evaluate {outcome.checkpoint} --data-dir {data_dir}")
 

@@ -1,0 +1,285 @@
+"""The epochs of a run: train, validate, remember, write; exact after any interruption."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from jenacast import plots, rundir
+from jenacast.checkpoint import FORMAT, Metadata, save_checkpoint
+from jenacast.config import Config, TrainSettings
+from jenacast.datasets import Batches, Samples, batch_count
+from jenacast.encoding import Encoding
+from jenacast.errors import JenacastError
+from jenacast.files import write_json
+from jenacast.interrupts import Deferred, deferred_signals
+from jenacast.learner import Learner
+from jenacast.metrics import measure
+from jenacast.runtime import load_tensorflow
+from jenacast.state import Progress, save_state
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY_STEPS = 50  # for a loss that is not finite; asking makes a GPU wait
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to, or how far it is; `metrics.json`."""
+
+    run_dir: str
+    checkpoint: str
+    model: str
+    seed: int
+    epochs: int
+    best_epoch: int
+    val_mae_c: float
+    val_baseline_mae_c: float
+    finished: bool
+    protocol: str
+    synthetic: bool
+    parameters: int
+    steps: int
+    seconds: float
+    device: str
+
+
+@dataclass
+class Run:
+    """The parts of one run, put together. `about` is the content of `run.json`."""
+
+    config: Config
+    folder: Path
+    learner: Learner
+    encoding: Encoding
+    train: Samples
+    val: Samples
+    about: dict[str, Any]
+    progress: Progress
+    writer: Any = None
+
+    @property
+    def steps(self) -> int:
+        """Train batches in an epoch."""
+        return batch_count(len(self.train), self.config.train.batch_size)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done, or patience ran out."""
+        return is_finished(self.progress, self.config.train)
+
+
+def is_finished(progress: Progress, settings: TrainSettings) -> bool:
+    """Whether the last epoch is done, or patience ran out."""
+    impatient = 0 < settings.patience <= progress.stale_epochs
+    return progress.epoch >= settings.epochs or impatient
+
+
+def fit(run: Run) -> Outcome:
+    """Train `run` to its end from wherever it stands.
+
+    Whatever stops it, the best checkpoint stays, the state is saved where that is possible, and the command
+    that goes on is told.
+
+    Raises:
+        JenacastError: the loss is not finite.
+        OSError: a file cannot be written.
+    """
+    baseline_mae_c = measure(run.val.baseline_c, run.val.truth_c).mae_c
+    logger.info(
+        "%s: %s parameters, %s train windows, %s steps an epoch, on %s; validation baseline %.3f °C",
+        *(run.config.name, f"{run.about['parameters']:,}", f"{len(run.train):,}", run.steps, run.about["device"]),
+        baseline_mae_c,
+    )
+    train_batches, val_batches = Batches(run.train), Batches(run.val)
+    total, done = run.config.train.epochs * run.steps, run.progress.epoch * run.steps + run.progress.step
+    with (
+        _telling_how_to_resume(run),
+        deferred_signals() as signals,
+        tqdm(total=total, initial=done, unit="step", disable=None, leave=False) as bar,
+    ):
+        try:
+            while not run.finished:
+                _train_epoch(run, train_batches, signals, bar)
+                _end_epoch(run, val_batches, signals)
+                bar.clear()
+                logger.info("%s", _epoch_line(run))
+        finally:
+            if run.progress.history:
+                _report(run, baseline_mae_c)
+    if run.progress.epoch < run.config.train.epochs:
+        logger.info("stopped early: no better validation MAE in %d epochs", run.config.train.patience)
+    outcome = read_outcome(run.folder)
+    logger.info("best checkpoint: %s (epoch %d)", outcome.checkpoint, outcome.best_epoch)
+    return outcome
+
+
+@contextmanager
+def _telling_how_to_resume(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise JenacastError(
+            f"{error}. The last good state is kept; mend the disk, then go on: jenacast train --resume {run.folder}"
+        ) from error
+    except JenacastError:
+        raise
+    except BaseException:
+        best = f"; best so far: {run.folder / rundir.BEST}" if run.progress.best_epoch else ""
+        logger.warning("stopped%s. To go on: jenacast train --resume %s", best, run.folder)
+        raise
+
+
+def _train_epoch(run: Run, batches: Batches, signals: Deferred, bar: Any) -> None:
+    """Train what is left of the running epoch; save the state now and then, at its end, and when stopped."""
+    settings, progress = run.config.train, run.progress
+    if progress.step == 0:
+        run.learner.reset_sums()
+    before_s, began = progress.seconds, time.monotonic()
+    saved = began
+    remaining = batches.shuffled(
+        batch_size=settings.batch_size, seed=settings.seed, epoch=progress.epoch, first_batch=progress.step
+    )
+    for inputs, targets in remaining:
+        run.learner.train_batch(inputs, targets)
+        progress.step += 1
+        progress.seconds = before_s + time.monotonic() - began
+        bar.update()
+        if progress.step % CHECK_EVERY_STEPS == 0:
+            _refuse_divergence(run)
+        due = time.monotonic() - saved >= settings.save_every_seconds
+        if due or signals.pending:
+            _save(run)
+            saved = time.monotonic()
+            signals.deliver()
+    _save(run)
+
+
+def _end_epoch(run: Run, batches: Batches, signals: Deferred) -> None:
+    """Validate, then write checkpoints and history, and last the state: killed before that, it is done again."""
+    progress, began = run.progress, time.monotonic()
+    outputs = run.learner.predict(batches, between=signals.deliver)
+    errors = measure(run.encoding.decode(outputs), run.val.truth_c)
+    progress.seconds += time.monotonic() - began
+    loss, train_mae = run.learner.epoch_means()
+    progress.epoch, progress.step = progress.epoch + 1, 0
+    better = errors.mae_c < progress.best_val_mae_c
+    if better:
+        progress.best_epoch, progress.best_val_mae_c = progress.epoch, errors.mae_c
+    progress.stale_epochs = 0 if better else progress.stale_epochs + 1
+    progress.history.append(
+        {
+            "epoch": progress.epoch,
+            "train_loss": loss,
+            "train_mae_c": train_mae * run.encoding.target.scale_c,
+            "val_mae_c": errors.mae_c,
+            "val_rmse_c": errors.rmse_c,
+            "learning_rate": float(run.learner.optimizer.learning_rate),
+            "seconds": round(progress.seconds, 3),
+        }
+    )
+    metadata = _metadata(run, errors.mae_c)
+    save_checkpoint(run.learner.model, metadata, run.folder / rundir.LAST)
+    if better:
+        save_checkpoint(run.learner.model, metadata, run.folder / rundir.BEST)
+    rundir.write_history(run.folder / rundir.HISTORY, progress.history)
+    if run.writer:
+        _write_summaries(run.writer, progress.history[-1])
+    _save(run)
+    signals.deliver()
+
+
+def _save(run: Run) -> None:
+    _refuse_divergence(run)
+    save_state(run.folder / rundir.STATE, run.progress, run.learner.variables(), run.config)
+
+
+def _refuse_divergence(run: Run) -> None:
+    step = run.learner.first_bad_step()
+    if step is not None:
+        raise JenacastError(
+            f"the loss is not finite at step {step} (epoch {run.progress.epoch + 1}): the training diverges. The best "
+            "checkpoint is kept. Try a smaller train.learning_rate, or train.clip_norm=1"
+        )
+
+
+def _metadata(run: Run, val_mae_c: float) -> Metadata:
+    return Metadata(
+        format=FORMAT,
+        model=run.config.name,
+        config=run.config.model_dump(),
+        encoding=run.encoding,
+        protocol=run.about["protocol"],
+        source_sha256=run.about["source_sha256"],
+        synthetic=run.about["synthetic"],
+        seed=run.config.train.seed,
+        epoch=run.progress.epoch,
+        val_mae_c=val_mae_c,
+        versions=run.about["versions"],
+    )
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """What a run folder says it came to.
+
+    Raises:
+        JenacastError: it does not say, or a version of jenacast wrote it that this one cannot read.
+    """
+    content = rundir.read_json(folder / rundir.METRICS)
+    try:
+        return Outcome(**content)
+    except TypeError as error:
+        raise JenacastError(f"{folder / rundir.METRICS} is damaged: {error}") from None
+
+
+def _report(run: Run, baseline_mae_c: float) -> None:
+    progress = run.progress
+    outcome = Outcome(
+        run_dir=str(run.folder),
+        checkpoint=str(run.folder / rundir.BEST),
+        model=run.config.name,
+        seed=run.config.train.seed,
+        epochs=progress.epoch,
+        best_epoch=progress.best_epoch,
+        val_mae_c=progress.best_val_mae_c,
+        val_baseline_mae_c=baseline_mae_c,
+        finished=run.finished,
+        protocol=run.about["protocol"],
+        synthetic=run.about["synthetic"],
+        parameters=run.about["parameters"],
+        steps=run.steps * progress.epoch,
+        seconds=progress.history[-1]["seconds"],
+        device=run.about["device"],
+    )
+    write_json(run.folder / rundir.METRICS, asdict(outcome))
+    plots.learning_curves(
+        run.folder / rundir.CURVES,
+        progress.history,
+        baseline_mae_c=baseline_mae_c,
+        title=f"{run.config.name}, seed {outcome.seed}",
+        synthetic=outcome.synthetic,
+    )
+
+
+def _epoch_line(run: Run) -> str:
+    progress, epochs = run.progress, run.config.train.epochs
+    record = progress.history[-1]
+    left_s = progress.seconds / progress.epoch * (epochs - progress.epoch)
+    mark = " (best)" if progress.best_epoch == progress.epoch else ""
+    return (
+        f"epoch {progress.epoch}/{epochs}: train MAE {record['train_mae_c']:.3f} °C, "
+        f"validation MAE {record['val_mae_c']:.3f} °C{mark}; {progress.seconds:.0f} s, about {left_s:.0f} s left"
+    )
+
+
+def _write_summaries(writer: Any, record: dict[str, Any]) -> None:
+    tf = load_tensorflow()
+    with writer.as_default(step=record["epoch"]):
+        for name in ("train_loss", "train_mae_c", "val_mae_c", "learning_rate"):
+            tf.summary.scalar(name, record[name])
+    writer.flush()

@@ -1,0 +1,208 @@
+import json
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from importlib.metadata import entry_points
+
+import pytest
+from typer.main import get_command
+
+import jenacast as package
+from jenacast.cli import app, main
+from jenacast.columns import COLUMNS
+from jenacast.config import load_config, load_recipe, recipe_names
+from jenacast.download import CSV_NAME
+
+COMMANDS = get_command(app).commands
+HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "numpy")
+
+
+def modules_after(*arguments):
+    """The heavy modules that a fresh process has imported once the command is done."""
+    code = (
+        "import sys\n"
+        "from jenacast.cli import app\n"
+        "try:\n"
+        "    app(sys.argv[1:], prog_name='jenacast')\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        f"print(*(sys.modules.keys() & set({HEAVY!r})), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def seconds(*command):
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *command], capture_output=True, timeout=120, check=True)
+    return time.perf_counter() - began
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
+def test_help_exits_with_0_and_goes_to_stdout(jenacast, arguments):
+    done = jenacast(*arguments)
+    assert done.exit_code == 0
+    assert done.stderr == ""
+    assert "Usage: " in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does_and_how_each_option_is_meant(name):
+    first, *more = COMMANDS[name].help.strip().split("\n\n")
+    assert first.endswith(".")
+    assert more  # an example, or what to know before
+    silent = [parameter.name for parameter in COMMANDS[name].params if not getattr(parameter, "help", "")]
+    assert not silent
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["download", "--help"], ["train", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy(arguments):
+    assert modules_after(*arguments) == set()
+
+
+def test_preparing_imports_neither_tensorflow_nor_keras(place_csv, ramp):
+    assert modules_after("prepare", "--data-dir", place_csv(*ramp(1_400))) == {"pandas", "numpy"}
+
+
+def test_help_takes_under_a_tenth_of_the_start_of_keras():
+    helps = min(seconds("-m", "jenacast", "--help") for _ in range(3))
+    keras = min(seconds("-c", "import keras") for _ in range(2))
+    assert helps < keras / 10, (helps, keras)
+
+
+def test_version_is_the_packages(jenacast):
+    done = jenacast("--version")
+    assert (done.exit_code, done.stdout) == (0, f"jenacast {package.__version__}\n")
+
+
+def test_the_console_script_is_the_module(jenacast_process):
+    (script,) = entry_points(group="console_scripts", name="jenacast")
+    assert script.load() is main
+    done = jenacast_process("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"jenacast {package.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["forecastle"], "'forecastle'"),
+        (["train", "--model", "dense", "--epoch-count", "3"], "--epoch-count"),
+        (["train", "--model", "dense", "--epochs", "many"], "'many'"),
+        (["evaluate"], "CKPT"),
+        (["evaluate", "run", "--split", "train"], "'train'"),
+        (["prepare", "--protocol", "loose"], "'loose'"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_names_what_is_wrong(jenacast, arguments, told):
+    done = jenacast(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert "Usage: " in done.stderr
+    assert told in done.stderr
+
+
+def test_without_a_command_the_help_is_shown(jenacast):
+    done = jenacast()
+    assert done.exit_code == 2
+    assert all(name in done.output for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "--model", "lstn"], ["'lstn'", *recipe_names(), "jenacast models"]),
+        (["train", "--config", "absent.toml"], ["absent.toml not found", "jenacast models NAME"]),
+        (["train", "--model", "dense", "--set", "train.epochs=0"], ["train.epochs", "greater than or equal to 1", "0"]),
+        (["train", "--model", "dense", "--set", "epochs=5"], ["epochs=5", "SECTION.KEY=VALUE"]),
+        (["train", "--model", "dense", "--seed", "-1"], ["train.seed", "greater than or equal to 0", "-1"]),
+        (["train", "--model", "dense"], ["manifest.json not found", "run: jenacast prepare"]),
+        (["evaluate", "absent.keras"], ["absent.keras not found", "jenacast train"]),
+        (["baseline"], ["manifest.json not found", "run: jenacast prepare"]),
+        (["prepare"], [f"{CSV_NAME} not found", "run: jenacast download"]),
+        (["models", "lstn"], ["'lstn'", *recipe_names()]),
+    ],
+    ids=lambda value: " ".join(value) if value[0] in COMMANDS else "",
+)
+def test_a_known_failure_exits_with_1_and_names_the_remedy(jenacast, tmp_path, monkeypatch, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    done = jenacast(*arguments)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert all(text in done.stderr for text in told), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_file_system_is_told_in_one_line(jenacast, trained_run, data_dir, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    done = jenacast(
+        "evaluate", trained_run, "--data-dir", data_dir, "--predictions", tmp_path / "file" / "forecasts.csv"
+    )
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert str(tmp_path / "file") in done.stderr
+    assert "Check the path, its permissions and the free space" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_reader_that_goes_away_is_no_failure_to_tell(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "jenacast", "models", "dense"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writing)
+    assert done.stderr == ""
+
+
+def test_a_recipe_is_printed_as_the_toml_that_gives_it_back(jenacast, tmp_path):
+    done = jenacast("models", "stacked-gru")
+    assert (done.exit_code, done.stderr) == (0, "")
+    (tmp_path / "mine.toml").write_text(done.stdout, encoding="utf-8")
+    assert load_config(tmp_path / "mine.toml") == load_recipe("stacked-gru")
+    assert json.loads(jenacast("models", "stacked-gru", "--json").stdout) == tomllib.loads(done.stdout)
+
+
+def test_models_lists_every_recipe_with_its_size(jenacast, monkeypatch):
+    monkeypatch.setattr("jenacast.config.recipe_names", lambda: ["dense", "lstm-dropout"])
+    listed = json.loads(jenacast("models", "--json").stdout)
+    sizes = {entry["name"]: entry["parameters"] for entry in listed}
+    inputs = 120 * len(COLUMNS)
+    assert sizes == {"dense": (inputs + 1) * 16 + 17, "lstm-dropout": 4 * ((14 + 32) * 32 + 32) + 33}
+    table = jenacast("models").stdout
+    for entry in listed:
+        (line,) = (line for line in table.splitlines() if line.startswith(f"{entry['name']} "))
+        assert f"{entry['parameters']:,}" in line
+        assert entry["summary"] in line
+
+
+@pytest.mark.parametrize("command", ["baseline", "prepare"])
+def test_json_is_one_object_on_stdout_and_the_story_is_on_stderr(jenacast, data_dir, command):
+    done = jenacast(command, "--data-dir", data_dir, "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["protocol"] == "strict"
+    assert done.stdout.count("\n") == 1
+
+
+def test_the_data_folder_can_come_from_the_environment(jenacast, data_dir, monkeypatch):
+    monkeypatch.setenv("JENACAST_DATA_DIR", str(data_dir))
+    assert json.loads(jenacast("baseline", "--json").stdout)["synthetic"] is True
+
+
+def test_a_second_command_in_one_process_tells_its_story_once(jenacast, data_dir):
+    for _ in range(2):
+        done = jenacast("prepare", "--data-dir", data_dir)
+    assert done.stderr.count("nothing to do") == 1
+
+
+def test_a_process_says_nothing_but_its_own_lines(jenacast_process, trained_run, data_dir):
+    done = jenacast_process("evaluate", trained_run, "--data-dir", data_dir)
+    assert done.returncode == 0, done.stderr
+    written = [trained_run / f"evaluation-test.{suffix}" for suffix in ("json", "png")]
+    assert done.stderr == "".join(f"wrote {path}\n" for path in written)
+    assert "\x1b" not in done.stdout
+    printed = jenacast_process("models", "dense")
+    assert (printed.returncode, printed.stderr) == (0, "")

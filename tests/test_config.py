@@ -1,0 +1,266 @@
+import re
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jenacast import config as module
+from jenacast.config import (
+    Config,
+    configs_dir,
+    default_settings,
+    dump_config,
+    load_config,
+    load_recipe,
+    parse_config,
+    recipe_names,
+    with_train,
+)
+from jenacast.errors import ConfigError
+
+SECTIONS = ("data", "model", "train")
+
+
+@pytest.fixture
+def load(tmp_path):
+    """A function that writes TOML to a file and loads it."""
+
+    def load(text="", *assignments, name="mine.toml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_config(path, assignments)
+
+    return load
+
+
+def problems(error):
+    """The problems that a ConfigError lists, less its head, which must count them."""
+    head, *lines = str(error.value).splitlines()
+    assert head.startswith(f"{len(lines)} problem(s) in the settings (")
+    return [line.removeprefix("  ") for line in lines]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_loads_and_comes_back_from_its_dump(load, name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary
+    assert recipe.source
+    assert load(dump_config(recipe)) == recipe
+
+
+def test_the_default_is_complete_and_holds_nothing_else():
+    expected = {name: set(Config.model_fields[name].annotation.model_fields) for name in SECTIONS}
+    assert {name: set(values) for name, values in default_settings().items()} == expected
+    assert set(Config.model_fields) == {"name", "summary", "source", *SECTIONS}
+    fields = [Config.model_fields[name].annotation.model_fields for name in SECTIONS]
+    assert all(field.is_required() for section in fields for field in section.values())  # no second home for values
+
+
+def test_the_default_is_not_a_recipe_but_loads():
+    assert "default" not in recipe_names()
+    assert load_config(configs_dir() / "default.toml").model_dump(include=set(SECTIONS)) == default_settings()
+
+
+def test_a_recipe_changes_what_it_states_and_nothing_else(load):
+    mine = load("[model]\nunits = 5\n[train]\nlearning_rate = 1\n")
+    expected = default_settings()
+    expected["model"]["units"], expected["train"]["learning_rate"] = 5, 1.0
+    assert mine.model_dump(include=set(SECTIONS)) == expected
+    assert (mine.name, mine.summary) == ("mine", "")
+
+
+def test_loading_leaves_no_trace_in_the_next(load):
+    load("", "train.epochs=99")
+    assert load("").train.epochs == default_settings()["train"]["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "section", "key", "value"),
+    [
+        ("train.epochs=5", "train", "epochs", 5),
+        (" train.epochs = 5 ", "train", "epochs", 5),
+        ("train.seed=4294967295", "train", "seed", 2**32 - 1),
+        ("train.learning_rate=1e-3", "train", "learning_rate", 0.001),
+        ("train.learning_rate=2", "train", "learning_rate", 2.0),
+        ("model.dropout=0", "model", "dropout", 0.0),
+        ("train.optimizer=adam", "train", "optimizer", "adam"),
+        ('train.optimizer="adam"', "train", "optimizer", "adam"),
+        ("model.architecture=any=thing", "model", "architecture", "any=thing"),
+        ("model.unroll=true", "model", "unroll", True),
+        ("data.windows_per_hour=6", "data", "windows_per_hour", 6),
+    ],
+)
+def test_an_assignment_has_the_type_it_looks_like(load, assignment, section, key, value):
+    settings = load("", assignment).model_dump()
+    assert settings[section][key] == value
+    assert type(settings[section][key]) is type(value)
+
+
+def test_assignments_beat_the_file_which_beats_the_default(load):
+    text = "[train]\nepochs = 3\nseed = 4\n"
+    mine = load(text, "train.epochs=7", "train.epochs=8")
+    assert (mine.train.epochs, mine.train.seed) == (8, 4)
+    assert mine.train.batch_size == default_settings()["train"]["batch_size"]
+
+
+def test_options_beat_assignments_unless_absent(load):
+    mine = load("", "train.epochs=7", "train.seed=2")
+    changed = with_train(mine, epochs=9, seed=None, patience=0)
+    assert (changed.train.epochs, changed.train.seed) == (9, 2)
+    assert with_train(mine, epochs=None) == mine
+    assert changed.model == mine.model
+    with pytest.raises(ConfigError, match="epochs: expected greater than or equal to 1, received 0"):
+        with_train(mine, epochs=0)
+
+
+def test_every_problem_comes_at_once(load):
+    text = """
+    summary = 3
+    colour = "red"
+    [data]
+    history_hours = 0
+    lead_hours = "24"
+    windows_per_hour = 4
+    [model]
+    cell = "rnn"
+    dropout = 1.0
+    width = 3
+    [train]
+    batch_size = 2.5
+    learning_rate = nan
+    clip_norm = -0.1
+    seed = true
+    """
+    with pytest.raises(ConfigError) as error:
+        load(text, "train.epochs=", "train.patience=never", "train.fast=1", "zoo.size=1", "epochs=3", "epochs")
+    no_such = "no such setting; `jenacast models NAME` prints those there are"
+    form = "expected SECTION.KEY=VALUE, such as train.epochs=5"
+    assert sorted(problems(error)) == sorted(
+        [
+            "summary: expected string, received 3",
+            f"colour: {no_such}",
+            "data.history_hours: expected greater than or equal to 1, received 0",
+            "data.lead_hours: expected integer, received '24'",
+            "data.windows_per_hour: expected 0, 1, 2, 3 or 6, received 4",
+            "model.cell: expected 'gru', 'lstm' or 'simple', received 'rnn'",
+            "model.dropout: expected less than 1, received 1.0",
+            f"model.width: {no_such}",
+            "train.batch_size: expected integer, received 2.5",
+            "train.learning_rate: expected a finite number, received nan",
+            "train.clip_norm: expected greater than or equal to 0, received -0.1",
+            "train.seed: expected integer, received True",
+            "train.epochs: expected integer, received ''",
+            "train.patience: expected integer, received 'never'",
+            f"train.fast: {no_such}",
+            f"--set zoo.size=1: {form}",
+            f"--set epochs=3: {form}",
+            f"--set epochs: {form}",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("assignment", "problem"),
+    [
+        ("train.seed=-1", "train.seed: expected greater than or equal to 0, received -1"),
+        ("train.seed=4294967296", "train.seed: expected less than 4294967296, received 4294967296"),
+        ("data.history_hours=1441", "data.history_hours: expected less than or equal to 1440, received 1441"),
+        ("train.learning_rate=0", "train.learning_rate: expected greater than 0, received 0"),
+        ("train.learning_rate=inf", "train.learning_rate: expected a finite number, received inf"),
+        ("model.units=[1, 2]", "model.units: expected integer, received [1, 2]"),
+        ("model.bidirectional=1", "model.bidirectional: expected boolean, received 1"),
+        ("train.optimizer=sgd", "train.optimizer: expected 'rmsprop' or 'adam', received 'sgd'"),
+        ("train.epochs.more=1", "train.epochs.more: no such setting; `jenacast models NAME` prints those there are"),
+    ],
+)
+def test_a_broken_rule_is_told_with_key_rule_and_value(load, assignment, problem):
+    with pytest.raises(ConfigError) as error:
+        load("", assignment)
+    assert problems(error) == [problem]
+
+
+def test_a_section_must_be_a_table(load):
+    with pytest.raises(ConfigError) as error:
+        load("train = 5\n")
+    assert problems(error) == ["train: expected a table, received 5"]
+
+
+@pytest.mark.parametrize("name", ["Mine", "my config", "-mine", "..", "a/b", ""])
+def test_a_name_that_makes_no_folder_is_refused(load, name):
+    with pytest.raises(ConfigError) as error:
+        load(f'name = "{name}"\n')
+    assert problems(error) == [f"name: expected lower-case letters, digits, - and _, received {name!r}"]
+
+
+def test_a_stored_config_with_a_missing_setting_is_refused():
+    settings = load_recipe(recipe_names()[0]).model_dump()
+    del settings["train"]["seed"]
+    with pytest.raises(ConfigError, match=r"the checkpoint.*\n  train.seed: required, but absent"):
+        parse_config(settings, where="the checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[train\n", "is not valid TOML: .*line 1"),
+        ("[train]\nepochs = 1\nepochs = 2\n", "is not valid TOML: .*line 3"),
+        ("epochs = five\n", "is not valid TOML"),
+        (b"summary = '\xff'\n", "is not valid TOML: .*utf-8"),
+        (b"PK\x03\x04\x00", "is not valid TOML"),
+    ],
+)
+def test_a_broken_file_is_named(load, content, told):
+    with pytest.raises(ConfigError, match=rf"mine\.toml {told}"):
+        load(content)
+
+
+def test_an_absent_file_names_a_start(tmp_path):
+    with pytest.raises(ConfigError, match=r"no\.toml not found; `jenacast models NAME` prints a config"):
+        load_config(tmp_path / "no.toml")
+
+
+def test_a_folder_is_no_config(tmp_path):
+    with pytest.raises(ConfigError, match=f"{re.escape(str(tmp_path))} cannot be read: Is a directory"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["stacked_gru", "default", "", "../configs/dense", "dense.toml"])
+def test_an_unknown_recipe_lists_the_known(name):
+    with pytest.raises(ConfigError) as error:
+        load_recipe(name)
+    known = ", ".join(recipe_names())
+    assert str(error.value) == f"model {name!r} is not known; choose one of: {known} (jenacast models lists them)"
+
+
+def test_recipes_packed_inside_the_package_come_first(tmp_path, monkeypatch):
+    packed = tmp_path / "jenacast" / "configs"
+    packed.mkdir(parents=True)
+    (packed / "only.toml").write_text("")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "jenacast" / "config.py"))
+    assert recipe_names() == ["only"]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@given(
+    summary=TEXT,
+    architecture=TEXT,
+    dropout=st.floats(0, 1, exclude_max=True),
+    learning_rate=st.floats(0, 10, exclude_min=True),
+    clip_norm=st.floats(0, 1e300),
+    seed=st.integers(0, 2**32 - 1),
+    unroll=st.booleans(),
+)
+def test_any_config_comes_back_from_its_dump(tmp_path_factory, summary, **values):
+    settings = load_recipe(recipe_names()[0]).model_dump() | {"summary": summary}
+    for key, value in values.items():
+        section = next(name for name in SECTIONS if key in settings[name])
+        settings[section][key] = value
+    config = parse_config(settings, where="drawn")
+    path = tmp_path_factory.getbasetemp() / "drawn.toml"
+    path.write_text(dump_config(config), encoding="utf-8", newline="")
+    assert load_config(path) == config
+    assert tomllib.loads(dump_config(config))["summary"] == summary

@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jenacast.errors import DataError
+from jenacast.metrics import measure, skill
+
+CELSIUS = st.integers(-4000, 4000).map(lambda hundredths: hundredths / 100)
+
+
+def test_four_errors_by_hand():
+    # errors: +1, -2, 0, +5
+    errors = measure(np.array([11.0, 8.0, 0.0, 5.0]), np.array([10.0, 10.0, 0.0, 0.0]))
+    assert errors.windows == 4
+    assert errors.mae_c == 8 / 4
+    assert errors.rmse_c == pytest.approx(math.sqrt(30 / 4), rel=1e-15)
+    assert errors.bias_c == 4 / 4  # too warm
+    assert errors.as_dict() == {"windows": 4, "mae_c": 2.0, "rmse_c": errors.rmse_c, "bias_c": 1.0}
+
+
+@given(st.lists(CELSIUS, min_size=1, max_size=30), CELSIUS)
+def test_a_constant_offset_is_the_bias(truth, offset):
+    truth = np.array(truth)
+    errors = measure(truth + offset, truth)
+    assert errors.bias_c == pytest.approx(offset, abs=1e-9)
+    assert errors.mae_c == pytest.approx(abs(offset), abs=1e-9)
+    assert errors.rmse_c == pytest.approx(abs(offset), abs=1e-9)
+
+
+@given(st.lists(st.tuples(CELSIUS, CELSIUS), min_size=1, max_size=30))
+def test_bias_is_at_most_mae_at_most_rmse(pairs):
+    forecast, truth = np.array(pairs).T
+    errors = measure(forecast, truth)
+    assert abs(errors.bias_c) <= errors.mae_c + 1e-9
+    assert errors.mae_c <= errors.rmse_c + 1e-9
+    turned = measure(truth, forecast)
+    assert (turned.mae_c, turned.bias_c) == (errors.mae_c, pytest.approx(-errors.bias_c))
+
+
+def test_many_float32_errors_are_summed_in_float64():
+    windows = 3_000_000
+    forecast = np.full(windows, 0.1, dtype=np.float32)
+    errors = measure(forecast, np.zeros(windows, dtype=np.float32))
+    assert errors.mae_c == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["forecast", "truth"])
+def test_what_is_not_finite_is_never_averaged_away(bad, where):
+    good, spoilt = np.zeros(5), np.array([0, bad, 0, bad, 0])
+    pair = (spoilt, good) if where == "forecast" else (good, spoilt)
+    with pytest.raises(DataError, match="2 of 5 forecasts or truths are not finite; no mean is taken"):
+        measure(*pair)
+
+
+def test_no_window_is_no_mean():
+    with pytest.raises(DataError, match="no window to measure; the series is too short"):
+        measure(np.zeros(0), np.zeros(0))
+
+
+@pytest.mark.parametrize(
+    ("mae_c", "baseline_mae_c", "expected"), [(0.0, 2.5, 1.0), (2.5, 2.5, 0.0), (5.0, 2.5, -1.0), (2.25, 2.5, 0.1)]
+)
+def test_skill_by_hand(mae_c, baseline_mae_c, expected):
+    assert skill(mae_c, baseline_mae_c) == pytest.approx(expected)

@@ -1,0 +1,77 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jenacast.config import load_recipe
+
+ROOT = Path(__file__).parent.parent
+UNREACHABLE = (
+    "No matching distribution found",
+    "Could not find a version",
+    "NewConnectionError",
+    "No module named pip",
+)
+
+
+def pip(*arguments):
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    if done.returncode and any(text in done.stderr for text in UNREACHABLE):
+        pytest.skip(f"pip cannot have what a wheel is built with: {done.stderr.splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A function that runs Python in an empty folder with the package installed from a wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", ROOT, "--no-deps", "--quiet", "--wheel-dir", folder)
+    (wheel,) = folder.glob("jenacast-*.whl")
+    pip("install", wheel, "--no-deps", "--quiet", "--target", folder / "site")
+    (folder / "elsewhere").mkdir()
+
+    def python(*arguments):
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=folder / "elsewhere",
+            env=os.environ | {"PYTHONPATH": str(folder / "site")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    python.site = folder / "site"
+    return python
+
+
+def test_the_package_is_the_wheels_and_so_are_its_recipes(installed):
+    code = "import jenacast.config as c; print(c.__file__, c.configs_dir(), *c.recipe_names(), sep='\\n')"
+    module, configs, *names = installed("-c", code).splitlines()
+    assert module == str(installed.site / "jenacast" / "config.py")
+    assert configs == str(installed.site / "jenacast" / "configs")
+    assert names == sorted(path.stem for path in (ROOT / "configs").glob("*.toml") if path.stem != "default")
+
+
+def test_a_recipe_is_printed_as_the_checkout_prints_it(installed, tmp_path):
+    printed = installed("-m", "jenacast", "models", "dense", "--json")
+    assert '"architecture": "dense"' in printed
+    assert printed.strip() == load_recipe("dense").model_dump_json().replace('":', '": ').replace(',"', ', "')
+
+
+def test_the_wheel_trains(installed, data_dir, tmp_path):
+    small = ("--set", "data.history_hours=12", "--set", "model.units=2", "--epochs", 1)
+    run = tmp_path / "run"
+    printed = installed("-m", "jenacast", "train", "--model", "dense", *small, "--data-dir", data_dir, "--run-dir", run)
+    assert printed == f"{run / 'best.keras'}\n"
+    assert (run / "best.keras").stat().st_size > 1_000
+
+
+def test_the_wheel_holds_the_package_alone(installed):
+    assert {path.name for path in installed.site.iterdir() if path.suffix != ".dist-info"} == {"jenacast"}
+    assert not list(installed.site.rglob("tests"))
