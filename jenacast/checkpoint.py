@@ -109,9 +109,22 @@ def read_metadata(path: Path) -> Metadata | None:
                 return None
             if archive.getinfo(MEMBER).file_size > MAX_MEMBER_BYTES:
                 raise CheckpointError(f"{path}: {MEMBER} is larger than {MAX_MEMBER_BYTES:,} bytes; refused")
-            content = json.loads(archive.read(MEMBER))
+            content = archive.read(MEMBER)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); train again or restore a copy") from None
+    return parse_metadata(content, path)
+
+
+def parse_metadata(text: bytes, path: Path) -> Metadata:
+    """Check the content of a `jenacast.json`; `path` says whose it is.
+
+    Raises:
+        CheckpointError: it is not JSON, of another format, or breaks a rule.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {MEMBER} is damaged ({error}); train again or restore a copy") from None
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise CheckpointError(

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from jenacast import plots, rundir
-from jenacast.checkpoint import Checkpoint, load_checkpoint
 from jenacast.cleaning import clean
 from jenacast.config import DataSettings, default_settings
 from jenacast.datasets import Batches, Samples, make_samples, split_samples
 from jenacast.encoding import Encoding, fit_encoding
 from jenacast.errors import CheckpointError, DataError
 from jenacast.files import atomic_path, write_json
-from jenacast.learner import forward_function, predict
+from jenacast.forecaster import Forecaster, open_forecaster
+from jenacast.learner import predict
 from jenacast.metrics import measure, skill
 from jenacast.prepared import Prepared, Split, find_windows, load_prepared
 from jenacast.series import Floats, rows_per_hour
@@ -58,7 +58,7 @@ def evaluate(path: Path, *, data_dir: Path, split: Split = "test", csv_path: Pat
     """Forecast every window of a split, or of a whole station file, and measure.
 
     Args:
-        path: a checkpoint, a run folder, or a Keras model made after the book's recipe.
+        path: a checkpoint, a run folder, an export, or a Keras model made after the book's recipe.
         data_dir: where `prepared/` lies.
         split: which windows; the prepared protocol finds them.
         csv_path: a station file to evaluate on instead, with windows by time over all of it.
@@ -67,7 +67,7 @@ def evaluate(path: Path, *, data_dir: Path, split: Split = "test", csv_path: Pat
         CheckpointError: the checkpoint cannot be used, or does not fit the data.
         DataError: no prepared data, or a station file that cannot be used.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = open_forecaster(path)
     prepared = None if csv_path and checkpoint.metadata else load_prepared(data_dir)
     encoding = checkpoint.metadata.encoding if checkpoint.metadata else _assumed(checkpoint, prepared)
     _check_shapes(checkpoint, encoding)
@@ -79,7 +79,7 @@ def evaluate(path: Path, *, data_dir: Path, split: Split = "test", csv_path: Pat
         synthetic = prepared.manifest.synthetic
         _note_differences(checkpoint, prepared)
 
-    forecast_c = encoding.decode(predict(forward_function(checkpoint.model), Batches(samples)))
+    forecast_c = encoding.decode(predict(checkpoint.forward, Batches(samples)))
     errors, baseline = measure(forecast_c, samples.truth_c), measure(samples.baseline_c, samples.truth_c)
     metadata = checkpoint.metadata
     scores = Scores(
@@ -130,7 +130,7 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
             writer.writerow([str(time), *(f"{value:.4f}" for value in values)])
 
 
-def _assumed(checkpoint: Checkpoint, prepared: Prepared | None) -> Encoding:
+def _assumed(checkpoint: Forecaster, prepared: Prepared | None) -> Encoding:
     """The book's encoding, for a network that does not say how it was fed."""
     if prepared is None:
         raise DataError("a network made elsewhere needs the prepared data's scaling; run: jenacast prepare")
@@ -144,16 +144,16 @@ def _assumed(checkpoint: Checkpoint, prepared: Prepared | None) -> Encoding:
     return fit_encoding(prepared.manifest, data)
 
 
-def _check_shapes(checkpoint: Checkpoint, encoding: Encoding) -> None:
+def _check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
     expected = (encoding.history_hours, len(encoding.columns))
-    received: Any = getattr(checkpoint.model, "input_shape", None)
+    received: Any = checkpoint.input_shape
     fits = isinstance(received, tuple) and len(received) == 3 and received[0] is None
     if not fits or any(size not in (None, want) for size, want in zip(received[1:], expected, strict=True)):
         raise CheckpointError(
             f"{checkpoint.path} takes inputs of shape {received}, expected (None, {expected[0]}, {expected[1]}): "
             "steps and columns; evaluate a network made for this task"
         )
-    output = checkpoint.model.output_shape
+    output = checkpoint.output_shape
     if output != (None, 1):
         raise CheckpointError(f"{checkpoint.path} gives outputs of shape {output}, expected (None, 1)")
 
@@ -182,7 +182,7 @@ def _csv_samples(path: Path, encoding: Encoding) -> Samples:
     return make_samples(cleaned.series, windows, encoding)
 
 
-def _note_differences(checkpoint: Checkpoint, prepared: Prepared) -> None:
+def _note_differences(checkpoint: Forecaster, prepared: Prepared) -> None:
     metadata, manifest = checkpoint.metadata, prepared.manifest
     if metadata is None:
         return

@@ -42,7 +42,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         new = scratch / "new"
         new.mkdir()
         yield new
-        for path in new.iterdir():
+        for path in (path for path in new.rglob("*") if path.is_file()):
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         old = scratch / "old"

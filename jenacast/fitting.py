@@ -202,9 +202,11 @@ def _save(run: Run) -> None:
 def _refuse_divergence(run: Run) -> None:
     step = run.learner.first_bad_step()
     if step is not None:
+        best = run.progress.best_epoch
+        kept = f" The best checkpoint, of epoch {best}, is kept." if best else ""
         raise JenacastError(
-            f"the loss is not finite at step {step} (epoch {run.progress.epoch + 1}): the training diverges. The best "
-            "checkpoint is kept. Try a smaller train.learning_rate, or train.clip_norm=1"
+            f"the loss is not finite at step {step} (epoch {run.progress.epoch + 1}): the training diverges.{kept} "
+            "Try a smaller train.learning_rate, or train.clip_norm=1"
         )
 
 

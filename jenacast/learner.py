@@ -101,9 +101,10 @@ class Learner:
         self._sums.assign_add(tf.stack([count, tf.reduce_sum(tf.square(wide)), tf.reduce_sum(tf.abs(wide))]))
 
 
-def forward_function(model: Any) -> Any:
+def forward_function(model: Any) -> Callable[[Any], Any]:
     """A compiled function from (windows, steps, columns) inputs to (windows,) outputs, dropout off."""
-    return load_tensorflow().function(lambda inputs: model(inputs, training=False)[:, 0])
+    forward: Callable[[Any], Any] = load_tensorflow().function(lambda inputs: model(inputs, training=False)[:, 0])
+    return forward
 
 
 def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda: None) -> Floats:

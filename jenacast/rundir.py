@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -43,7 +44,8 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
         raise ExistsError(f"{path} exists and is not a folder; choose another --run-dir")
     path.mkdir(parents=True, exist_ok=True)
     with process_lock(path / LOCK):
-        present = [file for file in path.iterdir() if file.name != LOCK and not file.name.startswith(".")]
+        half_written = _half_written(path)
+        present = [file for file in path.iterdir() if file.name != LOCK and file not in half_written]
         if present and not (path / CONFIG).is_file():
             raise ExistsError(f"{path} exists and is not a run folder; choose another --run-dir")
         if present and not force:
@@ -51,8 +53,9 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
                 f"{path} holds a run already; choose another --run-dir, go on with --resume {path}, "
                 "or replace it with --force"
             )
-        for file in [*(path / name for name in FILES), *path.glob("evaluation-*"), *path.glob(".*")]:
+        for file in [*(path / name for name in FILES), *path.glob("evaluation-*"), *half_written]:
             file.unlink(missing_ok=True)
+        shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
         yield
 
 
@@ -68,9 +71,15 @@ def resumed_run_dir(path: Path) -> Iterator[None]:
             f"{path} is not a run folder that can be resumed; start one with: jenacast train --model NAME"
         )
     with process_lock(path / LOCK):
-        for file in path.glob(".*"):
+        for file in _half_written(path):
             file.unlink()
         yield
+
+
+def _half_written(path: Path) -> list[Path]:
+    """What a killed process left of the run's own files, by the names `atomic_path` gives; no other hidden file."""
+    names = [Path(name) for name in (*FILES, "evaluation-.json", "evaluation-.png")]
+    return [file for name in names for file in path.glob(f".{name.stem}*-????????{name.suffix}") if file.is_file()]
 
 
 def evaluation_stem(checkpoint: Path, split: str) -> str:

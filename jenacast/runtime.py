@@ -20,7 +20,7 @@ def load_tensorflow() -> Any:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _held_back_stderr():
+    with quiet():
         import keras
         import tensorflow as tf
 
@@ -94,7 +94,8 @@ def device_name() -> str:
 
 
 @contextmanager
-def _held_back_stderr() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Hold standard error back, C++'s lines too; let it through if the block fails."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         original = os.dup(2)

@@ -118,6 +118,15 @@ def test_strict_orders_rows_and_keeps_the_first_of_a_time():
     assert (cleaned.duplicates, cleaned.conflicts) == (2, 1)
 
 
+def test_the_first_of_a_time_is_kept_in_a_long_series_too():
+    hours = np.random.default_rng(0).integers(0, 50, size=2000)
+    celsius = np.arange(2000) / 50
+    cleaned = clean(make_series(celsius, hours), "strict")
+    firsts = [int(np.flatnonzero(hours == hour)[0]) for hour in range(50)]
+    np.testing.assert_array_equal(cleaned.source_rows, firsts)
+    assert (cleaned.duplicates, cleaned.conflicts) == (0, 1950)
+
+
 def test_book_keeps_every_row_where_it_stands():
     raw = make_series([10, 11, 12, 11, 9], hours=[0, 1, 2, 1, 0])
     cleaned = clean(raw, "book")

@@ -1,8 +1,8 @@
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 import tomllib
 from importlib.metadata import entry_points
 
@@ -35,10 +35,12 @@ def modules_after(*arguments):
     return set(done.stderr.splitlines()[-1].split())
 
 
-def seconds(*command):
-    began = time.perf_counter()
+def cpu_seconds(*command):
+    """What a process costs, however busy the machine is with others."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *command], capture_output=True, timeout=120, check=True)
-    return time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
@@ -68,8 +70,8 @@ def test_preparing_imports_neither_tensorflow_nor_keras(place_csv, ramp):
 
 
 def test_help_takes_under_a_tenth_of_the_start_of_keras():
-    helps = min(seconds("-m", "jenacast", "--help") for _ in range(3))
-    keras = min(seconds("-c", "import keras") for _ in range(2))
+    helps = min(cpu_seconds("-m", "jenacast", "--help") for _ in range(3))
+    keras = cpu_seconds("-c", "import keras")
     assert helps < keras / 10, (helps, keras)
 
 
@@ -90,7 +92,7 @@ def test_the_console_script_is_the_module(jenacast_process):
     [
         (["forecastle"], "'forecastle'"),
         (["train", "--model", "dense", "--epoch-count", "3"], "--epoch-count"),
-        (["train", "--model", "dense", "--epochs", "many"], "'many'"),
+        (["train", "--model", "dense", "--epochs", "many"], "'--epochs'"),
         (["evaluate"], "CKPT"),
         (["evaluate", "run", "--split", "train"], "'train'"),
         (["prepare", "--protocol", "loose"], "'loose'"),
@@ -199,7 +201,9 @@ def test_a_second_command_in_one_process_tells_its_story_once(jenacast, data_dir
 
 
 def test_a_process_says_nothing_but_its_own_lines(jenacast_process, trained_run, data_dir):
-    done = jenacast_process("evaluate", trained_run, "--data-dir", data_dir)
+    # A user's other backend is no hindrance.
+    other = os.environ | {"KERAS_BACKEND": "jax"}
+    done = jenacast_process("evaluate", trained_run, "--data-dir", data_dir, env=other)
     assert done.returncode == 0, done.stderr
     written = [trained_run / f"evaluation-test.{suffix}" for suffix in ("json", "png")]
     assert done.stderr == "".join(f"wrote {path}\n" for path in written)

@@ -10,6 +10,7 @@ from jenacast.models import build_model
 from jenacast.runtime import load_tensorflow, set_seed
 
 RATE = 0.001
+NOTHING = lambda: None  # noqa: E731
 
 
 @pytest.fixture(scope="module")
@@ -109,29 +110,30 @@ def test_forecasts_between_two_steps_do_not_change_the_second(keras):
         for inputs, targets in batches.shuffled(batch_size=10, seed=0, epoch=0):
             learner.train_batch(inputs, targets)
             for _ in range(forecasts):
-                learner.predict(batches)
+                learner.predict(batches, between=NOTHING)
         weights.append(flat(learner.model))
     np.testing.assert_array_equal(*weights)
 
 
 def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout(keras):
     learner, batches = Learner(recurrent_model(seed=0), settings()), Batches(samples(20))
-    before = learner.predict(batches)
-    np.testing.assert_array_equal(learner.predict(batches), before)
+    before = learner.predict(batches, between=NOTHING)
+    np.testing.assert_array_equal(learner.predict(batches, between=NOTHING), before)
     for inputs, targets in batches.shuffled(batch_size=20, seed=0, epoch=0):
         learner.train_batch(inputs, targets)
     windows = np.stack([samples(20).inputs[start : start + 4] for start in range(20)])
     expected = learner.model(windows, training=False).numpy()[:, 0]
-    np.testing.assert_allclose(learner.predict(batches), expected, atol=1e-6)
+    np.testing.assert_allclose(learner.predict(batches, between=NOTHING), expected, atol=1e-6)
     assert not np.allclose(before, expected)
 
 
-def test_one_seed_gives_one_training_and_another_gives_another(keras):
+def test_two_learners_with_one_seed_end_alike(keras):
     weights = []
-    for seed in (3, 3, 4):
-        learner = Learner(recurrent_model(seed), settings())
-        for inputs, targets in Batches(samples(20)).shuffled(batch_size=10, seed=seed, epoch=0):
+    for _ in range(2):
+        learner = Learner(recurrent_model(seed=3), settings())
+        before = flat(learner.model)
+        for inputs, targets in Batches(samples(20)).shuffled(batch_size=10, seed=3, epoch=0):
             learner.train_batch(inputs, targets)
         weights.append(flat(learner.model))
-    np.testing.assert_array_equal(weights[0], weights[1])
-    assert not np.allclose(weights[0], weights[2])
+    np.testing.assert_array_equal(*weights)
+    assert not np.allclose(before, weights[1])

@@ -31,13 +31,6 @@ def test_what_a_failing_start_said_is_let_through(broken_keras):
     assert "ImportError: broken" in done.stderr
 
 
-def test_stderr_works_again_after_the_start():
-    code = "import os, sys, jenacast.runtime as r; r.load_tensorflow(); os.write(2, b'low'); sys.stderr.write('high')"
-    done = python(code, KERAS_BACKEND="jax")  # a user's other backend is no hindrance
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == "lowhigh"
-
-
 def test_one_seed_decides_weights_and_dropout():
     tf = load_tensorflow()
     import keras

@@ -62,7 +62,7 @@ def keras_pairs(rows, start, stop, *, rate, history, lead):
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     data=st.data(),
     rate=st.integers(1, 6),

@@ -1,0 +1,44 @@
+"""`jenacast export`."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jenacast.cli.app import Force, Json, say
+
+
+class FormatName(StrEnum):
+    """The formats, as the command line spells them."""
+
+    keras = "keras"
+    json_weights = "json+weights"
+    savedmodel = "savedmodel"
+    onnx = "onnx"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint.")],
+    form: Annotated[FormatName, typer.Option("--format", help="onnx needs: pip install 'jenacast[onnx]'")],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to make.", show_default="export-<format>, beside the checkpoint")
+    ] = None,
+    force: Force = False,
+    json_output: Json = False,
+) -> None:
+    """Write a checkpoint in another format, with jenacast.json beside it, and print the folder.
+
+    The export is read back and must forecast the same as the checkpoint, within 0.00001 °C. `jenacast evaluate`
+    takes the folder like any checkpoint.
+
+    Example: jenacast export runs/stacked-gru-20260101-120000 --format onnx
+    """
+    from jenacast.export import export as write
+
+    folder = out or (run if run.is_dir() else run.parent) / f"export-{form.value}"
+    difference_c = write(run, form.value, folder, force=force)
+    say(f"read back: its forecasts differ by {difference_c:.1g} °C at most")
+    answer = {"path": str(folder), "format": form.value, "max_difference_c": difference_c}
+    typer.echo(json.dumps(answer) if json_output else str(folder))
