@@ -123,7 +123,7 @@ def parse_metadata(text: bytes, path: Path) -> Metadata:
     """
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: {MEMBER} is damaged ({error}); train again or restore a copy") from None
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:

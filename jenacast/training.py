@@ -20,6 +20,8 @@ from jenacast.state import Progress, load_state
 
 logger = logging.getLogger(__name__)
 
+HIGH_DROPOUT = 0.5
+
 
 def train(config: Config, *, data_dir: Path, run_dir: Path, force: bool = False, tensorboard: bool = False) -> Outcome:
     """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
@@ -35,6 +37,7 @@ def train(config: Config, *, data_dir: Path, run_dir: Path, force: bool = False,
         JenacastError: no prepared data, settings that do not fit, or a training that diverges.
     """
     check_model(config)
+    _warn_of_dropout(config)
     if tensorboard:
         _require_tensorboard()
     run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
@@ -147,6 +150,13 @@ def _refuse_other_data(prepared: Prepared, record: dict[str, Any], data_dir: Pat
                 f"{data_dir} holds another {what} than the run began with: {began}, now {now}; "
                 "prepare the old one again, or start a new run"
             )
+
+
+def _warn_of_dropout(config: Config) -> None:
+    for name in ("dropout", "recurrent_dropout"):
+        rate = getattr(config.model, name)
+        if rate > HIGH_DROPOUT:
+            logger.warning("model.%s=%g drops more than half; training may not learn", name, rate)
 
 
 def _require_tensorboard() -> None:

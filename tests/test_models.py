@@ -77,56 +77,9 @@ def test_dropout_works_in_training_alone(built):
     assert np.allclose(*trained) == (settings.dropout == settings.recurrent_dropout == 0)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [
-        ("dense", (120 * 14 + 1) * 16 + 16 + 1),
-        ("conv1d", (24 * 14 + 1) * 8 + (12 * 8 + 1) * 8 + (6 * 8 + 1) * 8 + 8 + 1),
-        ("lstm", 4 * ((14 + 16) * 16 + 16) + 16 + 1),
-        ("lstm-dropout", 4 * ((14 + 32) * 32 + 32) + 32 + 1),
-        # Two biases a gate: the variant that cuDNN computes.
-        ("stacked-gru", 3 * ((14 + 32) * 32 + 2 * 32) + 3 * ((32 + 32) * 32 + 2 * 32) + 32 + 1),
-        ("bidirectional-lstm", 2 * 4 * ((14 + 16) * 16 + 16) + 2 * 16 + 1),
-        ("stacked-simple-rnn", ((14 + 16) * 16 + 16) + 2 * ((16 + 16) * 16 + 16) + 16 + 1),
-    ],
-)
-def test_the_books_networks_have_the_books_sizes(name, parameters):
-    assert build_model(load_recipe(name), columns=14).count_params() == parameters
-
-
 def test_two_builds_with_one_seed_begin_alike():
     weights = [np.concatenate([w.ravel() for w in build("stacked-gru").get_weights()]) for _ in range(2)]
     np.testing.assert_array_equal(*weights)
-
-
-def test_unrolling_changes_the_graph_and_not_the_forecast():
-    unrolled, looped = build("lstm-unrolled"), build("lstm-dropout")
-    unrolled.set_weights(looped.get_weights())
-    forecasts = [model(standardised(12), training=False).numpy() for model in (unrolled, looped)]
-    np.testing.assert_allclose(*forecasts, atol=1e-6)
-
-
-def test_a_recurrent_network_for_any_history_takes_any(tmp_path):
-    set_seed(0)
-    model = build_model(small("stacked-gru", "model.any_history=true"), columns=14)
-    fixed = build("stacked-gru")
-    fixed.set_weights(model.get_weights())
-    np.testing.assert_array_equal(model(standardised(12)).numpy(), fixed(standardised(12)).numpy())
-    assert model(standardised(30)).shape == (5, 1)
-
-
-@pytest.mark.parametrize(
-    ("name", "assignment", "told"),
-    [
-        ("dense", "model.any_history=true", "set model.any_history=false"),
-        ("dense-batchnorm", "model.any_history=true", "set model.any_history=false"),
-        ("lstm-unrolled", "model.any_history=true", "set model.any_history=false"),
-        ("conv1d", "data.history_hours=68", "at least 69 for its filters, received 68"),
-    ],
-)
-def test_a_history_that_an_architecture_cannot_take_is_refused(name, assignment, told):
-    with pytest.raises(ConfigError, match=told):
-        build_model(small(name, assignment), columns=14)
 
 
 def test_an_unknown_architecture_is_refused_and_the_known_are_named():
