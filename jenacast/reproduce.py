@@ -137,6 +137,9 @@ def ledger(entries: Sequence[Entry], *, data_dir: Path, command: str, edition: i
             f"| {_with_spread(row.test_mae_c, row.test_mae_spread_c)} | {_figures(entry.published)} | {entry.verdict} |"
         )
     lines += ["", f"The baseline, the same as now: {entries[0].measured.baseline_mae_c:.3f} on test.", ""]
+    rows = {entry.measured.model: entry.measured for entry in entries}
+    if {"lstm", "gru"} <= set(rows):
+        lines += [_lstm_against_gru(rows["lstm"], rows["gru"]), ""]
     if manifest.rows_per_hour < 6:
         share = 6 // manifest.rows_per_hour
         lines += [
@@ -151,6 +154,28 @@ def ledger(entries: Sequence[Entry], *, data_dir: Path, command: str, edition: i
 
 def _with_spread(mean: float, spread: float | None) -> str:
     return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+
+
+def _lstm_against_gru(lstm: Row, gru: Row) -> str:
+    """The exercise of the texts on deep recurrent networks, answered from the runs."""
+    told = [
+        f"{row.model} ({row.parameters:,} parameters) {_with_spread(row.test_mae_c, row.test_mae_spread_c)} °C on test "
+        f"at {row.seconds_per_epoch:.1f} s an epoch"
+        for row in (lstm, gru)
+    ]
+    if lstm.test_mae_spread_c is None or gru.test_mae_spread_c is None:
+        verdict = "With one seed each, neither can be called more accurate."
+    else:
+        spread_c = math.hypot(lstm.test_mae_spread_c, gru.test_mae_spread_c)
+        difference_c = lstm.test_mae_c - gru.test_mae_c
+        winner = "The GRU" if difference_c > 0 else "The LSTM"
+        verdict = (
+            f"The difference of {abs(difference_c):.3f} °C is within two deviations ({2 * spread_c:.3f}): no winner."
+            if abs(difference_c) <= 2 * spread_c
+            else f"{winner} is ahead by {abs(difference_c):.3f} °C, more than two deviations "
+            f"({2 * spread_c:.3f})."
+        )
+    return f"LSTM against GRU: {told[0]}; {told[1]}. {verdict}"
 
 
 def _figures(published: Published) -> str:
