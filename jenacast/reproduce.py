@@ -172,8 +172,7 @@ def _lstm_against_gru(lstm: Row, gru: Row) -> str:
         verdict = (
             f"The difference of {abs(difference_c):.3f} °C is within two deviations ({2 * spread_c:.3f}): no winner."
             if abs(difference_c) <= 2 * spread_c
-            else f"{winner} is ahead by {abs(difference_c):.3f} °C, more than two deviations "
-            f"({2 * spread_c:.3f})."
+            else f"{winner} is ahead by {abs(difference_c):.3f} °C, more than two deviations ({2 * spread_c:.3f})."
         )
     return f"LSTM against GRU: {told[0]}; {told[1]}. {verdict}"
 

@@ -22,8 +22,10 @@ from jenacast.errors import DataError
 from jenacast.series import Series
 
 CHUNK_ROWS = 8_192
+MAX_LINE = 100_000  # characters; no row is a hundredth of it, and a file without line ends must not fill the memory
 UTF8_BOM = "\ufeff".encode().decode("latin-1")
 GZIP_MAGIC = b"\x1f\x8b"
+MEND = "mend or remove the line"
 REMEDY = "`jenacast download` fetches a file that fits"
 
 
@@ -42,7 +44,7 @@ def read_station_csv(path: Path) -> Series:
     times, values = [], []
     try:
         with _open(path) as file:
-            header = _parse_header(path, file.readline())
+            header = _parse_header(path, file.readline(MAX_LINE))
             for chunk in _chunks(path, file, header):
                 times.append(_parse_times(path, chunk[TIME_HEADER]))
                 values.append(_parse_numbers(path, chunk))
@@ -69,6 +71,8 @@ def _parse_header(path: Path, line: str) -> list[str]:
     header = [cell.strip() for cell in cells]
     wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
     missing = [name for name in wanted if name not in header]
+    if missing == wanted and TIME_HEADER in line.replace("\0", ""):
+        raise DataError(f"{path} is written in UTF-16 or the like, expected UTF-8 or Latin-1; save it as UTF-8")
     if missing == wanted:
         begins = f"begins with {_shorten(line.rstrip())!r}" if line else "is empty"
         raise DataError(f"{path} is not a station CSV: it {begins}; {REMEDY}")
@@ -83,14 +87,13 @@ def _parse_header(path: Path, line: str) -> list[str]:
 def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFrame]:
     """Tables of text: the wanted columns by their header, each row under its line number in the file."""
     wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
-    numbered = ((number, line) for number, line in enumerate(file, start=2) if line.strip())
+    lines = iter(lambda: file.readline(MAX_LINE), "")
+    numbered = ((number, line) for number, line in enumerate(lines, start=2) if line.strip())
     while rows := dict(islice(numbered, CHUNK_ROWS)):
         for number, line in rows.items():
-            cells = line.count(",") + 1  # pandas fills up short rows and cuts long ones
+            cells = _count_cells(path, number, line)  # pandas fills up short rows and cuts long ones
             if cells != len(header):
-                raise DataError(
-                    f"{path}, line {number}: expected {len(header)} cells, received {cells}; mend or remove the line"
-                )
+                raise DataError(f"{path}, line {number}: expected {len(header)} cells, received {cells}; {MEND}")
         try:
             chunk = pd.read_csv(
                 io.StringIO("".join(rows.values())),
@@ -103,6 +106,17 @@ def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFra
         except ValueError as error:  # pandas' ParserError is one
             raise DataError(f"{path} is not a table the reader understands: {error}; {REMEDY}") from None
         yield chunk.rename(columns=dict(enumerate(header)))
+
+
+def _count_cells(path: Path, number: int, line: str) -> int:
+    if len(line) == MAX_LINE:
+        raise DataError(f"{path}, line {number}: longer than {MAX_LINE:,} characters; {MEND}")
+    if '"' not in line:
+        return line.count(",") + 1
+    try:
+        return len(next(csv.reader([line], skipinitialspace=True, strict=True)))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {number}: quotes that do not pair up ({error}); {MEND}") from None
 
 
 def _parse_times(path: Path, cells: pd.Series) -> np.ndarray:
@@ -122,16 +136,15 @@ def _parse_numbers(path: Path, chunk: pd.DataFrame) -> np.ndarray:
         bad = (numbers.isna() & text.notna()).to_numpy()
         if bad.any():
             raise _bad_cell(path, text, int(np.argmax(bad)), f"a number in {column.header!r}")
-        columns.append(numbers.to_numpy(dtype=np.float32))
+        with np.errstate(over="ignore"):  # what float32 cannot hold is out of every range as infinity too
+            columns.append(numbers.to_numpy().astype(np.float32))
     return np.stack(columns, axis=1)
 
 
 def _bad_cell(path: Path, cells: pd.Series, row: int, expected: str) -> DataError:
     cell = cells.iloc[row]
     received = "" if pd.isna(cell) else _shorten(str(cell))
-    return DataError(
-        f"{path}, line {cells.index[row]}: expected {expected}, received {received!r}; mend or remove the line"
-    )
+    return DataError(f"{path}, line {cells.index[row]}: expected {expected}, received {received!r}; {MEND}")
 
 
 def _shorten(text: str) -> str:

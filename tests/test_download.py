@@ -300,9 +300,7 @@ def test_a_zip_bomb_stops_at_the_cap(data, tmp_path, monkeypatch):
     assert held(data) is None
 
 
-@pytest.mark.parametrize(
-    "name", ["../../evil.csv", "/{root}/evil.csv", "..\\..\\evil.csv", "C:\\evil.csv", "x"]
-)
+@pytest.mark.parametrize("name", ["../../evil.csv", "/{root}/evil.csv", "..\\..\\evil.csv", "C:\\evil.csv", "x"])
 def test_names_inside_a_zip_are_never_used(data, copies, tmp_path, name):
     member = name.format(root=tmp_path)
     content = zipped(("readme.csv", b"not,it"), ("folder/", b""), (member, TENSORFLOW_CSV), ("empty", b""))
@@ -365,9 +363,9 @@ def test_a_file_that_is_not_the_stations_csv_is_refused(data, tmp_path, content,
         OTHER_CSV,
         b"\xef\xbb\xbf" + OTHER_CSV,
         OTHER_CSV.replace(b"\n", b"\r\n"),
-        OTHER_CSV.replace(
-            HEADER.encode(), (HEADER.replace(",", " , ") + ',"PAR (µmol)"').encode("latin-1")
-        ).replace(b",1.00\n", b",  1.00, 0\n"),
+        OTHER_CSV.replace(HEADER.encode(), (HEADER.replace(",", " , ") + ',"PAR (µmol)"').encode("latin-1")).replace(
+            b",1.00\n", b",  1.00, 0\n"
+        ),
     ],
     ids=["plain", "byte order mark", "CRLF", "station's own"],
 )
@@ -392,9 +390,7 @@ def test_a_url_of_ones_own_will_do(data, copies, server):
     assert held(data) == BOOK_CSV
 
 
-@pytest.mark.parametrize(
-    "origin", ["missing.csv", "", "folder", "fifo", "ftp://host/a.zip", "file:///etc/passwd"]
-)
+@pytest.mark.parametrize("origin", ["missing.csv", "", "folder", "fifo", "ftp://host/a.zip", "file:///etc/passwd"])
 def test_what_is_no_regular_file_is_refused_at_once(data, tmp_path, monkeypatch, origin):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()

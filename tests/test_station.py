@@ -156,7 +156,10 @@ REFUSED = {
         PUBLISHED[: PUBLISHED.rindex(",")],
         f"line 31: expected 15 cells, received 14; {MEND}",
     ),
-    "a quote without end": (table(HEADERS, with_cell(3, 0, '"01.01.2009 03:10:00')), f"not a table .*{FETCH}"),
+    "a quote without end": (
+        table(HEADERS, with_cell(3, 0, '"01.01.2009 03:10:00')),
+        f"line 5: quotes that do not pair up .*{MEND}",
+    ),
 }
 
 

@@ -128,9 +128,7 @@ def test_columns_agree_with_one_another(year: pd.DataFrame):
         assert np.abs(year[name] - expected).max() <= tolerance, name
 
     # Tolerances: half a hundredth for the column itself, plus what the rounding of its inputs can do.
-    close(
-        "saturation_vapour_pressure_mbar", 6.1078 * np.exp(17.08085 * celsius / (234.175 + celsius)), 0.0051
-    )
+    close("saturation_vapour_pressure_mbar", 6.1078 * np.exp(17.08085 * celsius / (234.175 + celsius)), 0.0051)
     close("vapour_pressure_mbar", humidity * saturation / 100, 0.015)
     close("vapour_pressure_deficit_mbar", saturation - vapour, 0.0151)
     close("potential_temperature_k", kelvin * (1000 / pressure) ** 0.286, 0.0051)
