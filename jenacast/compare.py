@@ -16,6 +16,11 @@ from jenacast.metrics import skill
 logger = logging.getLogger(__name__)
 
 
+def with_spread(mean: float, spread: float | None) -> str:
+    """A mean, with its deviation over seeds where there is one."""
+    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """One run folder's settings, record, outcome and test scores."""

@@ -58,6 +58,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def clear_leftovers(target: Path) -> None:
+    """Remove what a killed `atomic_folder` of `target` left; only while no other process writes `target`."""
+    for leftover in target.parent.glob(f".{target.name}-????????"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Refuse to overwrite a file that nobody asked to overwrite; call it before any long work.
 

@@ -32,16 +32,9 @@ def process_lock(path: Path) -> Iterator[None]:
     Raises:
         JenacastError: a living process holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _lock(path)
     try:
-        left_by = os.read(descriptor, 32).decode(errors="replace").strip()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise JenacastError(
-                f"{path.parent} is in use by process {left_by or 'unknown'}; wait for it, or stop it with: "
-                f"kill {left_by or 'PID'}"
-            ) from None
+        left_by = _holder(descriptor)
         if left_by:
             logger.info("process %s died while it held %s: taking over", left_by, path.parent)
         os.ftruncate(descriptor, 0)
@@ -52,3 +45,25 @@ def process_lock(path: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _lock(path: Path) -> int:
+    """A locked descriptor of the file that stands at `path`."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = _holder(descriptor) or "unknown"
+            os.close(descriptor)
+            raise JenacastError(
+                f"{path.parent} is in use by process {holder}; wait for it, or stop it with: kill {holder}"
+            ) from None
+        # Between opening and locking, the holder before may have removed the file: then this is not it.
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode(errors="replace").strip()

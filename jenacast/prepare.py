@@ -12,7 +12,8 @@ from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.config import DataSettings, default_settings
 from jenacast.download import CSV_NAME
 from jenacast.errors import DataError, ExistsError
-from jenacast.files import atomic_folder, write_json
+from jenacast.files import atomic_folder, clear_leftovers, write_json
+from jenacast.lock import folder_lock
 from jenacast.prepared import (
     FOLDER,
     FORMAT,
@@ -44,11 +45,19 @@ def prepare(data_dir: Path, *, protocol: Protocol = "strict", force: bool = Fals
         DataError: the CSV cannot be used.
         ExistsError: another result stands there and `force` is not given.
     """
+    csv = data_dir / CSV_NAME
+    if not csv.exists():
+        raise DataError(f"{csv} not found; run: jenacast download")
+    if not csv.is_file():
+        raise DataError(f"{csv} is not a regular file; move it away, then run: jenacast download")
+    with folder_lock(data_dir):  # two at once: the second finds what the first has made
+        clear_leftovers(data_dir / FOLDER)
+        return _prepare(csv, data_dir / FOLDER, protocol, force=force, synthetic=synthetic)
+
+
+def _prepare(csv: Path, folder: Path, protocol: Protocol, *, force: bool, synthetic: bool) -> Manifest:
     from jenacast.station import read_station_csv
 
-    csv, folder = data_dir / CSV_NAME, data_dir / FOLDER
-    if not csv.is_file():
-        raise DataError(f"{csv} not found; run: jenacast download")
     sha256 = file_sha256(csv)
     if folder.exists() and not force:
         present = load_manifest(folder)
@@ -90,6 +99,7 @@ def _describe(
     data = DataSettings.model_validate(default_settings()["data"])
     per_hour = rows_per_hour(raw.times)
     borders = split_borders(raw, cleaned, protocol)
+    columns = _statistics(cleaned.series, borders["train"])  # first: a dead instrument leaves no window either
     replaced_target_rows = np.flatnonzero(cleaned.replaced[:, NAMES.index(TARGET)])
     windows: dict[str, Windows] = {}
     splits = {}
@@ -127,7 +137,7 @@ def _describe(
         history_hours=data.history_hours,
         lead_hours=data.lead_hours,
         splits=splits,
-        columns=_statistics(cleaned.series, borders["train"]),
+        columns=columns,
         replaced_target_rows=[int(row) for row in replaced_target_rows],
         audit=audit.audit(raw, cleaned, protocol, borders, windows, per_hour, data),
     )

@@ -71,7 +71,7 @@ def _parse_header(path: Path, line: str) -> list[str]:
     header = [cell.strip() for cell in cells]
     wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
     missing = [name for name in wanted if name not in header]
-    if missing == wanted and TIME_HEADER in line.replace("\0", ""):
+    if missing == wanted and "\0" in line and TIME_HEADER in line.replace("\0", ""):
         raise DataError(f"{path} is written in UTF-16 or the like, expected UTF-8 or Latin-1; save it as UTF-8")
     if missing == wanted:
         begins = f"begins with {_shorten(line.rstrip())!r}" if line else "is empty"

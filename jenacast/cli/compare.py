@@ -58,6 +58,8 @@ def compare(
 
 
 def _render(rows: "Sequence[Row]", output: Format) -> str:
+    from jenacast.compare import with_spread
+
     if output is Format.json:
         return json.dumps([asdict(row) for row in rows])
     if output is Format.csv:
@@ -79,8 +81,3 @@ def _render(rows: "Sequence[Row]", output: Format) -> str:
     ]
     table = (format_table if output is Format.table else format_markdown)(header, cells)
     return f"{table}\n\nbaseline, the same as now: {rows[0].baseline_mae_c:.3f} °C on test"
-
-
-def with_spread(mean: float, spread: float | None) -> str:
-    """A mean, with its deviation over seeds where there is one."""
-    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
