@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 SHOWN_DAYS = 14
+HIGHEST_MAE = 1.75  # of learning curves, in baselines: the first epochs would press the rest flat
 
 
 @contextmanager
@@ -53,6 +54,7 @@ def learning_curves(
         axis.axhline(baseline_mae_c, color=GREY, linestyle="--", label="baseline: the same as now")
         axis.set(xlabel="epoch", ylabel="MAE (°C)")
         axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.set_ylim(top=min(axis.get_ylim()[1], HIGHEST_MAE * baseline_mae_c))
         axis.legend()
 
 
@@ -67,6 +69,8 @@ def evaluation(
     synthetic: bool,
 ) -> None:
     """Two weeks of forecasts against the truth, every forecast against its truth, and the errors."""
+    from matplotlib.dates import ConciseDateFormatter
+
     with _figure(path, 3, title, synthetic) as (_, (weeks, scatter, errors)):
         middle = valid_at[len(valid_at) // 2]
         shown = (valid_at >= middle) & (valid_at < middle + np.timedelta64(SHOWN_DAYS, "D"))
@@ -74,6 +78,8 @@ def evaluation(
         weeks.plot(valid_at[shown], forecast_c[shown], color=ORANGE, label="forecast 24 h before")
         weeks.plot(valid_at[shown], baseline_c[shown], color=GREY, linestyle="--", label="baseline: the same as now")
         weeks.set(xlabel="time", ylabel="temperature (°C)")
+        concise: Any = ConciseDateFormatter  # matplotlib types its dates in part only
+        weeks.xaxis.set_major_formatter(concise(weeks.xaxis.get_major_locator()))
         weeks.legend()
 
         low, high = float(truth_c.min()), float(truth_c.max())
@@ -94,13 +100,13 @@ def evaluation(
 def comparison(path: Path, rows: "Sequence[Row]") -> None:
     """The test MAE of each recipe, every seed a point, the baseline as a line."""
     with _figure(path, 1, "test MAE by recipe", synthetic=False) as (figure, (axis,)):
-        figure.set_figheight(1.2 + 0.45 * len(rows))
-        names = [row.model for row in rows]
-        axis.barh(names, [row.test_mae_c for row in rows], color=BLUE, alpha=0.35, label="mean over seeds")
-        for name, row in zip(names, rows, strict=True):
-            axis.plot(row.test_maes_c, [name] * len(row.test_maes_c), "o", color=BLUE, markersize=4)
+        figure.set_figheight(1.6 + 0.4 * len(rows))
+        for number, row in enumerate(rows):
+            seeds = axis.plot(row.test_maes_c, [number] * len(row.test_maes_c), "o", color=BLUE, alpha=0.5)
+            mean = axis.plot(row.test_mae_c, number, "|", color=ORANGE, markersize=18, markeredgewidth=2.5)
+        seeds[0].set_label("one seed")
+        mean[0].set_label("mean over seeds")
         axis.axvline(rows[0].baseline_mae_c, color=GREY, linestyle="--", label="baseline: the same as now")
-        shown = [value for row in rows for value in row.test_maes_c] + [rows[0].baseline_mae_c]
-        axis.set(xlabel="test MAE (°C)", xlim=(0.95 * min(shown), 1.02 * max(shown)))
-        axis.invert_yaxis()
-        axis.legend()
+        axis.set(xlabel="test MAE (°C)", yticks=range(len(rows)), yticklabels=[row.model for row in rows])
+        axis.set_ylim(len(rows) - 0.5, -0.5)
+        figure.legend(loc="outside lower center", ncols=3)
