@@ -1,7 +1,9 @@
-"""Windows per second of the input pipeline: jenacast against Keras' own utility, in one run.
+"""Windows per second of the input pipeline, in one run: Keras' own utility, jenacast, and what memory allows.
 
-Both deliver shuffled batches of 256 train windows, (256, 120, 14) float32, from the same 10-minute series,
-consumed by a plain loop. The first batch of each is not counted.
+All deliver shuffled batches of 256 train windows, (256, 120, 14) float32, from the same 10-minute series, consumed
+by a plain loop; the first batch is not counted. The memory limit is the rate at which one core copies such batches
+between two arrays that no cache holds. The cost of a window is also compared between a short and a very long
+series, since a pipeline that searches or copies the series pays for its length.
 """
 
 import argparse
@@ -20,9 +22,11 @@ from jenacast.windows import book_windows, split_rows
 
 BATCH = 256
 RATE, HISTORY, LEAD = 6, 120, 24
+MADE_ROWS = 420_551  # a longer series repeats these; its values do not matter, its length does
 
 
 def windows_per_second(batches: Iterable[object], limit: int) -> float:
+    """Consume up to `limit` batches after the first."""
     iterator = iter(batches)
     next(iterator)
     began = time.perf_counter()
@@ -31,6 +35,7 @@ def windows_per_second(batches: Iterable[object], limit: int) -> float:
 
 
 def keras_batches(inputs: np.ndarray, targets: np.ndarray, stop: int) -> Iterable[object]:
+    """The train batches as the book makes them."""
     import keras
 
     delay = RATE * (HISTORY + LEAD - 1)
@@ -48,6 +53,7 @@ def keras_batches(inputs: np.ndarray, targets: np.ndarray, stop: int) -> Iterabl
 
 
 def jenacast_batches(inputs: np.ndarray, targets: np.ndarray, stop: int) -> Iterable[object]:
+    """The same windows, jenacast's way."""
     windows = book_windows(len(inputs), 0, stop, rows_per_hour=RATE, history_hours=HISTORY, lead_hours=LEAD)
     truth = targets[windows.targets]
     samples = Samples(
@@ -63,29 +69,69 @@ def jenacast_batches(inputs: np.ndarray, targets: np.ndarray, stop: int) -> Iter
     return dataset
 
 
+def memory_limit() -> float:
+    """Windows a second that one core could copy, batch by batch, between arrays larger than any cache."""
+    batch = np.zeros((BATCH, HISTORY, len(NAMES)), dtype=np.float32)
+    batches = 2**29 // batch.nbytes
+    source = np.ones((batches, *batch.shape), dtype=np.float32)
+    target = np.zeros_like(source)
+    rates = []
+    for _ in range(3):
+        began = time.perf_counter()
+        for number in range(batches):
+            target[number] = source[batches - 1 - number]
+        rates.append(batches * BATCH / (time.perf_counter() - began))
+    return max(rates)
+
+
+def station_rows(rows: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Standardised inputs, temperatures, and where the train rows end."""
+    _, values = synthetic_series(rows=min(rows, MADE_ROWS), warts=False)
+    values = np.resize(values, (rows, values.shape[1]))
+    inputs = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
+    return inputs, values[:, NAMES.index(TARGET)].astype(np.float32), split_rows(rows)[0]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=420_551, help="rows of the series, ten minutes apart")
-    parser.add_argument("--keras-batches", type=int, default=100, help="batches to time Keras' utility on")
+    parser.add_argument("--short-rows", type=int, default=70_000, help="rows of the short series")
+    parser.add_argument("--long-rows", type=int, default=7_000_000, help="rows of the long series")
+    parser.add_argument("--batches", type=int, default=2_000, help="at most so many batches of jenacast's")
+    parser.add_argument("--keras-batches", type=int, default=100, help="batches of Keras' utility")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
 
     load_tensorflow()
-    _, values = synthetic_series(rows=arguments.rows, warts=False)
-    inputs = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
-    targets = values[:, NAMES.index(TARGET)].astype(np.float32)
-    stop, _ = split_rows(arguments.rows)
+    series = station_rows(arguments.rows)
     speeds = {
-        "keras": windows_per_second(keras_batches(inputs, targets, stop), arguments.keras_batches),
-        "jenacast": windows_per_second(jenacast_batches(inputs, targets, stop), stop),
+        "keras": windows_per_second(keras_batches(*series), arguments.keras_batches),
+        "jenacast": windows_per_second(jenacast_batches(*series), arguments.batches),
+        "memory limit": memory_limit(),
     }
-    ratio = speeds["jenacast"] / speeds["keras"]
+    lengths = {
+        rows: windows_per_second(jenacast_batches(*station_rows(rows)), arguments.batches)
+        for rows in (arguments.short_rows, arguments.long_rows)
+    }
+    short, long = lengths.values()
+    answer = {
+        "rows": arguments.rows,
+        "windows_per_second": speeds,
+        "ratio": speeds["jenacast"] / speeds["keras"],
+        "share_of_memory_limit": speeds["jenacast"] / speeds["memory limit"],
+        "windows_per_second_by_rows": lengths,
+        "cost_ratio_long_to_short": short / long,
+    }
     if arguments.json:
-        print(json.dumps({"rows": arguments.rows, "windows_per_second": speeds, "ratio": ratio}))
+        print(json.dumps(answer))
         return
     for name, speed in speeds.items():
-        print(f"{name:10}{speed:>14,.0f} windows/s")
-    print(f"{'ratio':10}{ratio:>14.1f}")
+        print(f"{name:34}{speed:>12,.0f} windows/s")
+    for rows, speed in lengths.items():
+        print(f"{f'jenacast, {rows:,} rows':34}{speed:>12,.0f} windows/s")
+    for name in ("ratio", "share_of_memory_limit", "cost_ratio_long_to_short"):
+        print(f"{name.replace('_', ' '):34}{answer[name]:>12.2f}")
 
 
 if __name__ == "__main__":

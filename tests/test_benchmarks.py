@@ -10,7 +10,14 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 @pytest.mark.parametrize(
     ("script", "arguments", "key"),
-    [("input_pipeline.py", ["--rows", "20000", "--keras-batches", "5"], "ratio")],
+    [
+        (
+            "input_pipeline.py",
+            ["--rows", "20000", "--short-rows", "9000", "--long-rows", "30000", "--keras-batches", "5"],
+            "ratio",
+        ),
+        ("startup.py", ["--runs", "1"], "ratio"),
+    ],
 )
 def test_each_benchmark_prints_one_object(script, arguments, key):
     command = [sys.executable, BENCHMARKS / script, *arguments, "--json"]
