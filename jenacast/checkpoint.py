@@ -6,17 +6,19 @@ their first bytes. Keras' safe mode is never switched off.
 
 import json
 import shutil
+import stat
 import tempfile
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jenacast.config import NAME_PATTERN
 from jenacast.encoding import Encoding
 from jenacast.errors import CheckpointError
 from jenacast.files import atomic_path
@@ -25,6 +27,13 @@ from jenacast.runtime import load_tensorflow
 FORMAT = 1
 MEMBER = "jenacast.json"
 MAX_MEMBER_BYTES = 10_000_000
+# A zip bomb unpacks to much more than a network's 250 million weights and to many times its own size; Keras stores
+# weights uncompressed, so that no network does both.
+MAX_UNPACKED_BYTES = 1_000_000_000
+MAX_EXPANSION = 20
+MAX_PROBLEMS = 5  # named at once
+MAX_REASON = 300  # characters of an error of Keras
+FETCH_ANEW = "fetch it anew from where it was trained"
 ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -39,7 +48,7 @@ class Metadata(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int
-    model: str
+    model: str = Field(pattern=NAME_PATTERN, max_length=60)  # the recipe's: it is printed and stands in titles
     config: dict[str, Any]
     encoding: Encoding
     protocol: str
@@ -61,9 +70,16 @@ class Checkpoint:
 
 
 def save_checkpoint(model: Any, metadata: Metadata, path: Path) -> None:
-    """Write `model` and `metadata` as one file, whole or not at all."""
-    with atomic_path(path) as temporary:
-        model.save(temporary)
+    """Write `model` and `metadata` as one file, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    with atomic_path(path, make_folder=False) as temporary:
+        try:
+            model.save(temporary)
+        except RuntimeError as error:  # what h5py makes of a full disk
+            raise OSError(" ".join(str(error).split())) from error
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(MEMBER, metadata.model_dump_json(indent=2))
 
@@ -104,13 +120,15 @@ def read_metadata(path: Path) -> Metadata | None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            _refuse_escapes(archive, path)
+            _refuse_hostile_members(archive, path)
             if MEMBER not in archive.namelist():
                 return None
             if archive.getinfo(MEMBER).file_size > MAX_MEMBER_BYTES:
                 raise CheckpointError(f"{path}: {MEMBER} is larger than {MAX_MEMBER_BYTES:,} bytes; refused")
             content = archive.read(MEMBER)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # zipfile and the codecs below it have a dozen ways to say that a file is damaged
         raise CheckpointError(f"{path} is damaged ({error}); train again or restore a copy") from None
     return parse_metadata(content, path)
 
@@ -133,17 +151,34 @@ def parse_metadata(text: bytes, path: Path) -> Metadata:
     try:
         return Metadata.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()[:MAX_PROBLEMS]
+        )
         raise CheckpointError(
             f"{path}: {MEMBER} breaks its rules ({problems}); train again or restore a copy"
         ) from None
 
 
-def _refuse_escapes(archive: zipfile.ZipFile, path: Path) -> None:
-    for name in archive.namelist():
+def _refuse_hostile_members(archive: zipfile.ZipFile, path: Path) -> None:
+    """Look at the table of contents alone; nothing is unpacked."""
+    members = archive.infolist()
+    for member in members:
+        name = member.filename
         parts = name.replace("\\", "/").split("/")
         if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-            raise CheckpointError(f"{path} has a member named {name!r}, which leads out of it; refused")
+            raise CheckpointError(f"{path} has a member named {name!r}, which leads out of it; refused: {FETCH_ANEW}")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise CheckpointError(f"{path} has a member {name!r} that is a link; refused: {FETCH_ANEW}")
+    name, count = Counter(member.filename for member in members).most_common(1)[0] if members else ("", 0)
+    if count > 1:
+        raise CheckpointError(f"{path} has {count} members named {name!r}, expected one; refused: {FETCH_ANEW}")
+    unpacked, size = sum(member.file_size for member in members), path.stat().st_size
+    if unpacked > MAX_UNPACKED_BYTES and unpacked > MAX_EXPANSION * size:
+        raise CheckpointError(
+            f"{path} has {size:,} bytes and would unpack to {unpacked:,}, more than {MAX_EXPANSION} times as many; "
+            f"refused: {FETCH_ANEW}"
+        )
 
 
 @contextmanager
@@ -166,8 +201,20 @@ def _load(path: Path, shown: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{shown} was not loaded, with Keras' safe mode on: {reason}") from error
+        raise CheckpointError(
+            f"{shown} was not loaded, with Keras' safe mode on: {keras_reason(error)}; "
+            "give a network that jenacast train made"
+        ) from error
+
+
+def keras_reason(error: Exception) -> str:
+    """The sentence of an error of Keras that says what is wrong, without the configs that it quotes around it."""
+    text = str(error)
+    for opening in ("Exception encountered: ", "Example error message for object "):
+        text = text.rpartition(opening)[2]
+    text = text.partition("List of objects that could not be loaded")[0]
+    sentence = " ".join(text.split()).split(". ")[0].rstrip(".") or type(error).__name__
+    return sentence if len(sentence) <= MAX_REASON else f"{sentence[:MAX_REASON]}..."
 
 
 def _forget_time_major(path: Path, shown: Path) -> None:
@@ -182,7 +229,9 @@ def _forget_time_major(path: Path, shown: Path) -> None:
             config = json.loads(text)
             _drop_time_major(config, shown)
             file.attrs["model_config"] = json.dumps(config)
-    except (OSError, ValueError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # h5py and json raise every kind for a damaged file
         raise CheckpointError(f"{shown} is damaged ({error}); restore a copy") from None
 
 

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jenacast.errors import ConfigError
 
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
+A_START = "`jenacast models NAME` prints a config to start from"
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -58,7 +61,7 @@ class TrainSettings(_Settings):
 class Config(_Settings):
     """All settings of one run. `name` is the recipe's, and begins the run folder's name."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
+    name: str = Field(pattern=NAME_PATTERN, max_length=60)
     summary: str
     source: str
     data: DataSettings
@@ -155,11 +158,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path} not found; `jenacast models NAME` prints a config to start from") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        raise ConfigError(f"{path} not found; {A_START}") from None
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, too many digits; or too deeply nested
+        raise ConfigError(f"{path} is not valid TOML: {error}; {A_START}") from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; {A_START}") from None
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +181,7 @@ def _assign(settings: dict[str, Any], assignment: str) -> str | None:
         return f"--set {assignment}: expected SECTION.KEY=VALUE, such as train.epochs=5"
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()  # a bare word such as adam
     settings[section][name] = value
     return None
@@ -206,8 +209,9 @@ def _describe(problem: dict[str, Any]) -> str:
         return f"{key}: expected lower-case letters, digits, - and _, received {problem['input']!r}"
     if problem["type"] == "model_type":
         return f"{key}: expected a table, received {problem['input']!r}"
-    rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{key}: expected {rule}, received {problem['input']!r}"
+    rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ").removeprefix("String should have ")
+    received = repr(problem["input"])
+    return f"{key}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"
 
 
 def _list(where: str, problems: list[str]) -> str:

@@ -50,6 +50,15 @@ class Encoding(_Record):
     history_hours: int = Field(ge=1)
     lead_hours: int = Field(ge=1)
 
+    @field_validator("columns")
+    @classmethod
+    def _once(cls, columns: tuple[ColumnEncoding, ...]) -> tuple[ColumnEncoding, ...]:
+        names = [column.name for column in columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(map(repr, twice))} more than once")
+        return columns
+
     def inputs(self, series: Series) -> Floats:
         """(rows, columns) float32, standardised: the rows of every history."""
         picked = series.values[:, [NAMES.index(column.name) for column in self.columns]]

@@ -155,7 +155,10 @@ def _check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
         )
     output = checkpoint.output_shape
     if output != (None, 1):
-        raise CheckpointError(f"{checkpoint.path} gives outputs of shape {output}, expected (None, 1)")
+        raise CheckpointError(
+            f"{checkpoint.path} gives outputs of shape {output}, expected (None, 1): one temperature a window; "
+            "evaluate a network made for this task"
+        )
 
 
 def _csv_samples(path: Path, encoding: Encoding) -> Samples:
@@ -169,7 +172,7 @@ def _csv_samples(path: Path, encoding: Encoding) -> Samples:
         "strict",
         0,
         len(cleaned.series.times),
-        rows_per_hour=rows_per_hour(raw.times),
+        rows_per_hour=rows_per_hour(raw.times, path),
         replaced_target_rows=np.flatnonzero(cleaned.replaced[:, NAMES.index(TARGET)]),
         history_hours=encoding.history_hours,
         lead_hours=encoding.lead_hours,

@@ -13,22 +13,26 @@ from jenacast.errors import ExistsError
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, make_folder: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success its content becomes `target`, else it goes.
+
+    Without `make_folder` the folder must be there: one that somebody removed is not made anew.
 
     The temporary name keeps the suffix of `target`, since Keras and matplotlib read the format from it.
     The file is flushed to disk before the rename, so that a crash leaves the old content or the new.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
-        temporary.replace(target)
+        with _naming(target):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -40,11 +44,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
         new = scratch / "new"
-        new.mkdir()
-        yield new
-        for path in (path for path in new.rglob("*") if path.is_file()):
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
+        with _naming(target):
+            new.mkdir()
+            yield new
+            for path in (path for path in new.rglob("*") if path.is_file()):
+                with path.open("rb+") as file:
+                    os.fsync(file.fileno())
         old = scratch / "old"
         if target.exists():
             target.rename(old)
@@ -78,6 +83,19 @@ def write_json(target: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically. NaN is refused: it is not JSON."""
     with atomic_path(target) as path:
         path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Put `target` into errors of the disk, most of which do not say what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # numpy's, of a full disk: "1400 requested and 992 written"
+            raise OSError(f"{target} was not written whole ({error}); the disk may be full") from error
+        if error.filename is None:
+            error.filename = str(target)
+        raise
 
 
 def _umask() -> int:

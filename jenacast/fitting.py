@@ -110,7 +110,7 @@ def fit(run: Run) -> Outcome:
                 bar.clear()
                 logger.info("%s", _epoch_line(run))
         finally:
-            if run.progress.history:
+            if run.progress.history and (run.folder / rundir.RECORD).is_file():
                 _report(run, baseline_mae_c)
     if run.progress.epoch < run.config.train.epochs:
         logger.info("stopped early: no better validation MAE in %d epochs", run.config.train.patience)
@@ -124,6 +124,7 @@ def _telling_how_to_resume(run: Run) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        _refuse_vanished(run)
         raise JenacastError(
             f"{error}. The last good state is kept; mend the disk, then go on: jenacast train --resume {run.folder}"
         ) from error
@@ -184,6 +185,7 @@ def _end_epoch(run: Run, batches: Batches, signals: Deferred) -> None:
         }
     )
     metadata = _metadata(run, errors.mae_c)
+    _refuse_vanished(run)
     save_checkpoint(run.learner.model, metadata, run.folder / rundir.LAST)
     if better:
         save_checkpoint(run.learner.model, metadata, run.folder / rundir.BEST)
@@ -196,7 +198,17 @@ def _end_epoch(run: Run, batches: Batches, signals: Deferred) -> None:
 
 def _save(run: Run) -> None:
     _refuse_divergence(run)
+    _refuse_vanished(run)
     save_state(run.folder / rundir.STATE, run.progress, run.learner.variables(), run.config)
+
+
+def _refuse_vanished(run: Run) -> None:
+    """Stop where the folder is gone: without the settings in it nothing could go on from a state."""
+    if not (run.folder / rundir.RECORD).is_file():
+        raise JenacastError(
+            f"{run.folder} was removed, or its disk was, while it was trained in: {rundir.RECORD} not found; "
+            f"bring it back and go on with: jenacast train --resume {run.folder}, or start a new run"
+        )
 
 
 def _refuse_divergence(run: Run) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jenacast.checkpoint import MEMBER, Metadata, load_checkpoint, parse_metadata
+from jenacast.checkpoint import MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
 from jenacast.errors import CheckpointError
 from jenacast.learner import forward_function
 from jenacast.runtime import load_tensorflow
@@ -76,7 +76,7 @@ def _read_architecture(folder: Path) -> Callable[[Any], Any]:
         model = keras.models.model_from_json((folder / ARCHITECTURE_FILE).read_text(encoding="utf-8"))
         model.load_weights(folder / WEIGHTS_FILE)
     except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
-        raise CheckpointError(f"{folder} was not loaded, with Keras' safe mode on: {error}") from error
+        raise CheckpointError(f"{folder} was not loaded, with Keras' safe mode on: {keras_reason(error)}") from error
     return forward_function(model)
 
 

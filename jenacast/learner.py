@@ -75,6 +75,13 @@ class Learner:
         Raises:
             ValueError: they belong to another model or optimizer.
         """
+        expected = [f"{value.shape} {value.dtype}" for value in self.variables()]
+        received = [f"{value.shape} {value.dtype}" for value in values]
+        if len(received) != len(expected):
+            raise ValueError(f"it holds {len(received)} variables, expected {len(expected)}")
+        for number, (theirs, mine) in enumerate(zip(received, expected, strict=True)):
+            if theirs != mine:
+                raise ValueError(f"its variable {number} is {theirs}, expected {mine}")
         for variable, value in zip(self._all_variables(), values, strict=True):
             variable.assign(value)
 

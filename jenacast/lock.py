@@ -4,7 +4,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jenacast.errors import JenacastError
@@ -37,12 +37,13 @@ def process_lock(path: Path) -> Iterator[None]:
         left_by = _holder(descriptor)
         if left_by:
             logger.info("process %s died while it held %s: taking over", left_by, path.parent)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that is gone or read-only by now is told of by what failed before
+                path.unlink()
     finally:
         os.close(descriptor)
 

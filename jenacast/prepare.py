@@ -97,9 +97,9 @@ def _describe(
     raw: Series, cleaned: Cleaned, protocol: Protocol, *, source: Path, sha256: str, synthetic: bool
 ) -> Manifest:
     data = DataSettings.model_validate(default_settings()["data"])
-    per_hour = rows_per_hour(raw.times)
+    per_hour = rows_per_hour(raw.times, source)
     borders = split_borders(raw, cleaned, protocol)
-    columns = _statistics(cleaned.series, borders["train"])  # first: a dead instrument leaves no window either
+    columns = _statistics(cleaned.series, borders["train"], source)  # first: a dead instrument leaves no window either
     replaced_target_rows = np.flatnonzero(cleaned.replaced[:, NAMES.index(TARGET)])
     windows: dict[str, Windows] = {}
     splits = {}
@@ -168,7 +168,7 @@ def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> dict[str
     return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
 
 
-def _statistics(series: Series, train: tuple[int, int]) -> dict[str, ColumnRecord]:
+def _statistics(series: Series, train: tuple[int, int], source: Path) -> dict[str, ColumnRecord]:
     values = series.values[train[0] : train[1]]
     records = {}
     for index, column in enumerate(COLUMNS):
@@ -178,7 +178,7 @@ def _statistics(series: Series, train: tuple[int, int]) -> dict[str, ColumnRecor
         if not deviation > 0:
             what = f"is {known[0]:g} throughout" if len(known) else "has no valid value in"
             raise DataError(
-                f"the column {column.header!r} {what} the train rows, so it cannot be scaled; "
+                f"{source}: the column {column.header!r} {what} the train rows, so it cannot be scaled; "
                 "a station file with a working instrument is needed"
             )
         records[column.name] = ColumnRecord(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jenacast.columns import NAMES, TARGET
 from jenacast.errors import DataError
@@ -20,13 +20,13 @@ Split = Literal["train", "val", "test"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SplitRecord(_Record):
     """Rows [start, stop) of a split, the times of its first and last row, its windows."""
 
-    start: int
+    start: int = Field(ge=0)
     stop: int
     first_time: str
     last_time: str
@@ -38,7 +38,7 @@ class ColumnRecord(_Record):
 
     unit: str
     mean: float
-    deviation: float
+    deviation: float = Field(gt=0)
     minimum: float
     maximum: float
 
@@ -52,9 +52,9 @@ class Manifest(_Record):
     source_sha256: str
     synthetic: bool
     rows: int
-    rows_per_hour: int
-    history_hours: int
-    lead_hours: int
+    rows_per_hour: int = Field(ge=1)
+    history_hours: int = Field(ge=1)
+    lead_hours: int = Field(ge=1)
     splits: dict[str, SplitRecord]
     columns: dict[str, ColumnRecord]
     replaced_target_rows: list[int]
@@ -140,10 +140,16 @@ def load_prepared(data_dir: Path) -> Prepared:
     try:
         times = np.load(folder / "times.npy", allow_pickle=False)
         values = np.load(folder / "values.npy", allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{folder} is damaged ({error}); run: jenacast prepare --force") from None
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        reason = str(error).split(". ")[0]  # numpy goes on with how to unpickle what one trusts
+        raise DataError(f"{folder} is damaged ({reason}); run: jenacast prepare --force") from None
     expected = (manifest.rows, len(NAMES))
-    if values.shape != expected or values.dtype != np.float32 or times.shape != expected[:1]:
+    if times.shape != expected[:1] or times.dtype != "datetime64[s]":
+        raise DataError(
+            f"{folder / 'times.npy'} has shape {times.shape} and type {times.dtype}, the manifest says "
+            f"{expected[:1]} and datetime64[s]; run: jenacast prepare --force"
+        )
+    if values.shape != expected or values.dtype != np.float32:
         raise DataError(
             f"{folder / 'values.npy'} has shape {values.shape} and type {values.dtype}, the manifest says "
             f"{expected} and float32; run: jenacast prepare --force"
@@ -163,7 +169,7 @@ def load_manifest(folder: Path) -> Manifest:
         found = content["format"]
     except FileNotFoundError:
         raise DataError(f"{path} not found; run: jenacast prepare") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}); run: jenacast prepare --force") from None
     if found != FORMAT:
         raise DataError(f"{path} has format {found!r}, this version reads {FORMAT}; run: jenacast prepare --force")
@@ -175,4 +181,10 @@ def load_manifest(folder: Path) -> Manifest:
         raise DataError(f"{path} is damaged ({problem}); run: jenacast prepare --force") from None
     if tuple(manifest.columns) != NAMES or TARGET not in manifest.columns:
         raise DataError(f"{path} lists other columns than this version; run: jenacast prepare --force")
+    borders = [row for split in manifest.splits.values() for row in (split.start, split.stop)]
+    if tuple(manifest.splits) != SPLITS or borders != sorted(borders) or borders[-1] > manifest.rows:
+        raise DataError(
+            f"{path} is damaged (splits: expected {', '.join(SPLITS)}, one after the other); "
+            "run: jenacast prepare --force"
+        )
     return manifest

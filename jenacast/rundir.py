@@ -24,6 +24,7 @@ CURVES = "learning_curves.png"
 STATE = "state.npz"  # the training state; `train --resume` goes on from it
 LOCK = "train.lock"  # while a process trains: its id
 TENSORBOARD = "tensorboard"
+NEW_RUN = "restore a copy, or start a new run"
 FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
 
 
@@ -102,10 +103,25 @@ def holds_finished(path: Path, config: Config) -> bool:
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
     """Write one CSV line an epoch, with full precision."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path, make_folder=False) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(epochs[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(epochs)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `run.json` says of the data and the versions that a run began with.
+
+    Raises:
+        JenacastError: absent or damaged.
+    """
+    path = folder / RECORD
+    content = read_json(path)
+    wanted = {"data_dir": str, "source_sha256": str, "protocol": str, "versions": dict}
+    for key, kind in wanted.items():
+        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+            raise JenacastError(f"{path} is damaged: no {key}; {NEW_RUN}")
+    return dict(content)
 
 
 def read_json(path: Path) -> Any:
@@ -118,5 +134,5 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise JenacastError(f"{path} not found; {path.parent} is not a whole run folder") from None
-    except (OSError, ValueError) as error:
-        raise JenacastError(f"{path} is damaged: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise JenacastError(f"{path} is damaged: {error}; {NEW_RUN}") from None

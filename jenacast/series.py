@@ -32,8 +32,10 @@ class Series:
         return self.values[:, NAMES.index(name)]
 
 
-def rows_per_hour(times: Times) -> int:
+def rows_per_hour(times: Times, source: object = "the series") -> int:
     """How many rows the series has an hour, from the commonest step between neighbouring rows.
+
+    `source` says in errors whose rows they are.
 
     Raises:
         DataError: fewer than two rows, or a step that does not divide an hour.
@@ -42,13 +44,13 @@ def rows_per_hour(times: Times) -> int:
     steps_s = steps_s[steps_s > 0]
     if not len(steps_s):
         raise DataError(
-            f"the series has {len(times)} row(s) and no step forward in time; it needs many, in order of time"
+            f"{source} has {len(times)} row(s) and no step forward in time; it needs many, in order of time"
         )
     sizes, counts = np.unique(steps_s, return_counts=True)
     step_s = int(sizes[np.argmax(counts)])
     if HOUR_S % step_s:
         raise DataError(
-            f"the rows are {step_s / 60:g} minutes apart, which does not divide an hour; "
+            f"{source} has rows {step_s / 60:g} minutes apart, which does not divide an hour; "
             "thin the series to 10-minute or hourly rows"
         )
     return HOUR_S // step_s

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from jenacast.config import Config
 from jenacast.errors import JenacastError
 from jenacast.files import atomic_path
 
 FORMAT = 1
+LEFT = "the run cannot go on, but its best.keras can be used"
 
 
 @dataclass
@@ -40,7 +42,7 @@ def save_state(path: Path, progress: Progress, variables: list[np.ndarray], conf
     """
     about = {"format": FORMAT, "progress": asdict(progress), "config": config.model_dump()}
     arrays: dict[str, Any] = {f"variable_{number:04d}": value for number, value in enumerate(variables)}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, make_folder=False) as temporary:
         np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
 
 
@@ -55,10 +57,19 @@ def load_state(path: Path) -> tuple[Progress, list[np.ndarray], dict[str, Any]]:
             about = json.loads(str(file["about"]))
             names = sorted(name for name in file.files if name.startswith("variable_"))
             variables = [file[name] for name in names]
+            found = about["format"]
     except Exception as error:  # zipfile, numpy and json have a dozen ways to say that a file is damaged
-        raise JenacastError(
-            f"{path} is damaged ({error}); the run cannot go on, but its best.keras can be used"
-        ) from error
-    if about.get("format") != FORMAT:
-        raise JenacastError(f"{path} has format {about.get('format')!r}, this version reads {FORMAT}")
-    return Progress(**about["progress"]), variables, about["config"]
+        reason = str(error).split(". ")[0]  # numpy goes on with how to unpickle what one trusts
+        raise JenacastError(f"{path} is damaged ({reason}); {LEFT}") from error
+    if found != FORMAT:
+        raise JenacastError(f"{path} has format {found!r}, this version reads {FORMAT}; use the jenacast that wrote it")
+    try:
+        progress = TypeAdapter(Progress).validate_python(about["progress"])
+        config = TypeAdapter(dict[str, Any]).validate_python(about["config"])
+    except KeyError as error:
+        raise JenacastError(f"{path} is damaged (no {error}); {LEFT}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise JenacastError(f"{path} is damaged ({problem}); {LEFT}") from None
+    return progress, variables, config

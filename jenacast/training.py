@@ -75,7 +75,7 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
         if is_finished(progress, config.train) and (run_dir / rundir.METRICS).exists():
             logger.info("%s is finished: nothing to do. --epochs trains further", run_dir)
             return read_outcome(run_dir)
-        record = rundir.read_json(run_dir / rundir.RECORD)
+        record = rundir.read_record(run_dir)
         data_dir = Path(record["data_dir"])
         prepared = load_prepared(data_dir)
         _refuse_other_data(prepared, record, data_dir)
@@ -86,7 +86,11 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
             )
         run.about = record
         if variables is not None:
-            run.learner.restore(variables)
+            try:
+                run.learner.restore(variables)
+            except ValueError as error:
+                state = run_dir / rundir.STATE
+                raise JenacastError(f"{state} belongs to another network ({error}); start a new run") from None
         _write_config(run)
         if (run_dir / rundir.TENSORBOARD).exists():
             run.writer = _tensorboard_writer(run_dir)

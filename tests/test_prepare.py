@@ -340,7 +340,8 @@ def test_a_failure_in_the_middle_leaves_the_old_result_whole(place_csv, series, 
         monkeypatch.setattr(*((np, "save") if place == "np.save" else (module, "write_json")), fail)
     result = jenacast("prepare", "--data-dir", folder, "--protocol", "book", "--force")
     assert result.exit_code == 1
-    assert "No space left on device; nothing was overwritten" in result.stderr
+    assert "No space left on device" in result.stderr
+    assert "nothing was overwritten" in result.stderr
     assert snapshot(folder) == before
     assert sorted(path.name for path in folder.iterdir()) == [CSV_NAME, "prepared"]
 

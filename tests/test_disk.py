@@ -1,0 +1,298 @@
+"""Disks that are full, gone or read-only, folders taken away, and two processes at once: real ones of each."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jenacast.checkpoint import load_checkpoint
+from jenacast.download import CSV_NAME
+from jenacast.lock import folder_lock
+from jenacast.prepared import load_prepared
+from jenacast.state import load_state
+
+SETTINGS = ("data.history_hours=12", "model.units=4", "train.batch_size=128", "train.save_every_seconds=0.05")
+TRAIN = ("train", "--model", "dense", *(part for setting in SETTINGS for part in ("--set", setting)))
+NAMESPACE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+TOOLS = """
+import json, shutil, subprocess, sys, time
+from pathlib import Path
+
+disk, data, out = map(Path, sys.argv[1:4])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+filler, told = disk / "filler", []
+
+def command(*arguments):
+    return [sys.executable, "-m", "jenacast", *map(str, arguments)]
+
+def start(*arguments):
+    return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+def end(process):
+    stdout, stderr = process.communicate(timeout=120)
+    told.append([process.returncode, stdout, stderr])
+
+def wait_for(path, process):
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.01)
+
+def fill(spare=0):
+    try:
+        with filler.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+    except OSError:
+        with filler.open("rb+") as file:
+            file.truncate(max(0, filler.stat().st_size - spare))
+"""
+
+
+def snapshot(folder):
+    return {str(path): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+def assert_one_message(code, stdout, stderr):
+    assert code == 1, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert "Exception ignored" not in stderr
+    assert stderr.count("error: ") == 1
+    message = stderr.splitlines()[-1]
+    assert message.startswith("error: ")
+    return message
+
+
+@pytest.fixture
+def on_small_disk(tmp_path, data_dir):
+    """A function that runs Python beside a disk of 1 MB, in a mount namespace of its own.
+
+    It gets `disk`, `data` and `out`, and returns what its processes told: code, stdout, stderr.
+    """
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    try:
+        mount = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", str(disk)]
+        subprocess.run(mount, check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no mount namespace of one's own is allowed here")
+
+    def run(script):
+        code = f"{TOOLS}\n{script}\nprint(json.dumps(told))"
+        line = [*NAMESPACE, sys.executable, "-c", code, str(disk), str(data_dir), str(tmp_path)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_a_disk_that_fills_up_stops_a_run_which_goes_on_when_there_is_room(on_small_disk, jenacast, data_dir, tmp_path):
+    options = [*TRAIN, "--data-dir", str(data_dir), "--epochs", "20", "--run-dir"]
+    full, resumed, evaluated = on_small_disk(f"""
+run = disk / "run"
+training = start(*{options!r}, run)
+wait_for(run / "best.keras", training)
+while training.poll() is None:
+    fill()
+end(training)
+shutil.copytree(run, out / "full")
+filler.unlink()
+end(start("train", "--resume", run))
+shutil.copytree(run, out / "resumed")
+fill()
+end(start("evaluate", run, "--data-dir", data))
+shutil.copytree(run, out / "evaluated")
+""")
+    run = tmp_path / "disk" / "run"
+    message = assert_one_message(*full)
+    assert "No space left on device" in message
+    assert f"'{run}/" in message
+    assert f"The last good state is kept; mend the disk, then go on: jenacast train --resume {run}" in message
+    epoch = load_checkpoint(tmp_path / "full").metadata.epoch
+    progress, variables, _ = load_state(tmp_path / "full" / "state.npz")
+    assert 1 <= epoch <= progress.epoch + 1 < 20
+    assert all(np.isfinite(variable).all() for variable in variables)
+    assert not [path.name for path in (tmp_path / "full").iterdir() if path.name.startswith(".")]
+
+    assert resumed[0] == 0, resumed[2]
+    assert jenacast(*options, tmp_path / "reference").exit_code == 0
+    for name in ("best.keras", "last.keras"):
+        mine, reference = (load_checkpoint(tmp_path / folder / name).model for folder in ("resumed", "reference"))
+        for weight, expected in zip(mine.get_weights(), reference.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, expected)
+
+    message = assert_one_message(*evaluated)
+    assert "No space left on device" in message
+    assert "evaluation-test" in message
+    before, after = (list(snapshot(tmp_path / name).values()) for name in ("resumed", "evaluated"))
+    assert before == after
+
+
+def test_a_full_disk_leaves_the_prepared_data_whole(on_small_disk, data_dir, tmp_path):
+    *refused, done = on_small_disk("""
+shutil.copytree(data, disk / "data")
+for number, spare in enumerate([0, 8192, 40960, 90112]):
+    fill(spare)
+    end(start("prepare", "--force", "--protocol", "book", "--data-dir", disk / "data"))
+    shutil.copytree(disk / "data", out / f"after-{number}")
+filler.unlink()
+end(start("prepare", "--force", "--protocol", "book", "--data-dir", disk / "data"))
+""")
+    expected = [content for path, content in snapshot(data_dir).items()]
+    for number, told in enumerate(refused):
+        message = assert_one_message(*told)
+        assert f"{tmp_path / 'disk' / 'data'}" in message
+        assert "No space left on device" in message or "the disk may be full" in message
+        assert "nothing was overwritten" in message
+        assert [content for path, content in snapshot(tmp_path / f"after-{number}").items()] == expected
+    assert done[0] == 0
+    assert "protocol book" in done[1]
+
+
+def test_a_disk_that_is_taken_away_stops_a_run(on_small_disk, data_dir, tmp_path):
+    (told,) = on_small_disk(f"""
+run = disk / "run"
+training = start(*{TRAIN!r}, "--data-dir", data, "--epochs", 100000, "--run-dir", run)
+wait_for(run / "history.csv", training)
+subprocess.run(["umount", "--lazy", disk], check=True)
+end(training)
+""")
+    message = assert_one_message(*told)
+    run = tmp_path / "disk" / "run"
+    assert f"{run} was removed, or its disk was, while it was trained in: run.json not found" in message
+    assert f"jenacast train --resume {run}" in message
+    assert not run.exists()
+
+
+def test_a_run_folder_that_is_taken_away_is_not_made_anew(data_dir, tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "jenacast", *TRAIN, "--data-dir", data_dir, "--epochs", "100000", "--run-dir", run]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (run / "history.csv").exists() and process.poll() is None:
+            time.sleep(0.01)
+        run.rename(tmp_path / "elsewhere")
+        stdout, stderr = process.communicate(timeout=60)
+    message = assert_one_message(process.returncode, stdout, stderr)
+    assert f"{run} was removed, or its disk was, while it was trained in" in message
+    assert "or start a new run" in message
+    assert not run.exists()
+
+
+@pytest.fixture
+def ordinary():
+    """The beginning of a command whose process has no right to pass over permissions, as root has."""
+    if os.geteuid():
+        return []
+    dropped = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if not shutil.which("setpriv") or subprocess.run([*dropped, "true"], check=False, timeout=30).returncode:
+        pytest.skip("root's right to pass over permissions cannot be dropped here")
+    return dropped
+
+
+@pytest.fixture
+def protect():
+    """A function that takes rights away, to be given back at the end."""
+    changed = []
+
+    def protect(path, mode):
+        changed.append((path, path.stat().st_mode))
+        path.chmod(mode)
+
+    yield protect
+    for path, mode in reversed(changed):
+        path.chmod(mode)
+
+
+PROTECTED = {
+    "a CSV nobody may read": (["prepare", "--force"], f"data/{CSV_NAME}", 0o000, CSV_NAME),
+    "a data folder nobody may write": (["prepare", "--force"], "data", 0o555, "data"),
+    "prepared data nobody may read": (["baseline"], "data/prepared/manifest.json", 0o000, "manifest.json"),
+    "values nobody may read": (["baseline"], "data/prepared/values.npy", 0o000, "values.npy"),
+    "a run nobody may change": (["train", "--resume", "run", "--epochs", "3"], "run", 0o555, "run"),
+    "a folder nobody may make a run in": (["train", "--model", "dense", "--run-dir", "run/new"], "run", 0o555, "run"),
+    "a checkpoint nobody may read": (["evaluate", "run"], "run/best.keras", 0o000, "best.keras"),
+    "scores that cannot be placed": (["evaluate", "run"], "run", 0o555, "evaluation-test"),
+}
+
+
+@pytest.mark.parametrize("name", PROTECTED)
+def test_a_missing_permission_is_told_and_changes_nothing(name, data_dir, trained_run, ordinary, protect, tmp_path):
+    arguments, path, mode, told = PROTECTED[name]
+    assert (data_dir, trained_run) == (tmp_path / "data", tmp_path / "run")
+    before = snapshot(tmp_path)
+    protect(tmp_path / path, mode)
+    command = [*ordinary, sys.executable, "-m", "jenacast", *arguments]
+    command += [] if "--resume" in arguments else ["--data-dir", "data"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    message = assert_one_message(done.returncode, done.stdout, done.stderr)
+    assert "Permission denied" in message
+    assert told in message
+    protect(tmp_path / path, 0o755)
+    assert snapshot(tmp_path) == before
+
+
+def test_prepared_data_in_a_read_only_folder_can_be_used(data_dir, ordinary, protect, tmp_path):
+    protect(data_dir / "prepared", 0o555)
+    protect(data_dir, 0o555)
+    for command, told in (("prepare", "nothing to do"), ("baseline", "synthetic")):
+        line = [*ordinary, sys.executable, "-m", "jenacast", command, "--data-dir", data_dir]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--force"]], ids=["", "--force"])
+def test_two_processes_that_prepare_at_once_leave_one_whole_result(arguments, data_dir):
+    if not arguments:
+        shutil.rmtree(data_dir / "prepared")
+    command = [sys.executable, "-m", "jenacast", "prepare", "--data-dir", data_dir, *arguments]
+    with folder_lock(data_dir):
+        both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        time.sleep(2)
+        assert [process.poll() for process in both] == [None, None]  # both wait for the lock
+    told = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert "".join(stderr for _, stderr in told).count("nothing to do") == (0 if arguments else 1)
+    assert told[0][0] == told[1][0]
+    assert load_prepared(data_dir).manifest.rows == 1400
+    assert sorted(path.name for path in data_dir.iterdir()) == [CSV_NAME, "prepared"]
+
+
+STOPPED = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from jenacast.prepare import prepare
+
+def save(path, array, save=np.save):
+    save(path, array)
+    print(path, flush=True)
+    time.sleep(60)
+
+np.save = save
+prepare(Path(sys.argv[1]), protocol="book", force=True)
+"""
+
+
+def test_a_preparation_killed_in_the_middle_leaves_the_old_result_and_its_rest_is_cleared(data_dir, jenacast):
+    before, mine = snapshot(data_dir), data_dir / ".prepared-notes"
+    command = [sys.executable, "-c", STOPPED, data_dir]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        half = Path(process.stdout.readline().strip())
+        process.kill()
+    assert half.name == "values.npy"
+    assert half.exists()
+    assert {path: content for path, content in snapshot(data_dir).items() if path in before} == before
+
+    mine.mkdir()
+    done = jenacast("prepare", "--data-dir", data_dir)
+    assert done.exit_code == 0
+    assert "nothing to do" in done.stderr
+    mine.rmdir()  # another's: it is still there
+    assert snapshot(data_dir) == before
