@@ -28,7 +28,7 @@ class FinishedRun:
     path: Path
     config: Config
     record: dict[str, Any]
-    metrics: dict[str, Any]
+    outcome: rundir.Outcome
     test: dict[str, Any]
 
 
@@ -79,12 +79,14 @@ def load_run(path: Path) -> FinishedRun:
     Raises:
         JenacastError: not a finished run.
     """
-    record, metrics = rundir.read_json(path / rundir.RECORD), rundir.read_json(path / rundir.METRICS)
+    record, outcome = rundir.read_record(path), rundir.read_outcome(path)
+    if not outcome.finished:
+        logger.warning("%s is not finished: %d epochs so far", path, outcome.epochs)
     scores, best = path / f"{rundir.evaluation_stem(path / rundir.BEST, 'test')}.json", path / rundir.BEST
     if not scores.exists() or scores.stat().st_mtime < best.stat().st_mtime:
         logger.info("evaluating %s", best)
         write_evaluation(evaluate(best, data_dir=Path(record["data_dir"])), path)
-    return FinishedRun(path, load_config(path / rundir.CONFIG), record, metrics, rundir.read_json(scores))
+    return FinishedRun(path, load_config(path / rundir.CONFIG), record, outcome, rundir.read_json(scores))
 
 
 def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
@@ -107,10 +109,10 @@ def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
 
 def _summarise(group: Sequence[FinishedRun]) -> Row:
     first = group[0]
-    val = [run.metrics["val_mae_c"] for run in group]
+    val = [run.outcome.val_mae_c for run in group]
     test = [run.test["mae_c"] for run in group]
-    epochs = [run.metrics["epochs"] for run in group]
-    per_epoch_s = statistics.mean(run.metrics["seconds"] / run.metrics["epochs"] for run in group)
+    epochs = [run.outcome.epochs for run in group]
+    per_epoch_s = statistics.mean(run.outcome.seconds / run.outcome.epochs for run in group)
     windows = first.record["train_windows"] + first.record["val_windows"]
     return Row(
         model=first.config.name,
@@ -123,7 +125,7 @@ def _summarise(group: Sequence[FinishedRun]) -> Row:
         baseline_mae_c=first.test["baseline_mae_c"],
         skill=skill(statistics.mean(test), first.test["baseline_mae_c"]),
         epochs=statistics.mean(epochs),
-        steps=statistics.mean(run.metrics["steps"] for run in group),
+        steps=statistics.mean(run.outcome.steps for run in group),
         seconds_per_epoch=per_epoch_s,
         windows_per_second=windows / per_epoch_s,
         device=", ".join(sorted({run.record["device"] for run in group})),

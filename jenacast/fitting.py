@@ -20,33 +20,13 @@ from jenacast.files import write_json
 from jenacast.interrupts import Deferred, deferred_signals
 from jenacast.learner import Learner
 from jenacast.metrics import measure
+from jenacast.rundir import Outcome, read_outcome
 from jenacast.runtime import load_tensorflow
 from jenacast.state import Progress, save_state
 
 logger = logging.getLogger(__name__)
 
 CHECK_EVERY_STEPS = 50  # for a loss that is not finite; asking makes a GPU wait
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run came to, or how far it is; `metrics.json`."""
-
-    run_dir: str
-    checkpoint: str
-    model: str
-    seed: int
-    epochs: int
-    best_epoch: int
-    val_mae_c: float
-    val_baseline_mae_c: float
-    finished: bool
-    protocol: str
-    synthetic: bool
-    parameters: int
-    steps: int
-    seconds: float
-    device: str
 
 
 @dataclass
@@ -236,19 +216,6 @@ def _metadata(run: Run, val_mae_c: float) -> Metadata:
         val_mae_c=val_mae_c,
         versions=run.about["versions"],
     )
-
-
-def read_outcome(folder: Path) -> Outcome:
-    """What a run folder says it came to.
-
-    Raises:
-        JenacastError: it does not say, or a version of jenacast wrote it that this one cannot read.
-    """
-    content = rundir.read_json(folder / rundir.METRICS)
-    try:
-        return Outcome(**content)
-    except TypeError as error:
-        raise JenacastError(f"{folder / rundir.METRICS} is damaged: {error}") from None
 
 
 def _report(run: Run, baseline_mae_c: float) -> None:

@@ -140,6 +140,8 @@ def load_prepared(data_dir: Path) -> Prepared:
     try:
         times = np.load(folder / "times.npy", allow_pickle=False)
         values = np.load(folder / "values.npy", allow_pickle=False, mmap_mode="r")
+    except PermissionError:
+        raise  # nothing is damaged
     except (OSError, ValueError, EOFError, MemoryError) as error:
         reason = str(error).split(". ")[0]  # numpy goes on with how to unpickle what one trusts
         raise DataError(f"{folder} is damaged ({reason}); run: jenacast prepare --force") from None
@@ -169,6 +171,8 @@ def load_manifest(folder: Path) -> Manifest:
         found = content["format"]
     except FileNotFoundError:
         raise DataError(f"{path} not found; run: jenacast prepare") from None
+    except PermissionError:
+        raise  # nothing is damaged
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}); run: jenacast prepare --force") from None
     if found != FORMAT:

@@ -5,9 +5,12 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from jenacast.config import Config, load_config
 from jenacast.errors import ExistsError, JenacastError
@@ -26,6 +29,27 @@ LOCK = "train.lock"  # while a process trains: its id
 TENSORBOARD = "tensorboard"
 NEW_RUN = "restore a copy, or start a new run"
 FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to, or how far it is; `metrics.json`."""
+
+    run_dir: str
+    checkpoint: str
+    model: str
+    seed: int
+    epochs: int
+    best_epoch: int
+    val_mae_c: float
+    val_baseline_mae_c: float
+    finished: bool
+    protocol: str
+    synthetic: bool
+    parameters: int
+    steps: int
+    seconds: float
+    device: str
 
 
 def default_run_dir(name: str) -> Path:
@@ -98,7 +122,22 @@ def holds_finished(path: Path, config: Config) -> bool:
     """Whether `path` holds a run of exactly these settings that came to its end."""
     if not ((path / METRICS).is_file() and (path / CONFIG).is_file()):
         return False
-    return bool(read_json(path / METRICS)["finished"]) and load_config(path / CONFIG) == config
+    return read_outcome(path).finished and load_config(path / CONFIG) == config
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """What a run folder says it came to.
+
+    Raises:
+        JenacastError: it does not say, or is damaged.
+    """
+    path = folder / METRICS
+    try:
+        return TypeAdapter(Outcome).validate_python(read_json(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise JenacastError(f"{path} is damaged ({key}: {problem['msg']}); {NEW_RUN}") from None
 
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
@@ -110,14 +149,15 @@ def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `run.json` says of the data and the versions that a run began with.
+    """What `run.json` says of the data, the network and the versions that a run began with.
 
     Raises:
         JenacastError: absent or damaged.
     """
     path = folder / RECORD
     content = read_json(path)
-    wanted = {"data_dir": str, "source_sha256": str, "protocol": str, "versions": dict}
+    wanted: dict[str, type] = dict.fromkeys(("data_dir", "source_sha256", "protocol", "device", "commit"), str)
+    wanted |= {"versions": dict, **dict.fromkeys(("parameters", "train_windows", "val_windows"), int)}
     for key, kind in wanted.items():
         if not isinstance(content, dict) or not isinstance(content.get(key), kind):
             raise JenacastError(f"{path} is damaged: no {key}; {NEW_RUN}")
@@ -134,5 +174,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise JenacastError(f"{path} not found; {path.parent} is not a whole run folder") from None
+    except PermissionError:
+        raise  # nothing is damaged
     except (OSError, ValueError, RecursionError) as error:
         raise JenacastError(f"{path} is damaged: {error}; {NEW_RUN}") from None

@@ -11,10 +11,11 @@ from jenacast.datasets import split_samples
 from jenacast.encoding import fit_encoding
 from jenacast.errors import ConfigError, DataError, JenacastError
 from jenacast.files import atomic_path, write_json
-from jenacast.fitting import Outcome, Run, fit, is_finished, read_outcome
+from jenacast.fitting import Run, fit, is_finished
 from jenacast.learner import Learner
 from jenacast.models import build_model, check_model
 from jenacast.prepared import Prepared, load_prepared
+from jenacast.rundir import Outcome, read_outcome
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
 from jenacast.state import Progress, load_state
 

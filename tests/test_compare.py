@@ -70,3 +70,19 @@ def test_a_folder_that_is_no_run_is_an_error(tmp_path, jenacast):
     done = jenacast("compare", tmp_path)
     assert done.exit_code == 1
     assert "run.json not found" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.json"])
+def test_a_run_folder_with_damaged_records_is_an_error_that_names_the_file(name, runs, jenacast):
+    (runs[0] / name).write_text("{}")
+    done = jenacast("compare", runs[0])
+    assert done.exit_code == 1
+    assert f"{name} is damaged" in done.stderr
+
+
+def test_a_run_that_is_not_finished_is_compared_and_said_to_be_so(runs, jenacast):
+    metrics = runs[0] / "metrics.json"
+    metrics.write_text(metrics.read_text().replace('"finished": true', '"finished": false'))
+    done = jenacast("compare", runs[0])
+    assert done.exit_code == 0
+    assert "is not finished: 1 epochs so far" in done.stderr

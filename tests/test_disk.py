@@ -232,6 +232,7 @@ def test_a_missing_permission_is_told_and_changes_nothing(name, data_dir, traine
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     message = assert_one_message(done.returncode, done.stdout, done.stderr)
     assert "Permission denied" in message
+    assert "Check the path, its permissions" in message
     assert told in message
     protect(tmp_path / path, 0o755)
     assert snapshot(tmp_path) == before
