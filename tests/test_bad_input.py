@@ -36,7 +36,7 @@ def unboxed(text):
 
 
 @pytest.fixture
-def refused(jenacast, tmp_path, monkeypatch):
+def assert_refused(jenacast, tmp_path, monkeypatch):
     """A function that runs a command, sees it refused in one message, and nothing changed on disk."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
@@ -210,10 +210,10 @@ CSV = {
 
 @pytest.mark.timeout(60)  # a pipe must not be waited for
 @pytest.mark.parametrize("name", CSV)
-def test_prepare_refuses_a_csv(name, data_dir, refused):
+def test_prepare_refuses_a_csv(name, data_dir, assert_refused):
     spoil, *told = CSV[name]
     spoil(data_dir / CSV_NAME)
-    refused(["prepare", "--force", "--data-dir", data_dir], [str(data_dir), *told])
+    assert_refused(["prepare", "--force", "--data-dir", data_dir], [str(data_dir), *told])
 
 
 CSV_TO_EVALUATE = {
@@ -231,10 +231,10 @@ CSV_TO_EVALUATE = {
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", CSV_TO_EVALUATE)
-def test_evaluate_refuses_a_csv(name, data_dir, trained_run, refused):
+def test_evaluate_refuses_a_csv(name, data_dir, trained_run, assert_refused):
     spoil, *told = CSV_TO_EVALUATE[name]
     spoil(data_dir / CSV_NAME)
-    refused(["evaluate", trained_run, "--csv", data_dir / CSV_NAME], [str(data_dir), *told])
+    assert_refused(["evaluate", trained_run, "--csv", data_dir / CSV_NAME], [str(data_dir), *told])
 
 
 PRINTS_THEM = "`jenacast models NAME` prints those there are"
@@ -305,11 +305,11 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_train_refuses_a_config(name, data_dir, refused, tmp_path):
+def test_train_refuses_a_config(name, data_dir, assert_refused, tmp_path):
     written, *told = CONFIGS[name]
     config = tmp_path / "mine.toml"
     config.write_bytes(written if isinstance(written, bytes) else written.encode())
-    refused(["train", "--config", config, "--data-dir", data_dir, "--run-dir", tmp_path / "run"], told)
+    assert_refused(["train", "--config", config, "--data-dir", data_dir, "--run-dir", tmp_path / "run"], told)
 
 
 OPTIONS = {
@@ -347,10 +347,10 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_train_refuses_options(name, data_dir, refused):
+def test_train_refuses_options(name, data_dir, assert_refused):
     arguments, code, *told = OPTIONS[name]
     where = [] if "--data-dir" in arguments else ["--data-dir", data_dir]
-    refused(["train", *arguments, *where], told, code)
+    assert_refused(["train", *arguments, *where], told, code)
 
 
 def zipped(**changes):
@@ -553,11 +553,11 @@ CHECKPOINTS = {
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_evaluate_refuses_a_checkpoint(name, data_dir, trained_run, refused):
+def test_evaluate_refuses_a_checkpoint(name, data_dir, trained_run, assert_refused):
     spoil, *told = CHECKPOINTS[name]
     best = trained_run / "best.keras"
     spoil(best)
-    refused(["evaluate", trained_run, "--data-dir", data_dir, "--force"], [str(best), *told])
+    assert_refused(["evaluate", trained_run, "--data-dir", data_dir, "--force"], [str(best), *told])
 
 
 def test_columns_are_fed_in_the_order_that_the_checkpoint_names(data_dir, trained_run, jenacast, tmp_path):
@@ -671,11 +671,11 @@ PREPARED = {
 
 @pytest.mark.parametrize("command", ["baseline", "evaluate"])
 @pytest.mark.parametrize("name", PREPARED)
-def test_prepared_data_that_were_spoilt_are_refused(name, command, data_dir, trained_run, refused):
+def test_prepared_data_that_were_spoilt_are_refused(name, command, data_dir, trained_run, assert_refused):
     file, spoil, *told = PREPARED[name]
     spoil(data_dir / "prepared" / file)
     run = [trained_run] if command == "evaluate" else []
-    refused([command, *run, "--data-dir", data_dir], [str(data_dir), *told])
+    assert_refused([command, *run, "--data-dir", data_dir], [str(data_dir), *told])
 
 
 def state(change):
@@ -760,10 +760,10 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("name", RESUMED)
-def test_a_run_that_was_spoilt_is_not_resumed(name, trained_run, refused):
+def test_a_run_that_was_spoilt_is_not_resumed(name, trained_run, assert_refused):
     file, spoil, *told = RESUMED[name]
     spoil(trained_run / file)
-    refused(["train", "--resume", trained_run, "--epochs", "3"], told)
+    assert_refused(["train", "--resume", trained_run, "--epochs", "3"], told)
 
 
 PROCESSES = {

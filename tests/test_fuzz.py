@@ -128,7 +128,7 @@ def read_csv(path):
     return raw, rows_per_hour(raw.times, path)
 
 
-def read_csv_or_refuse(path, content):
+def check_read_or_refused(path, content):
     result = attempt(read_csv, path, content)
     if isinstance(result, JenacastError):
         assert str(path) in str(result)
@@ -149,20 +149,20 @@ def read_csv_or_refuse(path, content):
 @given(content=st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=30).map(b"".join)))
 @fuzzed
 def test_any_bytes_are_a_csv_or_refused(content, tmp_path):
-    assert read_csv_or_refuse(tmp_path / "any.csv", content) is None  # no short file has the header
+    assert check_read_or_refused(tmp_path / "any.csv", content) is None  # no short file has the header
 
 
 @given(data=st.data())
 @fuzzed
 def test_a_mutated_csv_is_read_or_refused(data, csvs, tmp_path):
-    read_csv_or_refuse(tmp_path / "mutated.csv", data.draw(mutations(csvs)))
+    check_read_or_refused(tmp_path / "mutated.csv", data.draw(mutations(csvs)))
 
 
 @given(rows=st.lists(st.lists(st.one_of(PIECES, st.binary(max_size=6)), min_size=14, max_size=16), max_size=5))
 @fuzzed
 def test_rows_of_any_cells_are_read_or_refused(rows, csvs, tmp_path):
     header, first, *_ = csvs[0].splitlines(keepends=True)
-    read_csv_or_refuse(tmp_path / "cells.csv", header + first + b"".join(b",".join(row) + b"\n" for row in rows))
+    check_read_or_refused(tmp_path / "cells.csv", header + first + b"".join(b",".join(row) + b"\n" for row in rows))
 
 
 @given(data=st.data())
@@ -174,7 +174,7 @@ def test_a_cell_that_is_read_is_the_number_that_stands_there(data, csvs, tmp_pat
     cells = lines[row].rstrip(b"\n").split(b",")
     cells[column] = repr(float(number)).encode()
     lines[row] = b",".join(cells) + b"\n"
-    raw = read_csv_or_refuse(tmp_path / "cell.csv", b"".join(lines))
+    raw = check_read_or_refused(tmp_path / "cell.csv", b"".join(lines))
     assert raw.values[row - 1, column - 1] == np.float32(number)
 
 
