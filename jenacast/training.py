@@ -73,7 +73,7 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
         if (run_dir / rundir.STATE).exists():
             progress, variables, settings = load_state(run_dir / rundir.STATE)
             _refuse_other_settings(config, settings, run_dir)
-        if is_finished(progress, config.train) and (run_dir / rundir.METRICS).exists():
+        if is_finished(progress, config.train) and _is_reported(progress, run_dir):
             logger.info("%s is finished: nothing to do. --epochs trains further", run_dir)
             return read_outcome(run_dir)
         record = rundir.read_record(run_dir)
@@ -99,6 +99,14 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
         return fit(run)
 
 
+def _is_reported(progress: Progress, run_dir: Path) -> bool:
+    """Whether the run's end was written down too; a run killed just before has its state alone."""
+    if not (run_dir / rundir.METRICS).exists():
+        return False
+    outcome = read_outcome(run_dir)
+    return outcome.finished and outcome.epochs == progress.epoch
+
+
 def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path, progress: Progress) -> Run:
     """Everything a run needs, in memory; nothing is written."""
     manifest = prepared.manifest
@@ -110,7 +118,10 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
     if config.train.deterministic:
         make_deterministic()
     elif has_gpu():
-        logger.info("on a GPU the same seed gives slightly different results; --deterministic makes them the same")
+        logger.info(
+            "on a GPU the same seed, or a resumed run, comes out slightly different each time; "
+            "--deterministic makes it bit for bit the same"
+        )
     set_seed(config.train.seed)
     model = build_model(config, columns=len(encoding.columns))
     about = {
@@ -172,4 +183,5 @@ def _require_tensorboard() -> None:
 
 
 def _tensorboard_writer(run_dir: Path) -> Any:
+    _require_tensorboard()
     return load_tensorflow().summary.create_file_writer(str(run_dir / rundir.TENSORBOARD))

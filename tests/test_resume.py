@@ -142,6 +142,17 @@ def test_a_run_killed_before_its_first_state_starts_from_its_beginning(data_dir,
     assert_same_run(cut, whole)
 
 
+def test_a_run_killed_between_its_last_state_and_its_report_is_reported(data_dir, tmp_path, jenacast):
+    run, other = tmp_path / "run", tmp_path / "other"
+    options = ("--model", "dense", *settings(2), "--data-dir", data_dir, "--run-dir")
+    assert jenacast("train", *options, run).exit_code == 0
+    assert jenacast("train", *options, other, "--epochs", 1).exit_code == 0
+    told = outcome(run)
+    (run / "metrics.json").write_bytes((other / "metrics.json").read_bytes())  # as an earlier sitting left it
+    assert jenacast("train", "--resume", run).exit_code == 0
+    assert outcome(run) == told
+
+
 @pytest.fixture
 def finished(data_dir, tmp_path, jenacast):
     run = tmp_path / "run"
