@@ -100,14 +100,17 @@ def _window_counts(
     replaced = np.asarray(cleaned.replaced.any(axis=1))
     target_replaced = cleaned.replaced[:, NAMES.index(TARGET)]
     touched = _touched(windows, replaced, False) | target_replaced[windows.targets]
-    counts = {"kept": len(windows), "touched_by_values": int(touched.sum())}
+    counts = {"kept": len(windows), "touched_by_values": int(touched.sum()), "touched": int(touched.sum())}
     if protocol == "book":
         steps = np.diff(times.astype(np.int64))
         step_s = HOUR_S // rows_per_hour
         first_rows = windows.lanes[windows.starts]
         for name, odd in (("gaps", steps > step_s), ("backward_jumps", steps <= 0)):
             before = np.concatenate([[0], np.cumsum(odd)])
-            counts[f"touched_by_{name}"] = int((before[windows.targets] > before[first_rows]).sum())
+            spanning = before[windows.targets] > before[first_rows]
+            counts[f"touched_by_{name}"] = int(spanning.sum())
+            touched |= spanning
+        counts["touched"] = int(touched.sum())
         lost = {"duplicates": 0, "border": stop - start - len(windows), "gaps": 0, "values": 0}
         return {"rows": stop - start, **counts, "lost": lost}
 

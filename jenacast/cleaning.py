@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.columns import COLUMNS, SENTINEL
+from jenacast.columns import COLUMNS, NAMES, SENTINEL, TARGET
 from jenacast.series import HOUR_S, Rows, Series
 from jenacast.windows import Protocol
 
@@ -34,6 +34,11 @@ class Cleaned:
     sentinels: NDArray[np.bool_]
     duplicates: int
     conflicts: int
+
+    @property
+    def replaced_target_rows(self) -> Rows:
+        """Rows whose temperature was not measured, so that none of them may be a target."""
+        return np.flatnonzero(self.replaced[:, NAMES.index(TARGET)])
 
 
 def clean(raw: Series, protocol: Protocol) -> Cleaned:

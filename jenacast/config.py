@@ -124,13 +124,9 @@ def with_train(config: Config, **changes: Any) -> Config:
     return _check(settings, [], where="options")
 
 
-def parse_config(settings: Mapping[str, Any], *, where: str) -> Config:
-    """Check complete settings, such as those stored in a checkpoint.
-
-    Raises:
-        ConfigError: settings break a rule; `where` says whose they are.
-    """
-    return _check(dict(settings), [], where=where)
+def standard_task() -> DataSettings:
+    """History and lead of the task as everyone states it: those in `default.toml`."""
+    return DataSettings.model_validate(default_settings()["data"])
 
 
 def differences(config: Config, other: Mapping[str, Any]) -> list[str]:
@@ -203,8 +199,6 @@ def _describe(problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{key}: no such setting; `jenacast models NAME` prints those there are"
-    if problem["type"] == "missing":
-        return f"{key}: required, but absent"
     if problem["type"] == "string_pattern_mismatch":  # the name, by default the file's
         return f"{key}: expected lower-case letters, digits, - and _, received {problem['input']!r}"
     if problem["type"] == "model_type":

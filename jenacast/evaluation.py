@@ -6,11 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jenacast import plots, rundir
 from jenacast.cleaning import clean
-from jenacast.config import DataSettings, default_settings
+from jenacast.config import standard_task
 from jenacast.datasets import Batches, Samples, make_samples, split_samples
 from jenacast.encoding import Encoding, fit_encoding
 from jenacast.errors import CheckpointError, DataError
@@ -134,14 +132,13 @@ def _assumed(checkpoint: Forecaster, prepared: Prepared | None) -> Encoding:
     """The book's encoding, for a network that does not say how it was fed."""
     if prepared is None:
         raise DataError("a network made elsewhere needs the prepared data's scaling; run: jenacast prepare")
-    data = DataSettings.model_validate(default_settings()["data"])
     logger.warning(
         "%s does not say how its inputs were scaled: the book's way is assumed (all %d columns standardised over "
         "the train rows, output in °C)",
         checkpoint.path,
         len(prepared.manifest.columns),
     )
-    return fit_encoding(prepared.manifest, data)
+    return fit_encoding(prepared.manifest, standard_task())
 
 
 def _check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
@@ -162,7 +159,6 @@ def _check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
 
 
 def _csv_samples(path: Path, encoding: Encoding) -> Samples:
-    from jenacast.columns import NAMES, TARGET
     from jenacast.station import read_station_csv
 
     raw = read_station_csv(path)
@@ -173,7 +169,7 @@ def _csv_samples(path: Path, encoding: Encoding) -> Samples:
         0,
         len(cleaned.series.times),
         rows_per_hour=rows_per_hour(raw.times, path),
-        replaced_target_rows=np.flatnonzero(cleaned.replaced[:, NAMES.index(TARGET)]),
+        replaced_target_rows=cleaned.replaced_target_rows,
         history_hours=encoding.history_hours,
         lead_hours=encoding.lead_hours,
     )

@@ -8,8 +8,8 @@ import numpy as np
 
 from jenacast import audit
 from jenacast.cleaning import Cleaned, clean
-from jenacast.columns import COLUMNS, NAMES, TARGET
-from jenacast.config import DataSettings, default_settings
+from jenacast.columns import COLUMNS
+from jenacast.config import standard_task
 from jenacast.download import CSV_NAME
 from jenacast.errors import DataError, ExistsError
 from jenacast.files import atomic_folder, clear_leftovers, write_json
@@ -96,11 +96,11 @@ def _is_known_synthetic(folder: Path, sha256: str) -> bool:
 def _describe(
     raw: Series, cleaned: Cleaned, protocol: Protocol, *, source: Path, sha256: str, synthetic: bool
 ) -> Manifest:
-    data = DataSettings.model_validate(default_settings()["data"])
+    data = standard_task()
     per_hour = rows_per_hour(raw.times, source)
     borders = split_borders(raw, cleaned, protocol)
     columns = _statistics(cleaned.series, borders["train"], source)  # first: a dead instrument leaves no window either
-    replaced_target_rows = np.flatnonzero(cleaned.replaced[:, NAMES.index(TARGET)])
+    replaced_target_rows = cleaned.replaced_target_rows
     windows: dict[str, Windows] = {}
     splits = {}
     for split, (start, stop) in borders.items():

@@ -13,7 +13,6 @@ from jenacast.config import (
     dump_config,
     load_config,
     load_recipe,
-    parse_config,
     recipe_names,
     with_train,
 )
@@ -194,13 +193,6 @@ def test_a_name_that_makes_no_folder_is_refused(load, name):
     assert problems(error) == [f"name: expected lower-case letters, digits, - and _, received {name!r}"]
 
 
-def test_a_stored_config_with_a_missing_setting_is_refused():
-    settings = load_recipe(recipe_names()[0]).model_dump()
-    del settings["train"]["seed"]
-    with pytest.raises(ConfigError, match=r"the checkpoint.*\n  train.seed: required, but absent"):
-        parse_config(settings, where="the checkpoint")
-
-
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -259,7 +251,7 @@ def test_any_config_comes_back_from_its_dump(tmp_path_factory, summary, **values
     for key, value in values.items():
         section = next(name for name in SECTIONS if key in settings[name])
         settings[section][key] = value
-    config = parse_config(settings, where="drawn")
+    config = Config.model_validate(settings)
     path = tmp_path_factory.getbasetemp() / "drawn.toml"
     path.write_text(dump_config(config), encoding="utf-8", newline="")
     assert load_config(path) == config

@@ -56,12 +56,11 @@ def _windows_table(manifest: "Manifest") -> str:
     rows = []
     for split, record in manifest.splits.items():
         counts = manifest.audit["windows"][split]
-        touched = sum(count for name, count in counts.items() if name.startswith("touched_"))
         lost = [f"{counts['lost'][cause]:,}" for cause in ("duplicates", "border", "gaps", "values")]
         rows.append(
             [
                 *(split, record.first_time, record.last_time),
-                *(f"{counts['rows']:,}", f"{record.windows:,}", *lost, f"{touched:,}"),
+                *(f"{counts['rows']:,}", f"{record.windows:,}", *lost, f"{counts['touched']:,}"),
             ]
         )
     return format_table(
