@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin
 
-.PHONY: demo test crash-test lint format
+BENCH ?= .bench-venv
+
+.PHONY: demo test crash-test bench-env lint format
 
 demo: $(VENV)/installed
 	$(RUN)/jenacast demo
@@ -15,6 +17,14 @@ test: $(VENV)/installed-dev
 # Thirty SIGKILLs at random moments, each followed by a resume; about ten minutes.
 crash-test: $(VENV)/installed-dev
 	JENACAST_KILLS=15 $(RUN)/python -m pytest -s -k killed_at_random tests/test_resume.py
+
+# What the benchmarks compare with: PyTorch. Not needed for anything else.
+bench-env: $(BENCH)/installed
+
+$(BENCH)/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	touch $@
 
 lint: $(VENV)/installed-dev
 	$(RUN)/ruff check .

@@ -13,16 +13,10 @@ from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
+from task import BATCH, COLUMNS, HISTORY, Station, book_dataset, jenacast_samples, station_rows, train_rows
 
-from jenacast.columns import NAMES, TARGET
-from jenacast.datasets import Batches, Samples
+from jenacast.datasets import Batches
 from jenacast.runtime import load_tensorflow
-from jenacast.synthetic import synthetic_series
-from jenacast.windows import book_windows, split_rows
-
-BATCH = 256
-RATE, HISTORY, LEAD = 6, 120, 24
-MADE_ROWS = 420_551  # a longer series repeats these; its values do not matter, its length does
 
 
 def windows_per_second(batches: Iterable[object], limit: int) -> float:
@@ -34,44 +28,21 @@ def windows_per_second(batches: Iterable[object], limit: int) -> float:
     return count * BATCH / (time.perf_counter() - began)
 
 
-def keras_batches(inputs: np.ndarray, targets: np.ndarray, stop: int) -> Iterable[object]:
-    """The train batches as the book makes them."""
-    import keras
-
-    delay = RATE * (HISTORY + LEAD - 1)
-    dataset: Iterable[object] = keras.utils.timeseries_dataset_from_array(
-        inputs[:-delay],
-        targets=targets[delay:],
-        sampling_rate=RATE,
-        sequence_length=HISTORY,
-        shuffle=True,
-        batch_size=BATCH,
-        start_index=0,
-        end_index=stop,
-    )
-    return dataset
+def keras_batches(station: Station) -> Iterable[object]:
+    """The train batches of Keras' utility."""
+    return book_dataset(station, *train_rows(len(station[0])))
 
 
-def jenacast_batches(inputs: np.ndarray, targets: np.ndarray, stop: int) -> Iterable[object]:
-    """The same windows, jenacast's way."""
-    windows = book_windows(len(inputs), 0, stop, rows_per_hour=RATE, history_hours=HISTORY, lead_hours=LEAD)
-    truth = targets[windows.targets]
-    samples = Samples(
-        inputs=inputs[windows.lanes],
-        starts=windows.starts,
-        history=HISTORY,
-        targets=truth,
-        truth_c=truth,
-        baseline_c=targets[windows.last_rows],
-        valid_at=np.zeros(len(windows), dtype="datetime64[s]"),
-    )
-    dataset: Iterable[object] = Batches(samples).shuffled(batch_size=BATCH, seed=0, epoch=0)
-    return dataset
+def jenacast_batches(station: Station) -> Iterable[object]:
+    """The train batches of jenacast."""
+    samples = jenacast_samples(station, *train_rows(len(station[0])))
+    batches: Iterable[object] = Batches(samples).shuffled(batch_size=BATCH, seed=0, epoch=0)
+    return batches
 
 
 def memory_limit() -> float:
     """Windows a second that one core could copy, batch by batch, between arrays larger than any cache."""
-    batch = np.zeros((BATCH, HISTORY, len(NAMES)), dtype=np.float32)
+    batch = np.zeros((BATCH, HISTORY, COLUMNS), dtype=np.float32)
     batches = 2**29 // batch.nbytes
     source = np.ones((batches, *batch.shape), dtype=np.float32)
     target = np.zeros_like(source)
@@ -82,14 +53,6 @@ def memory_limit() -> float:
             target[number] = source[batches - 1 - number]
         rates.append(batches * BATCH / (time.perf_counter() - began))
     return max(rates)
-
-
-def station_rows(rows: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Standardised inputs, temperatures, and where the train rows end."""
-    _, values = synthetic_series(rows=min(rows, MADE_ROWS), warts=False)
-    values = np.resize(values, (rows, values.shape[1]))
-    inputs = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
-    return inputs, values[:, NAMES.index(TARGET)].astype(np.float32), split_rows(rows)[0]
 
 
 def main() -> None:
@@ -104,14 +67,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     load_tensorflow()
-    series = station_rows(arguments.rows)
+    station = station_rows(arguments.rows)
     speeds = {
-        "keras": windows_per_second(keras_batches(*series), arguments.keras_batches),
-        "jenacast": windows_per_second(jenacast_batches(*series), arguments.batches),
+        "keras": windows_per_second(keras_batches(station), arguments.keras_batches),
+        "jenacast": windows_per_second(jenacast_batches(station), arguments.batches),
         "memory limit": memory_limit(),
     }
     lengths = {
-        rows: windows_per_second(jenacast_batches(*station_rows(rows)), arguments.batches)
+        rows: windows_per_second(jenacast_batches(station_rows(rows)), arguments.batches)
         for rows in (arguments.short_rows, arguments.long_rows)
     }
     short, long = lengths.values()

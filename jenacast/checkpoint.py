@@ -198,6 +198,8 @@ def _load(path: Path, shown: Path) -> Any:
     load_tensorflow()
     import keras
 
+    import jenacast.models.layers  # noqa: F401  registers the layers that a checkpoint may hold
+
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises every kind for a file that it cannot or will not load

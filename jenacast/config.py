@@ -38,6 +38,7 @@ class ModelSettings(_Settings):
     layers: int = Field(ge=1, le=16)
     dropout: float = Field(ge=0, lt=1)
     recurrent_dropout: float = Field(ge=0, lt=1)
+    engine: Literal["keras", "tied", "weight-drop"]
     cell: Literal["gru", "lstm", "simple"]
     bidirectional: bool
     unroll: bool

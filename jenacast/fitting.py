@@ -18,6 +18,7 @@ from jenacast.encoding import Encoding
 from jenacast.errors import JenacastError
 from jenacast.files import write_json
 from jenacast.interrupts import Deferred, deferred_signals
+from jenacast.kernels import Kernel
 from jenacast.learner import Learner
 from jenacast.metrics import measure
 from jenacast.rundir import Outcome, read_outcome
@@ -36,6 +37,7 @@ class Run:
     config: Config
     folder: Path
     learner: Learner
+    kernel: Kernel
     encoding: Encoding
     train: Samples
     val: Samples
@@ -72,9 +74,9 @@ def fit(run: Run) -> Outcome:
     """
     baseline_mae_c = measure(run.val.baseline_c, run.val.truth_c).mae_c
     logger.info(
-        "%s: %s parameters, %s train windows, %s steps an epoch, on %s; validation baseline %.3f °C",
+        "%s: %s parameters, %s train windows, %s steps an epoch, on %s with %s; validation baseline %.3f °C",
         *(run.config.name, f"{run.about['parameters']:,}", f"{len(run.train):,}", run.steps, run.about["device"]),
-        baseline_mae_c,
+        *(run.kernel, baseline_mae_c),
     )
     train_batches, val_batches = Batches(run.train), Batches(run.val)
     total, done = run.config.train.epochs * run.steps, run.progress.epoch * run.steps + run.progress.step

@@ -20,9 +20,10 @@ class Learner:
     Args:
         model: an uncompiled Keras model, (windows, steps, columns) -> (windows, 1).
         settings: optimizer, learning rate, clipping.
+        xla: compile with XLA.
     """
 
-    def __init__(self, model: Any, settings: TrainSettings) -> None:
+    def __init__(self, model: Any, settings: TrainSettings, *, xla: bool = False) -> None:
         tf = load_tensorflow()
         import keras
 
@@ -34,8 +35,8 @@ class Learner:
         self._sums = tf.Variable(np.zeros(3), dtype=tf.float64, name="epoch_sums")
         self._bad_step = tf.Variable(0, dtype=tf.int64, name="bad_step")
         # One trace for each batch size, the full one and the last: static shapes are a fifth faster.
-        self._step = tf.function(self._train_step)
-        self._forward = forward_function(model)
+        self._step = tf.function(self._train_step, jit_compile=xla)
+        self._forward = forward_function(model, xla=xla)
 
     def train_batch(self, inputs: Any, targets: Any) -> None:
         """One step of gradient descent on (windows, steps, columns) inputs and (windows,) targets."""
@@ -108,9 +109,10 @@ class Learner:
         self._sums.assign_add(tf.stack([count, tf.reduce_sum(tf.square(wide)), tf.reduce_sum(tf.abs(wide))]))
 
 
-def forward_function(model: Any) -> Callable[[Any], Any]:
-    """A compiled function from (windows, steps, columns) inputs to (windows,) outputs, dropout off."""
-    forward: Callable[[Any], Any] = load_tensorflow().function(lambda inputs: model(inputs, training=False)[:, 0])
+def forward_function(model: Any, *, xla: bool = False) -> Callable[[Any], Any]:
+    """A graph from (windows, steps, columns) inputs to (windows,) outputs, dropout off; compiled with `xla`."""
+    tf = load_tensorflow()
+    forward: Callable[[Any], Any] = tf.function(lambda inputs: model(inputs, training=False)[:, 0], jit_compile=xla)
     return forward
 
 

@@ -48,7 +48,19 @@ def make_deterministic() -> None:
 
 def has_gpu() -> bool:
     """Whether TensorFlow sees a GPU."""
-    return bool(load_tensorflow().config.list_physical_devices("GPU"))
+    return count_gpus() > 0
+
+
+def usable_cores() -> list[int]:
+    """The numbers of the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def count_gpus() -> int:
+    """GPUs that TensorFlow sees."""
+    return len(load_tensorflow().config.list_physical_devices("GPU"))
 
 
 def versions() -> dict[str, str]:
@@ -89,8 +101,8 @@ def device_name() -> str:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return str(details.get("device_name", "GPU"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"CPU, {cores} cores"
+    cores = len(usable_cores())
+    return f"CPU, {cores} core{'' if cores == 1 else 's'}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from jenacast.encoding import fit_encoding
 from jenacast.errors import ConfigError, DataError, JenacastError
 from jenacast.files import atomic_path, write_json
 from jenacast.fitting import Run, fit, is_finished
+from jenacast.kernels import Kernel, find_kernel, require_cudnn
 from jenacast.learner import Learner
 from jenacast.models import build_model, check_model
 from jenacast.prepared import Prepared, load_prepared
@@ -24,7 +25,15 @@ logger = logging.getLogger(__name__)
 HIGH_DROPOUT = 0.5
 
 
-def train(config: Config, *, data_dir: Path, run_dir: Path, force: bool = False, tensorboard: bool = False) -> Outcome:
+def train(
+    config: Config,
+    *,
+    data_dir: Path,
+    run_dir: Path,
+    force: bool = False,
+    tensorboard: bool = False,
+    cudnn: bool = False,
+) -> Outcome:
     """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
 
     Args:
@@ -33,6 +42,7 @@ def train(config: Config, *, data_dir: Path, run_dir: Path, force: bool = False,
         run_dir: made here; refused where it holds anything.
         force: replace a run that stands in `run_dir`.
         tensorboard: also write logs for TensorBoard.
+        cudnn: refuse to train where cuDNN cannot be used.
 
     Raises:
         JenacastError: no prepared data, settings that do not fit, or a training that diverges.
@@ -42,6 +52,8 @@ def train(config: Config, *, data_dir: Path, run_dir: Path, force: bool = False,
     if tensorboard:
         _require_tensorboard()
     run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
+    if cudnn:
+        require_cudnn(run.kernel, config)
     with rundir.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
         write_json(run_dir / rundir.RECORD, run.about)
         _write_config(run)
@@ -81,10 +93,12 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
         prepared = load_prepared(data_dir)
         _refuse_other_data(prepared, record, data_dir)
         run = _assemble(config, prepared, data_dir, run_dir, progress)
-        if run.about["versions"] != record["versions"]:
-            logger.warning(
-                "begun with other versions (%s): the result may differ in the last digits", record["versions"]
-            )
+        for what in ("versions", "kernel"):
+            if run.about[what] != record.get(what):
+                logger.warning(
+                    "begun with another %s (%s): the result may differ in the last digits",
+                    *(what.removesuffix("s"), record.get(what)),
+                )
         run.about = record
         if variables is not None:
             try:
@@ -124,6 +138,7 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
         )
     set_seed(config.train.seed)
     model = build_model(config, columns=len(encoding.columns))
+    kernel = find_kernel(model, config)
     about = {
         "data_dir": str(data_dir.resolve()),
         "source_sha256": manifest.source_sha256,
@@ -133,12 +148,13 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
         "train_windows": len(train_samples),
         "val_windows": len(val_samples),
         "device": device_name(),
+        "kernel": kernel,
         "versions": versions(),
         "commit": commit(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
-    learner = Learner(model, config.train)
-    return Run(config, run_dir, learner, encoding, train_samples, val_samples, about, progress)
+    learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
+    return Run(config, run_dir, learner, kernel, encoding, train_samples, val_samples, about, progress)
 
 
 def _write_config(run: Run) -> None:

@@ -10,10 +10,14 @@ from jenacast.models import BUILDERS, build_model, check_model
 from jenacast.runtime import set_seed
 
 STEPS = dict.fromkeys(recipe_names(), 12) | {"conv1d": 72}  # its filters span 69 hours
+ENGINES = [f"{name} {engine}" for name in ("lstm-dropout", "stacked-gru") for engine in ("tied", "weight-drop")]
 
 
 def small(name, *assignments):
-    return load_recipe(name, [f"data.history_hours={STEPS[name]}", *assignments])
+    """A recipe, on another engine where its name is followed by one."""
+    recipe, _, engine = name.partition(" ")
+    chosen = [f"model.engine={engine}"] if engine else []
+    return load_recipe(recipe, [f"data.history_hours={STEPS[recipe]}", *chosen, *assignments])
 
 
 def build(name):
@@ -25,15 +29,19 @@ def standardised(steps, windows=5):
     return np.random.default_rng(0).normal(size=(windows, steps, len(COLUMNS))).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=recipe_names())
+@pytest.fixture(scope="module", params=[*recipe_names(), *ENGINES])
 def built(request):
     """A recipe's name and its network, which the tests of the contract share."""
     return request.param, build(request.param)
 
 
+def inputs_of(name, windows=5):
+    return standardised(STEPS[name.partition(" ")[0]], windows)
+
+
 def test_a_window_becomes_one_finite_number(built):
     name, model = built
-    outputs = model(standardised(STEPS[name], windows=5), training=False).numpy()
+    outputs = model(inputs_of(name), training=False).numpy()
     assert outputs.shape == (5, 1)
     assert outputs.dtype == np.float32
     assert np.isfinite(outputs).all()
@@ -43,7 +51,7 @@ def test_a_window_becomes_one_finite_number(built):
 def test_one_step_moves_every_trainable_variable(built):
     name, model = built
     before = [variable.numpy() for variable in model.trainable_variables]
-    Learner(model, small(name).train).train_batch(standardised(STEPS[name]), np.full(5, 10, np.float32))
+    Learner(model, small(name).train).train_batch(inputs_of(name), np.full(5, 10, np.float32))
     after = [variable.numpy() for variable in model.trainable_variables]
     still = [v.path for v, a, b in zip(model.trainable_variables, before, after, strict=True) if (a == b).all()]
     assert before
@@ -53,7 +61,7 @@ def test_one_step_moves_every_trainable_variable(built):
 
 def test_saved_and_loaded_it_predicts_the_same(built, tmp_path):
     name, model = built
-    inputs = standardised(STEPS[name])
+    inputs = inputs_of(name)
     model.save(tmp_path / "model.keras")
     loaded = load_checkpoint(tmp_path / "model.keras").model
     expected = model(inputs, training=False).numpy()
@@ -70,11 +78,20 @@ def test_settings_written_and_read_are_the_same(name, tmp_path):
 
 def test_dropout_works_in_training_alone(built):
     name, model = built
-    settings, inputs = small(name).model, standardised(STEPS[name])
+    settings, inputs = small(name).model, inputs_of(name)
     asked = [model(inputs, training=False).numpy() for _ in range(2)]
     trained = [model(inputs, training=True).numpy() for _ in range(2)]
     np.testing.assert_array_equal(*asked)
     assert np.allclose(*trained) == (settings.dropout == settings.recurrent_dropout == 0)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_another_engine_has_the_same_weights_and_forecasts(name):
+    """So what was trained on one can be used on another."""
+    plain, engine = build(name.partition(" ")[0]), build(name)
+    assert [w.shape for w in plain.get_weights()] == [w.shape for w in engine.get_weights()]
+    plain.set_weights(engine.get_weights())
+    np.testing.assert_allclose(plain(inputs_of(name)), engine(inputs_of(name)), rtol=1e-5, atol=1e-6)
 
 
 def test_two_builds_with_one_seed_begin_alike():

@@ -14,7 +14,7 @@ import pytest
 
 from jenacast.lock import process_lock
 
-KILLS = int(os.environ.get("JENACAST_KILLS", "2"))  # for each recipe; `make crash-test` asks for many
+KILLS = int(os.environ.get("JENACAST_KILLS", "2"))  # for each network; `make crash-test` asks for many
 SMALL = ("data.history_hours=12", "model.units=4", "train.batch_size=32", "train.save_every_seconds=0.01")
 
 
@@ -71,10 +71,13 @@ def assert_same_run(run, reference):
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("recipe", ["lstm-dropout", "stacked-gru"])
-def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(recipe, data_dir, tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "engine"), [("lstm-dropout", "keras"), ("lstm-dropout", "tied"), ("stacked-gru", "weight-drop")]
+)
+def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(recipe, engine, data_dir, tmp_path):
     epochs = 6 + 3 * KILLS
-    options = ("--model", recipe, *settings(epochs), "--data-dir", data_dir, "--run-dir")
+    chosen = ("--model", recipe, "--set", f"model.engine={engine}")
+    options = (*chosen, *settings(epochs), "--data-dir", data_dir, "--run-dir")
     reference, run = tmp_path / "reference", tmp_path / "run"
     finish(*options, reference)
 
@@ -92,7 +95,7 @@ def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(recipe, data
     finish("--resume", run)
     assert_same_run(run, reference)
     assert kills == KILLS
-    print(f"\n{recipe}: {kills} kills, {kills} resumes, differences: none", file=sys.stderr)
+    print(f"\n{recipe}, {engine}: {kills} kills, {kills} resumes, differences: none", file=sys.stderr)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -4,7 +4,7 @@ stdout carries the answer alone, stderr everything else. Exit codes: 0 done, 1 k
 usage, 130 Ctrl-C, 143 SIGTERM. TensorFlow and pandas are imported inside command bodies, never here.
 """
 
-from jenacast.cli import baseline, compare, demo, download, evaluate, export, models, prepare, reproduce, train
+from jenacast.cli import baseline, compare, demo, doctor, download, evaluate, export, models, prepare, reproduce, train
 from jenacast.cli.app import app
 
 __all__ = ["app", "main"]
@@ -19,6 +19,7 @@ app.command()(export.export)
 app.command()(compare.compare)
 app.command()(reproduce.reproduce)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
 
 
 def main() -> None:

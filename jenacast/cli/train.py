@@ -11,6 +11,7 @@ from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
 
 if TYPE_CHECKING:
     from jenacast.config import Config
+    from jenacast.seeds import Summary
 
 ModelName = Annotated[
     str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.", show_default=False)
@@ -29,6 +30,12 @@ def train(
     config: ConfigFile = None,
     assignments: Assignments = None,
     seed: Annotated[int | None, typer.Option(help="train.seed: the same seed gives the same run.")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="K", help="Train K seeds from --seed on, side by side: K runs and a summary of them."
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="train.epochs.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="train.patience: stop after so many epochs without a better validation MAE.")
@@ -43,6 +50,9 @@ def train(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="train.deterministic: bit for bit the same on a GPU too.")
     ] = False,
+    require_cudnn: Annotated[
+        bool, typer.Option("--require-cudnn", help="Fail where cuDNN cannot run this network, instead of going slower.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
@@ -54,6 +64,8 @@ def train(
     best.keras, last.keras, config.toml, history.csv, metrics.json and learning_curves.png. Prints the path
     of best.keras.
 
+    With --seeds K, --run-dir holds K such folders, seed-N, and summary.json; prints its path.
+
     A run that was stopped or killed goes on with --resume RUN, as if it never had been; --epochs may be raised.
 
     Example: jenacast train --model stacked-gru --epochs 20 --seed 1
@@ -61,10 +73,16 @@ def train(
     from jenacast import training
     from jenacast.config import with_train
     from jenacast.rundir import RECORD, default_run_dir, read_json
+    from jenacast.seeds import Plan, is_seeds_dir, resume_seeds, train_seeds
 
     if resume is not None:
-        if any((model, config, assignments, seed is not None, patience is not None, run_dir, deterministic, force)):
+        settled = (model, config, assignments, seeds, run_dir, deterministic, require_cudnn, force)
+        if any((*settled, seed is not None, patience is not None)):
             raise typer.BadParameter("--resume takes everything from the run; only --epochs may go with it")
+        if is_seeds_dir(resume):
+            if epochs is not None:
+                raise typer.BadParameter(f"--epochs may be raised for one run: --resume {resume}/seed-N")
+            return _tell_seeds(resume_seeds(resume), json_output)
         outcome = training.resume(resume, epochs=epochs)
         data_dir = Path(read_json(resume / RECORD)["data_dir"])
     else:
@@ -76,9 +94,26 @@ def train(
             deterministic=deterministic or None,
         )
         folder = run_dir or default_run_dir(settings.name)
-        outcome = training.train(settings, data_dir=data_dir, run_dir=folder, force=force, tensorboard=tensorboard)
+        if seeds is not None:
+            first = settings.train.seed
+            plan = Plan(str(data_dir.resolve()), list(range(first, first + seeds)), require_cudnn, tensorboard)
+            return _tell_seeds(train_seeds(settings, plan, folder, force=force), json_output)
+        outcome = training.train(
+            settings,
+            data_dir=data_dir,
+            run_dir=folder,
+            force=force,
+            tensorboard=tensorboard,
+            cudnn=require_cudnn,
+        )
     typer.echo(json.dumps(asdict(outcome)) if json_output else outcome.checkpoint)
     say(f"to judge it on the test split: jenacast evaluate {outcome.checkpoint} --data-dir {data_dir}")
+    return None
+
+
+def _tell_seeds(summary: "Summary", json_output: bool) -> None:
+    typer.echo(json.dumps(asdict(summary)) if json_output else summary.folder)
+    say(f"to judge them on the test split: jenacast compare {summary.folder}/seed-*")
 
 
 def load_settings(model: str | None, config: Path | None, assignments: list[str]) -> "Config":

@@ -13,6 +13,7 @@ def recurrent(
     layers: int,
     dropout: float,
     recurrent_dropout: float,
+    engine: str,
     bidirectional: bool,
     unroll: bool,
 ) -> Any:
@@ -22,13 +23,14 @@ def recurrent(
     bidirectional.
 
     Raises:
-        ConfigError: unrolling is asked for a history of any length; Keras itself does not object.
+        ConfigError: unrolling is asked for a history of any length, to which Keras itself does not object; or an
+            engine that does not have such a layer.
     """
     import keras
 
     if unroll and inputs.shape[1] is None:
         raise ConfigError("model.unroll: an unrolled layer needs a fixed history; set model.any_history=false")
-    layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "simple": keras.layers.SimpleRNN}[cell]
+    layer = _layer(cell, engine, unroll=unroll)
     x = inputs
     for number in range(layers):
         one = layer(units, recurrent_dropout=recurrent_dropout, return_sequences=number < layers - 1, unroll=unroll)
@@ -36,3 +38,24 @@ def recurrent(
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
     return keras.layers.Dense(1)(x)
+
+
+def _layer(cell: str, engine: str, *, unroll: bool) -> Any:
+    """The class of a layer; all take Keras' arguments."""
+    import keras
+
+    from jenacast.models import layers
+
+    known = {
+        ("gru", "keras"): keras.layers.GRU,
+        ("lstm", "keras"): keras.layers.LSTM,
+        ("simple", "keras"): keras.layers.SimpleRNN,
+        ("gru", "tied"): layers.TiedGRU,
+        ("lstm", "tied"): layers.TiedLSTM,
+        ("gru", "weight-drop"): layers.WeightDropGRU,
+        ("lstm", "weight-drop"): layers.WeightDropLSTM,
+    }
+    if (cell, engine) not in known or (unroll and engine != "keras"):
+        what = "an unrolled layer" if unroll else f"cell {cell!r}"
+        raise ConfigError(f"model.engine: {engine!r} does not have {what}; set model.engine=keras")
+    return known[cell, engine]

@@ -1,0 +1,60 @@
+"""Which code runs a network's recurrent loops: cuDNN's, XLA's, or TensorFlow's operation by operation."""
+
+from enum import StrEnum
+from typing import Any
+
+from jenacast.config import Config
+from jenacast.errors import JenacastError
+from jenacast.runtime import has_gpu, load_tensorflow
+
+CUDNN_OPERATION = "CudnnRNN"  # begins the names of TensorFlow's operations that call it
+TRACED_WINDOWS = 2  # any number: nothing is computed
+
+
+class Kernel(StrEnum):
+    """What runs a training step. A network without recurrent layers has `TENSORFLOW`."""
+
+    CUDNN = "cuDNN"
+    XLA = "XLA"
+    TENSORFLOW = "TensorFlow"
+
+
+def find_kernel(model: Any, config: Config) -> Kernel:
+    """The kernel that a network trains with here: read off the graph TensorFlow makes of it, not assumed.
+
+    Keras decides for cuDNN by a layer's settings and by whether there is a GPU. Where it does not, the layers of
+    `models/layers.py` are compiled by XLA, which they are made for; Keras' own are not, since on a CPU XLA makes as
+    many of them slower as faster (`docs/experiments.md`). XLA is not deterministic on a GPU, so `deterministic` goes
+    without.
+    """
+    if has_gpu() and _calls_cudnn(model):
+        return Kernel.CUDNN
+    recurrent = config.model.architecture == "recurrent" and config.model.engine != "keras"
+    return Kernel.XLA if recurrent and not config.train.deterministic else Kernel.TENSORFLOW
+
+
+def require_cudnn(kernel: Kernel, config: Config) -> None:
+    """Refuse to train with anything but cuDNN.
+
+    Raises:
+        JenacastError: another kernel runs; says why, and the remedy.
+    """
+    if kernel is Kernel.CUDNN:
+        return
+    if not has_gpu():
+        reason = "TensorFlow sees no GPU; `jenacast doctor` says what is missing"
+    elif config.model.recurrent_dropout and config.model.engine != "weight-drop":
+        reason = "cuDNN cannot drop a state by window or gate; try --set model.engine=weight-drop"
+    else:
+        reason = "this network has no layer that cuDNN knows; use a GRU or an LSTM that is not unrolled"
+    raise JenacastError(f"--require-cudnn: this network would train with {kernel}: {reason}")
+
+
+def _calls_cudnn(model: Any) -> bool:
+    tf = load_tensorflow()
+    steps, columns = model.input_shape[1:]
+    inputs = tf.TensorSpec((TRACED_WINDOWS, steps, columns), tf.float32)
+    traced = tf.function(lambda histories: model(histories, training=True)).get_concrete_function(inputs)
+    graph = traced.graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return any(node.op.startswith(CUDNN_OPERATION) for node in nodes)

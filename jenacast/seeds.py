@@ -1,0 +1,157 @@
+"""One recipe trained with several seeds: ordinary runs, processes side by side, and a summary of them.
+
+Networks of this size do not fill two cores: a process bound to one trains nearly as fast as one that has both
+(`docs/experiments.md`), so there are as many at a time as there are cores, each bound to its share. With GPUs each
+has one at a time.
+"""
+
+import logging
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from jenacast import rundir
+from jenacast.compare import with_spread
+from jenacast.config import Config, dump_config, load_config, with_train
+from jenacast.errors import ExistsError, JenacastError
+from jenacast.files import atomic_path, write_json
+from jenacast.lock import process_lock
+from jenacast.models import check_model
+from jenacast.prepared import load_prepared
+from jenacast.workers import run_side_by_side
+
+logger = logging.getLogger(__name__)
+
+PLAN = "plan.json"  # what `--resume` goes on with
+SUMMARY = "summary.json"  # what `train --seeds --json` prints
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which seeds are trained on which data; `plan.json`, beside the `config.toml` that all of them share."""
+
+    data_dir: str
+    seeds: list[int]
+    require_cudnn: bool
+    tensorboard: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the seeds came to on validation; the deviation is None for one seed. The test split stays unread."""
+
+    folder: str
+    model: str
+    seeds: list[int]
+    runs: list[str]
+    val_mae_c: float
+    val_mae_std_c: float | None
+    val_maes_c: list[float]
+    best_epochs: list[int]
+    seconds: list[float]
+
+
+def train_seeds(config: Config, plan: Plan, folder: Path, *, force: bool = False) -> Summary:
+    """Train `config` with each seed of `plan` in a run folder of its own, `folder`/seed-N.
+
+    Args:
+        config: the settings; its own seed is not used.
+        plan: seeds and data.
+        folder: made here; refused where it holds anything.
+        force: replace the seeds that stand in `folder`.
+
+    Raises:
+        JenacastError: settings that do not fit, no prepared data, or seeds that failed; the others are kept.
+    """
+    check_model(config)
+    load_prepared(Path(plan.data_dir))
+    if folder.exists() and not is_seeds_dir(folder) and any(folder.iterdir()):
+        raise ExistsError(f"{folder} exists and holds no seeds; choose another --run-dir")
+    if is_seeds_dir(folder) and not force:
+        raise ExistsError(
+            f"{folder} holds seeds already; choose another --run-dir, go on with --resume {folder}, "
+            "or replace them with --force"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with process_lock(folder / rundir.LOCK):
+        with atomic_path(folder / rundir.CONFIG) as path:
+            path.write_text(dump_config(config), encoding="utf-8")
+        write_json(folder / PLAN, asdict(plan))
+        (folder / SUMMARY).unlink(missing_ok=True)
+        return _train_all(config, plan, folder, anew=force)
+
+
+def resume_seeds(folder: Path) -> Summary:
+    """Go on with seeds that were stopped or killed: finished ones stay, the others go on or begin.
+
+    Raises:
+        JenacastError: the folder is damaged or in use, or seeds failed.
+    """
+    try:
+        plan = TypeAdapter(Plan).validate_python(rundir.read_json(folder / PLAN))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise JenacastError(f"{folder / PLAN} is damaged ({key}: {problem['msg']}); train anew") from None
+    with process_lock(folder / rundir.LOCK):
+        return _train_all(load_config(folder / rundir.CONFIG), plan, folder, anew=False)
+
+
+def is_seeds_dir(path: Path) -> bool:
+    """Whether `train_seeds` made this folder."""
+    return (path / PLAN).is_file()
+
+
+def _train_all(config: Config, plan: Plan, folder: Path, *, anew: bool) -> Summary:
+    runs = {seed: folder / f"seed-{seed}" for seed in plan.seeds}
+    wanted = [seed for seed in plan.seeds if anew or not rundir.holds_finished(runs[seed], _seeded(config, seed))]
+    if wanted:
+        logger.info("%s: %d seeds to train, side by side", config.name, len(wanted))
+    try:
+        failed = run_side_by_side({f"seed {seed}": _arguments(plan, folder, seed, anew=anew) for seed in wanted})
+    except BaseException:
+        logger.warning("stopped. To go on: jenacast train --resume %s", folder)
+        raise
+    if failed:
+        raise JenacastError(
+            f"{', '.join(failed)} failed, the reasons stand above; the others are kept. Mend it, then go on: "
+            f"jenacast train --resume {folder}"
+        )
+    summary = _summarise(config, plan, folder, [runs[seed] for seed in plan.seeds])
+    write_json(folder / SUMMARY, asdict(summary))
+    return summary
+
+
+def _seeded(config: Config, seed: int) -> Config:
+    return with_train(config, seed=seed)
+
+
+def _arguments(plan: Plan, folder: Path, seed: int, *, anew: bool) -> list[str]:
+    """The `jenacast train` that trains one seed, or goes on with it."""
+    run = folder / f"seed-{seed}"
+    if not anew and (run / rundir.CONFIG).is_file() and rundir.is_run_dir(run):
+        return ["train", "--resume", str(run)]
+    options = ["train", "--config", str(folder / rundir.CONFIG), "--seed", str(seed), "--run-dir", str(run), "--force"]
+    flags = {"--require-cudnn": plan.require_cudnn, "--tensorboard": plan.tensorboard}
+    return [*options, "--data-dir", plan.data_dir, *(flag for flag, wanted in flags.items() if wanted)]
+
+
+def _summarise(config: Config, plan: Plan, folder: Path, runs: Sequence[Path]) -> Summary:
+    outcomes = [rundir.read_outcome(run) for run in runs]
+    maes = [outcome.val_mae_c for outcome in outcomes]
+    mean, deviation = statistics.mean(maes), statistics.stdev(maes) if len(maes) > 1 else None
+    logger.info("%s: validation MAE %s °C over %d seeds", config.name, with_spread(mean, deviation), len(maes))
+    return Summary(
+        folder=str(folder),
+        model=config.name,
+        seeds=plan.seeds,
+        runs=[str(run) for run in runs],
+        val_mae_c=mean,
+        val_mae_std_c=deviation,
+        val_maes_c=maes,
+        best_epochs=[outcome.best_epoch for outcome in outcomes],
+        seconds=[outcome.seconds for outcome in outcomes],
+    )

@@ -1,0 +1,70 @@
+"""How fast this machine delivers windows and trains: a second or so of each, on a made-up series."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.config import Config
+from jenacast.datasets import Batches, Samples
+from jenacast.kernels import Kernel
+from jenacast.learner import Learner
+from jenacast.models import build_model
+from jenacast.synthetic import synthetic_series
+from jenacast.windows import book_windows
+
+HOURS = 35_000  # rows; as many as the hourly series has to train on
+SECONDS = 1.0  # of each measurement
+
+
+def make_batches(config: Config) -> Batches:
+    """The windows of `config` over a synthetic hourly series, in full batches alone: no step traces anew."""
+    history, lead = config.data.history_hours, config.data.lead_hours
+    _, values = synthetic_series(rows=HOURS, step_minutes=60, warts=False)
+    inputs = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
+    windows = book_windows(HOURS, 0, HOURS, rows_per_hour=1, history_hours=history, lead_hours=lead)
+    full = len(windows) - len(windows) % config.train.batch_size
+    targets = inputs[windows.targets[:full], NAMES.index(TARGET)]
+    samples = Samples(
+        inputs=inputs[windows.lanes],
+        starts=windows.starts[:full],
+        history=history,
+        targets=targets,
+        truth_c=targets,
+        baseline_c=targets,
+        valid_at=np.zeros(full, dtype="datetime64[s]"),
+    )
+    return Batches(samples)
+
+
+def windows_per_second(batches: Batches, config: Config) -> float:
+    """What the input pipeline delivers, shuffled, without the first batch."""
+    rate = _rate(lambda inputs, targets: None, _epochs(batches, config), finish=lambda: None)
+    return rate * config.train.batch_size
+
+
+def steps_per_second(batches: Batches, config: Config, kernel: Kernel) -> float:
+    """Training steps of the network of `config`, without the first one, which traces and compiles."""
+    model = build_model(config, columns=len(COLUMNS))
+    learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
+    # The means wait for the steps that a GPU has not done yet.
+    return _rate(learner.train_batch, _epochs(batches, config), finish=learner.epoch_means)
+
+
+def _epochs(batches: Batches, config: Config) -> Iterator[Any]:
+    for epoch in count():
+        yield from batches.shuffled(batch_size=config.train.batch_size, seed=0, epoch=epoch)
+
+
+def _rate(step: Callable[[Any, Any], None], batches: Iterator[Any], finish: Callable[[], object]) -> float:
+    step(*next(batches))
+    finish()
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() - began < SECONDS:
+        step(*next(batches))
+        done += 1
+    finish()
+    return done / (time.perf_counter() - began)

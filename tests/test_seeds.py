@@ -1,0 +1,162 @@
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+from test_resume import assert_same_run
+
+from jenacast import workers
+from jenacast.rundir import read_outcome
+
+SETTINGS = (
+    *("--model", "stacked-gru", "--set", "model.engine=weight-drop", "--set", "data.history_hours=12"),
+    *("--set", "model.units=4", "--set", "train.batch_size=32", "--set", "train.save_every_seconds=0.01"),
+)
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "jenacast", "train", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def running(folder):
+    """Process ids that hold a run folder below `folder`."""
+    return [int(lock.read_text()) for lock in folder.glob("seed-*/train.lock") if lock.read_text().strip()]
+
+
+def wait_for(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def whole(_synthetic_data_dir, tmp_path_factory):
+    """Two seeds trained without a break, as `--json` tells of them."""
+    folder = tmp_path_factory.mktemp("seeds") / "whole"
+    process = start(*SETTINGS, "--epochs", 5, "--seeds", 2, "--seed", 5, "--data-dir", _synthetic_data_dir,
+                    "--run-dir", folder, "--json")  # fmt: skip
+    told, log = process.communicate(timeout=120)
+    assert process.returncode == 0, log
+    return folder, json.loads(told), log
+
+
+def test_the_summary_is_of_the_runs_and_they_are_ordinary(whole, jenacast):
+    folder, told, log = whole
+    assert told == json.loads((folder / "summary.json").read_text())
+    assert told["seeds"] == [5, 6]
+    maes = [read_outcome(folder / f"seed-{seed}").val_mae_c for seed in (5, 6)]
+    assert told["val_maes_c"] == maes
+    assert told["val_mae_c"] == pytest.approx(statistics.mean(maes), rel=1e-12)
+    assert told["val_mae_std_c"] == pytest.approx(statistics.stdev(maes), rel=1e-12)
+    assert "seed 6: epoch 5/5" in log
+    compared = jenacast("compare", *(folder / f"seed-{seed}" for seed in (5, 6)), "--format", "json")
+    assert json.loads(compared.stdout)[0]["seeds"] == [5, 6]
+
+
+def test_each_seed_ends_as_it_does_alone(whole, data_dir, tmp_path):
+    process = start(*SETTINGS, "--epochs", 5, "--seed", 6, "--data-dir", data_dir, "--run-dir", tmp_path / "alone")
+    process.communicate(timeout=120)
+    alone, beside = read_outcome(tmp_path / "alone"), read_outcome(whole[0] / "seed-6")
+    assert beside.val_mae_c == pytest.approx(alone.val_mae_c, rel=1e-5)
+    assert beside.best_epoch == alone.best_epoch
+
+
+def test_seeds_that_were_terminated_and_resumed_are_the_same_seeds(whole, data_dir, tmp_path):
+    folder = tmp_path / "seeds"
+    process = start(*SETTINGS, "--epochs", 5, "--seeds", 2, "--seed", 5, "--data-dir", data_dir,
+                    "--run-dir", folder)  # fmt: skip
+    wait_for(lambda: list(folder.glob("seed-*/state.npz")))
+    children = running(folder)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert f"jenacast train --resume {folder}" in log
+    assert "Traceback" not in log
+    assert children
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
+    assert not (folder / "summary.json").exists()
+
+    again = start("--resume", folder, "--json")
+    told, log = again.communicate(timeout=120)
+    assert again.returncode == 0, log
+    assert json.loads(told)["val_maes_c"] == whole[1]["val_maes_c"]
+    for seed in (5, 6):
+        assert_same_run(folder / f"seed-{seed}", whole[0] / f"seed-{seed}")
+
+
+def test_a_seed_that_is_killed_is_named_and_the_others_are_kept(data_dir, tmp_path):
+    folder = tmp_path / "seeds"
+    process = start(*SETTINGS, "--epochs", 9, "--seeds", 2, "--data-dir", data_dir, "--run-dir", folder)
+    wait_for(lambda: (folder / "seed-1" / "state.npz").exists())
+    os.kill(int((folder / "seed-1" / "train.lock").read_text()), signal.SIGKILL)
+    _, log = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "error: seed 1 failed" in log
+    assert f"jenacast train --resume {folder}" in log
+    assert read_outcome(folder / "seed-0").finished
+    finished = (folder / "seed-0" / "best.keras").stat().st_mtime_ns
+
+    again = start("--resume", folder)
+    told, log = again.communicate(timeout=120)
+    assert again.returncode == 0, log
+    assert told.strip() == str(folder)
+    assert read_outcome(folder / "seed-1").finished
+    assert (folder / "seed-0" / "best.keras").stat().st_mtime_ns == finished
+
+
+def test_nothing_is_overwritten_unasked(trained_run, data_dir, tmp_path, jenacast):
+    options = ("train", "--model", "dense", "--seeds", 2, "--data-dir", data_dir, "--run-dir")
+    refused = jenacast(*options, trained_run)
+    assert refused.exit_code == 1
+    assert "exists and holds no seeds" in refused.stderr
+
+    folder = tmp_path / "seeds"
+    folder.mkdir()
+    (folder / "plan.json").write_text('{"data_dir": "data", "seeds": "five"}')
+    assert "go on with --resume" in jenacast(*options, folder).stderr
+    damaged = jenacast("train", "--resume", folder)
+    assert damaged.exit_code == 1
+    assert "plan.json is damaged (seeds" in damaged.stderr
+
+
+def test_wrong_usage_is_told(tmp_path, jenacast):
+    assert jenacast("train", "--model", "dense", "--seeds", 0).exit_code == 2
+    (tmp_path / "plan.json").write_text("{}")
+    assert jenacast("train", "--resume", tmp_path, "--epochs", 9).exit_code == 2
+    assert jenacast("train", "--resume", tmp_path, "--seeds", 2).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("jobs", "cores", "gpus", "visible", "expected"),
+    [
+        (2, {0, 1, 2, 3}, 0, None, [({0, 2}, None), ({1, 3}, None)]),
+        (8, {4, 6}, 0, None, [({4}, None), ({6}, None)]),
+        (1, {0, 1}, 0, None, [({0, 1}, None)]),
+        (4, {0, 1, 2}, 2, None, [({0, 2}, "0"), ({1}, "1")]),
+        (4, {0, 1}, 2, "3,5", [({0}, "3"), ({1}, "5")]),
+        (1, {0, 1}, 2, None, [({0, 1}, "0")]),
+        (0, {0, 1}, 0, None, []),
+    ],
+)
+def test_the_machine_is_cut_into_shares(jobs, cores, gpus, visible, expected, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
+    monkeypatch.setattr(workers, "count_gpus", lambda: gpus)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [(set(share.cores), share.gpu) for share in workers.shares(jobs)] == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="binds processes to cores on Linux alone")
+def test_a_process_is_bound_to_its_share(whole):
+    record = json.loads((whole[0] / "seed-5" / "run.json").read_text())
+    shares = workers.shares(2)
+    assert record["device"] == f"CPU, {len(shares[0].cores)} core{'' if len(shares[0].cores) == 1 else 's'}"
