@@ -121,7 +121,10 @@ class Batches:
             return tf.gather(self._series, rows), targets[begin : begin + batch_size]
 
         numbers = tf.data.Dataset.range(first_batch, batch_count(len(order), batch_size))
-        return numbers.map(gather).prefetch(PREFETCH_BATCHES)
+        options = tf.data.Options()
+        # There is nothing to tune, and at its end a dataset waits for the tuner's next turn, up to half its own time.
+        options.autotune.enabled = False
+        return numbers.map(gather).prefetch(PREFETCH_BATCHES).with_options(options)
 
 
 def batch_count(windows: int, batch_size: int) -> int:

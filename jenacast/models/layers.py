@@ -7,8 +7,8 @@ serves all gates, drawn once a batch for all steps, in one of two forms:
 - `WeightDropGRU`, `WeightDropLSTM`: one mask for the whole batch, multiplied on the rows of the recurrent kernel
   (a variational form of Merity et al. 2017), so that cuDNN can be handed the masked kernel.
 
-Weights and settings are Keras' own: without dropout, and at inference, these layers compute what Keras' do. Where
-cuDNN can be used it is; elsewhere the loop is that of `recurrence.py`, made for XLA.
+Weights and settings are Keras' own: without dropout these layers compute what Keras' do, and at inference they run
+Keras' code. Where cuDNN can be used it is; elsewhere the loop of the training is that of `recurrence.py`, made for XLA.
 """
 
 from typing import Any
@@ -81,6 +81,9 @@ class _SharedMask:
                 return self._cudnn(sequences, initial_state, kernel)
             except NotImplementedError:
                 pass
+        if not training:
+            plain = super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
+            return tuple(plain)
         steps_first = ops.transpose(ops.flip(sequences, axis=1) if self.go_backwards else sequences, (1, 0, 2))
         weights = (ops.copy(self.cell.kernel), kernel, ops.copy(self.cell.bias))
         outputs, states = self._loop(steps_first, *weights, *initial_state, dropped)
