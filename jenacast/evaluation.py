@@ -2,11 +2,14 @@
 
 import csv
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jenacast import plots, rundir
+from jenacast.bootstrap import Interval, mean_interval
 from jenacast.cleaning import clean
 from jenacast.config import standard_task
 from jenacast.datasets import Batches, Samples, make_samples, split_samples
@@ -25,7 +28,12 @@ ASSUMED = "the book's, assumed"
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of one evaluation; errors in degC."""
+    """The figures of one evaluation; errors in degC.
+
+    A difference is the checkpoint's MAE minus the other's on the same windows: negative is better. `ci95` are the
+    ends of 95 % intervals over days (`bootstrap.py`), None where there are too few days. Everything about `against`
+    is None unless a second checkpoint was asked for.
+    """
 
     checkpoint: str
     model: str
@@ -41,6 +49,14 @@ class Scores:
     trained_protocol: str | None
     scaling: str
     synthetic: bool
+    mae_ci95_c: Interval | None
+    baseline_mae_ci95_c: Interval | None
+    difference_c: float
+    difference_ci95_c: Interval | None
+    against: str | None = None
+    against_mae_c: float | None = None
+    difference_to_against_c: float | None = None
+    difference_to_against_ci95_c: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,25 @@ class Evaluation:
     samples: Samples
 
 
-def evaluate(path: Path, *, data_dir: Path, split: Split = "test", csv_path: Path | None = None) -> Evaluation:
+@dataclass(frozen=True)
+class _Task:
+    """A checkpoint and the windows it is asked to forecast."""
+
+    checkpoint: Forecaster
+    encoding: Encoding
+    samples: Samples
+    split: str
+    protocol: str
+    synthetic: bool
+
+    def forecast_c(self) -> Floats:
+        """(windows,) degC."""
+        return self.encoding.decode(predict(self.checkpoint.forward, Batches(self.samples)))
+
+
+def evaluate(
+    path: Path, *, data_dir: Path, split: Split = "test", csv_path: Path | None = None, against: Path | None = None
+) -> Evaluation:
     """Forecast every window of a split, or of a whole station file, and measure.
 
     Args:
@@ -60,30 +94,26 @@ def evaluate(path: Path, *, data_dir: Path, split: Split = "test", csv_path: Pat
         data_dir: where `prepared/` lies.
         split: which windows; the prepared protocol finds them.
         csv_path: a station file to evaluate on instead, with windows by time over all of it.
+        against: a second checkpoint, of any kind that `path` may be; the difference of the two is measured too.
 
     Raises:
-        CheckpointError: the checkpoint cannot be used, or does not fit the data.
+        CheckpointError: a checkpoint cannot be used, does not fit the data, or `against` forecasts other windows.
         DataError: no prepared data, or a station file that cannot be used.
     """
-    checkpoint = open_forecaster(path)
-    prepared = None if csv_path and checkpoint.metadata else load_prepared(data_dir)
-    encoding = checkpoint.metadata.encoding if checkpoint.metadata else _assumed(checkpoint, prepared)
-    _check_shapes(checkpoint, encoding)
-    if csv_path:
-        samples, where, protocol, synthetic = _csv_samples(csv_path, encoding), "csv", "strict", False
-    else:
-        prepared = prepared or load_prepared(data_dir)
-        samples, where, protocol = split_samples(prepared, split, encoding), split, prepared.manifest.protocol
-        synthetic = prepared.manifest.synthetic
-        _note_differences(checkpoint, prepared)
+    task = _open_task(path, data_dir, split, csv_path)
+    other = _open_task(against, data_dir, split, csv_path) if against else None
+    if other:
+        _refuse_other_windows(task, other)
 
-    forecast_c = encoding.decode(predict(checkpoint.forward, Batches(samples)))
+    samples, metadata = task.samples, task.checkpoint.metadata
+    forecast_c = task.forecast_c()
     errors, baseline = measure(forecast_c, samples.truth_c), measure(samples.baseline_c, samples.truth_c)
-    metadata = checkpoint.metadata
+    absolute_c = _absolute_errors(forecast_c, samples)
+    baseline_absolute_c = _absolute_errors(samples.baseline_c, samples)
     scores = Scores(
-        checkpoint=str(checkpoint.path),
-        model=metadata.model if metadata else checkpoint.path.stem,
-        split=where,
+        checkpoint=str(task.checkpoint.path),
+        model=metadata.model if metadata else task.checkpoint.path.stem,
+        split=task.split,
         windows=errors.windows,
         mae_c=errors.mae_c,
         rmse_c=errors.rmse_c,
@@ -91,11 +121,28 @@ def evaluate(path: Path, *, data_dir: Path, split: Split = "test", csv_path: Pat
         baseline_mae_c=baseline.mae_c,
         baseline_rmse_c=baseline.rmse_c,
         skill=skill(errors.mae_c, baseline.mae_c),
-        protocol=protocol,
+        protocol=task.protocol,
         trained_protocol=metadata.protocol if metadata else None,
         scaling="the checkpoint's" if metadata else ASSUMED,
-        synthetic=synthetic or bool(metadata and metadata.synthetic),
+        synthetic=task.synthetic,
+        mae_ci95_c=mean_interval(absolute_c, samples.valid_at),
+        baseline_mae_ci95_c=mean_interval(baseline_absolute_c, samples.valid_at),
+        difference_c=errors.mae_c - baseline.mae_c,
+        difference_ci95_c=mean_interval(absolute_c - baseline_absolute_c, samples.valid_at),
     )
+    if other:
+        other_c = other.forecast_c()
+        other_mae_c = measure(other_c, samples.truth_c).mae_c
+        scores = replace(
+            scores,
+            synthetic=task.synthetic or other.synthetic,
+            against=str(other.checkpoint.path),
+            against_mae_c=other_mae_c,
+            difference_to_against_c=errors.mae_c - other_mae_c,
+            difference_to_against_ci95_c=mean_interval(
+                absolute_c - _absolute_errors(other_c, samples), samples.valid_at
+            ),
+        )
     return Evaluation(scores, forecast_c, samples)
 
 
@@ -126,6 +173,43 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
         writer.writerow(["valid_at", "forecast_c", "truth_c", "baseline_c"])
         for time, *values in zip(samples.valid_at, *columns, strict=True):
             writer.writerow([str(time), *(f"{value:.4f}" for value in values)])
+
+
+def _open_task(path: Path, data_dir: Path, split: Split, csv_path: Path | None) -> _Task:
+    checkpoint = open_forecaster(path)
+    metadata = checkpoint.metadata
+    prepared = None if csv_path and metadata else load_prepared(data_dir)
+    encoding = metadata.encoding if metadata else _assumed(checkpoint, prepared)
+    _check_shapes(checkpoint, encoding)
+    trained_on_synthetic = bool(metadata and metadata.synthetic)
+    if csv_path:
+        return _Task(checkpoint, encoding, _csv_samples(csv_path, encoding), "csv", "strict", trained_on_synthetic)
+    prepared = prepared or load_prepared(data_dir)
+    samples, manifest = split_samples(prepared, split, encoding), prepared.manifest
+    _note_differences(checkpoint, prepared)
+    synthetic = manifest.synthetic or trained_on_synthetic
+    return _Task(checkpoint, encoding, samples, split, manifest.protocol, synthetic)
+
+
+def _refuse_other_windows(task: _Task, other: _Task) -> None:
+    """Series, split and protocol are one for both; history and lead are each checkpoint's own."""
+    same_lead = task.encoding.lead_hours == other.encoding.lead_hours
+    if same_lead and np.array_equal(task.samples.valid_at, other.samples.valid_at):
+        return
+    windows = [
+        f"{one.checkpoint.path} has {len(one.samples):,} windows of {one.encoding.history_hours} h of history and "
+        f"{one.encoding.lead_hours} h of lead"
+        for one in (task, other)
+    ]
+    raise CheckpointError(
+        f"{windows[0]}, {windows[1]}: on different windows a difference says nothing; compare checkpoints of the same "
+        "history and lead"
+    )
+
+
+def _absolute_errors(forecast_c: Floats, samples: Samples) -> Floats:
+    errors_c: Floats = np.abs(forecast_c.astype(np.float64) - samples.truth_c.astype(np.float64))
+    return errors_c
 
 
 def _assumed(checkpoint: Forecaster, prepared: Prepared | None) -> Encoding:
@@ -186,6 +270,8 @@ def _note_differences(checkpoint: Forecaster, prepared: Prepared) -> None:
     if metadata is None:
         return
     if metadata.protocol != manifest.protocol:
-        logger.info("note: trained under %s, evaluated under %s", metadata.protocol, manifest.protocol)
+        logger.info(
+            "note: trained under %s, evaluated under %s: %s", metadata.protocol, manifest.protocol, checkpoint.path
+        )
     if metadata.source_sha256 != manifest.source_sha256:
         logger.warning("trained on another series than the one prepared here; its test split may have been seen")

@@ -33,7 +33,7 @@ def find_kernel(model: Any, config: Config) -> Kernel:
     return Kernel.XLA if recurrent and not config.train.deterministic else Kernel.TENSORFLOW
 
 
-def require_cudnn(kernel: Kernel, config: Config) -> None:
+def refuse_other_than_cudnn(kernel: Kernel, config: Config) -> None:
     """Refuse to train with anything but cuDNN.
 
     Raises:

@@ -12,7 +12,7 @@ from jenacast.encoding import fit_encoding
 from jenacast.errors import ConfigError, DataError, JenacastError
 from jenacast.files import atomic_path, write_json
 from jenacast.fitting import Run, fit, is_finished
-from jenacast.kernels import Kernel, find_kernel, require_cudnn
+from jenacast.kernels import Kernel, find_kernel, refuse_other_than_cudnn
 from jenacast.learner import Learner
 from jenacast.models import build_model, check_model
 from jenacast.prepared import Prepared, load_prepared
@@ -32,7 +32,7 @@ def train(
     run_dir: Path,
     force: bool = False,
     tensorboard: bool = False,
-    cudnn: bool = False,
+    require_cudnn: bool = False,
 ) -> Outcome:
     """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
 
@@ -42,7 +42,7 @@ def train(
         run_dir: made here; refused where it holds anything.
         force: replace a run that stands in `run_dir`.
         tensorboard: also write logs for TensorBoard.
-        cudnn: refuse to train where cuDNN cannot be used.
+        require_cudnn: refuse to train where cuDNN cannot be used.
 
     Raises:
         JenacastError: no prepared data, settings that do not fit, or a training that diverges.
@@ -52,8 +52,8 @@ def train(
     if tensorboard:
         _require_tensorboard()
     run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
-    if cudnn:
-        require_cudnn(run.kernel, config)
+    if require_cudnn:
+        refuse_other_than_cudnn(run.kernel, config)
     with rundir.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
         write_json(run_dir / rundir.RECORD, run.about)
         _write_config(run)

@@ -1,15 +1,22 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from jenacast.baselines import measure_baseline
+from jenacast.baselines import fit_baselines, measure_baseline, measure_fitted
+from jenacast.climatology import Climatology
+from jenacast.columns import NAMES, TARGET
 from jenacast.download import CSV_NAME
 from jenacast.prepare import prepare
 from jenacast.prepared import load_prepared
+from jenacast.ridge import PENALTIES
+from jenacast.series import Series
+from jenacast.synthetic import synthetic_series, write_csv
 
 HOURS = {"history_hours": 120, "lead_hours": 24}
+YEARS_ROWS = 2 * 366 * 24  # hourly, so that a whole year trains
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +31,42 @@ def real_prepared(real_series, tmp_path_factory):
     return prepared
 
 
-def answer(jenacast, folder):
-    result = jenacast("baseline", "--data-dir", folder, "--json")
+@pytest.fixture(scope="module")
+def years(tmp_path_factory):
+    """A data folder with two years of hourly synthetic weather, prepared under `strict`."""
+    folder = tmp_path_factory.mktemp("years")
+    write_csv(folder / CSV_NAME, *synthetic_series(rows=YEARS_ROWS, step_minutes=60, seed=7))
+    prepare(folder, synthetic=True)
+    return folder
+
+
+def answer(jenacast, folder, *options):
+    result = jenacast("baseline", "--data-dir", folder, "--json", *options)
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
+
+
+def with_rows(prepared, split, value):
+    """The same with `value` in every column of a split's rows."""
+    record = prepared.manifest.splits[split]
+    values = np.array(prepared.series.values)
+    values[record.start : record.stop] = value
+    return replace(prepared, series=Series(prepared.series.times, values))
+
+
+def with_temperature(prepared, temperature_c):
+    """A gapless hourly series of these temperatures, (rows,), and noise elsewhere, cut as the book cuts."""
+    rows = len(temperature_c)
+    values = np.random.default_rng(8).normal(0, 1, (rows, len(NAMES))).astype(np.float32)
+    values[:, NAMES.index(TARGET)] = temperature_c
+    times = np.datetime64("2009-01-01T00:10:00", "s") + np.arange(rows) * np.timedelta64(3600, "s")
+    borders = {"train": (0, rows // 2), "val": (rows // 2, rows * 3 // 4), "test": (rows * 3 // 4, rows)}
+    splits = {
+        split: prepared.manifest.splits[split].model_copy(update={"start": start, "stop": stop})
+        for split, (start, stop) in borders.items()
+    }
+    manifest = prepared.manifest.model_copy(update={"rows": rows, "splits": splits, "replaced_target_rows": []})
+    return replace(prepared, manifest=manifest, series=Series(times, values))
 
 
 @pytest.mark.parametrize("protocol", ["strict", "book"])
@@ -91,6 +130,121 @@ def test_without_prepared_data_the_remedy_is_named(tmp_path, jenacast):
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.endswith("manifest.json not found; run: jenacast prepare\n")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.4, 0.7])
+def test_the_share_of_a_departure_that_is_left_is_found(years, kept):
+    climatology = Climatology(coefficients_c=(9.0, *np.random.default_rng(9).normal(0, 2, 48).tolist()))
+    prepared = with_temperature(load_prepared(years), np.zeros(8 * 8766))
+    departures = np.random.default_rng(10).normal(0, np.sqrt(1 - kept**2), 8 * 8766) * 4
+    for row in range(24, len(departures)):  # 24 autoregressions of a day's step, side by side
+        departures[row] += kept * departures[row - 24]
+    prepared = with_temperature(prepared, climatology.at(prepared.series.times) + departures)
+    fitted = fit_baselines(prepared, **HOURS)
+    assert fitted.damping == pytest.approx(kept, abs=0.03)
+    errors = measure_fitted(prepared, fitted, ("val", "test"), **HOURS)
+    for split in ("val", "test"):
+        # The climatology errs by the departure, the damped anomaly by what is new in it: both are normal.
+        assert errors["climatology"][split].rmse_c == pytest.approx(4, rel=0.05)
+        assert errors["damped_anomaly"][split].rmse_c == pytest.approx(4 * np.sqrt(1 - kept**2), rel=0.03)
+        assert errors["ridge"][split].rmse_c == pytest.approx(4 * np.sqrt(1 - kept**2), rel=0.05)
+
+
+def test_each_baseline_is_harder_to_beat_than_the_one_before(years, jenacast):
+    got = answer(jenacast, years, "--all")
+    for split in ("val", "test"):
+        damped, ridge = (got["fitted"][name]["splits"][split]["mae_c"] for name in ("damped_anomaly", "ridge"))
+        assert damped < got["splits"][split]["mae_c"]
+        assert ridge < 0.97 * damped  # in this weather pressure runs ahead of temperature
+
+
+def test_a_forecast_of_other_hours_is_fitted_too(years):
+    prepared, hours = load_prepared(years), {"history_hours": 6, "lead_hours": 1}
+    fitted = fit_baselines(prepared, **hours)
+    errors = measure_fitted(prepared, fitted, ("test",), **hours)
+    assert fitted.damping > fit_baselines(prepared, **HOURS).damping
+    assert errors["ridge"]["test"].mae_c < measure_baseline(prepared, ("test",), **hours)["test"].mae_c
+
+
+@pytest.mark.parametrize("nonsense", [np.nan, 1e6])
+def test_what_stands_in_test_changes_nothing_that_is_fitted(years, nonsense):
+    prepared = load_prepared(years)
+    expected, got = (fit_baselines(data, **HOURS) for data in (prepared, with_rows(prepared, "test", nonsense)))
+    assert (got.climatology, got.damping) == (expected.climatology, expected.damping)
+    assert got.ridge.penalty == expected.ridge.penalty
+    for part in ("means", "deviations", "coefficients", "intercept"):
+        np.testing.assert_array_equal(getattr(got.ridge, part), getattr(expected.ridge, part))
+
+
+def test_validation_chooses_the_penalty_and_nothing_else(years):
+    prepared = load_prepared(years)
+    expected, got = (fit_baselines(data, **HOURS) for data in (prepared, with_rows(prepared, "val", 5.0)))
+    assert (got.climatology, got.damping) == (expected.climatology, expected.damping)
+    for part in ("means", "deviations", "intercept"):
+        np.testing.assert_array_equal(getattr(got.ridge, part), getattr(expected.ridge, part))
+    assert got.ridge.penalty != expected.ridge.penalty
+
+
+def test_all_adds_to_the_json_and_changes_nothing_in_it(years, jenacast):
+    plain, everything = answer(jenacast, years), answer(jenacast, years, "--all")
+    fitted = everything.pop("fitted")
+    assert everything == plain
+    assert list(fitted) == ["climatology", "damped_anomaly", "ridge"]
+    assert 0 < fitted["damped_anomaly"]["damping"] < 1
+    assert fitted["ridge"]["penalty"] in PENALTIES
+    for entry in fitted.values():
+        assert list(entry["splits"]) == ["val", "test"]
+        for split, errors in entry["splits"].items():
+            assert list(errors) == ["windows", "mae_c", "rmse_c", "bias_c", "skill"]
+            assert errors["windows"] == plain["splits"][split]["windows"]
+            assert errors["skill"] == pytest.approx(1 - errors["mae_c"] / plain["splits"][split]["mae_c"])
+
+
+def test_the_table_of_all_has_the_same_figures_and_stderr_what_was_fitted(years, jenacast):
+    got = answer(jenacast, years, "--all")
+    result = jenacast("baseline", "--data-dir", years, "--all")
+    assert result.exit_code == 0
+    head, _, _, *rows = result.stdout.splitlines()
+    assert head == "24 h ahead; protocol strict  (synthetic series)"
+    forecasts = {"the same as now": {"splits": got["splits"]}}
+    forecasts |= {name.replace("_", " "): entry for name, entry in got["fitted"].items()}
+    expected = [
+        [
+            *(*name.split(), split, f"{e['windows']:,}", f"{e['mae_c']:.3f}", f"{e['rmse_c']:.3f}"),
+            *(f"{e['bias_c']:+.3f}", f"{e.get('skill', 0):.1%}"),
+        ]
+        for name, entry in forecasts.items()
+        for split, e in entry["splits"].items()
+    ]
+    assert [row.split() for row in rows] == expected
+    climatology, damped, ridge = result.stderr.splitlines()
+    assert climatology.startswith("climatology: 49 coefficients from ")
+    assert damped.startswith(f"damped anomaly: {got['fitted']['damped_anomaly']['damping']:.3f} ")
+    assert f"penalty {got['fitted']['ridge']['penalty']:g}," in ridge
+
+
+def test_less_than_a_year_of_train_rows_is_told_with_its_remedy(data_dir, jenacast):
+    result = jenacast("baseline", "--data-dir", data_dir, "--all")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: the rows span 29 days")
+    assert result.stderr.endswith("prepare a series of at least two years, half of which trains\n")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("protocol", "damping", "maes_c"),
+    [
+        ("book", 0.69, {"climatology": (3.687, 3.569), "damped_anomaly": (2.345, 2.489), "ridge": (2.192, 2.318)}),
+        ("strict", 0.69, {"climatology": (3.706, 3.584), "damped_anomaly": (2.337, 2.487), "ridge": (2.186, 2.323)}),
+    ],
+)
+def test_the_fitted_baselines_of_the_real_series(real_prepared, protocol, damping, maes_c):
+    prepared = real_prepared[protocol]
+    fitted = fit_baselines(prepared, **HOURS)
+    assert fitted.damping == pytest.approx(damping, abs=0.01)
+    for name, errors in measure_fitted(prepared, fitted, ("val", "test"), **HOURS).items():
+        assert (errors["val"].mae_c, errors["test"].mae_c) == pytest.approx(maes_c[name], abs=0.01)
 
 
 @pytest.mark.real

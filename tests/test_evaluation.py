@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -25,14 +26,14 @@ def linear(tmp_path):
     load_tensorflow()
     import keras
 
-    def write(data_dir, weight, shift_c, name="linear.keras"):
+    def write(data_dir, weight, shift_c, name="linear.keras", history=HISTORY, lead=LEAD):
         manifest = load_prepared(data_dir).manifest
-        config = load_recipe("dense", [f"data.history_hours={HISTORY}"])
+        config = load_recipe("dense", [f"data.history_hours={history}", f"data.lead_hours={lead}"])
         encoding = fit_encoding(manifest, config.data)
-        inputs = keras.Input((HISTORY, len(NAMES)))
+        inputs = keras.Input((history, len(NAMES)))
         output = keras.layers.Dense(1)
         model = keras.Model(inputs, output(keras.layers.Flatten()(inputs)))
-        kernel = np.zeros((HISTORY, len(NAMES)))
+        kernel = np.zeros((history, len(NAMES)))
         kernel[-1, T] = weight * manifest.columns[TARGET].deviation
         bias = weight * manifest.columns[TARGET].mean + shift_c
         output.set_weights([kernel.reshape(-1, 1), np.array([bias])])
@@ -126,18 +127,131 @@ def test_the_answer_tells_whose_scores_on_what(trained_run, data_dir, scores):
 
 
 def test_the_table_rounds_the_same_figures(trained_run, jenacast, data_dir, scores):
-    answer = scores(trained_run, "--data-dir", data_dir)
-    done = jenacast("evaluate", trained_run, "--data-dir", data_dir)
+    whole_series = ("--csv", data_dir / CSV_NAME)
+    answer = scores(trained_run, *whole_series)
+    done = jenacast("evaluate", trained_run, *whole_series)
     assert done.exit_code == 0
-    mine, baseline = (line.split() for line in done.stdout.splitlines()[-2:])
+    mine, baseline, difference = (line.split() for line in done.stdout.splitlines()[-3:])
     assert mine == [
         "dense",
         f"{answer['mae_c']:.3f}",
+        *(f"{answer['mae_ci95_c'][0]:.3f}", "..", f"{answer['mae_ci95_c'][1]:.3f}"),
         f"{answer['rmse_c']:.3f}",
         f"{answer['bias_c']:+.3f}",
         f"{answer['skill']:+.1%}",
     ]
-    assert baseline[-3:] == [f"{answer['baseline_mae_c']:.3f}", f"{answer['baseline_rmse_c']:.3f}", "0.0%"]
+    assert baseline[4:] == [
+        f"{answer['baseline_mae_c']:.3f}",
+        *(f"{answer['baseline_mae_ci95_c'][0]:.3f}", "..", f"{answer['baseline_mae_ci95_c'][1]:.3f}"),
+        f"{answer['baseline_rmse_c']:.3f}",
+        "0.0%",
+    ]
+    assert difference == [
+        *("difference", "to", "it", f"{answer['difference_c']:+.3f}"),
+        *(f"{answer['difference_ci95_c'][0]:+.3f}", "..", f"{answer['difference_ci95_c'][1]:+.3f}"),
+    ]
+
+
+def test_the_intervals_hold_their_figures(trained_run, data_dir, scores):
+    answer = scores(trained_run, "--csv", data_dir / CSV_NAME)
+    assert answer["difference_c"] == pytest.approx(answer["mae_c"] - answer["baseline_mae_c"])
+    for figure, interval in (
+        ("mae_c", "mae_ci95_c"),
+        ("baseline_mae_c", "baseline_mae_ci95_c"),
+        ("difference_c", "difference_ci95_c"),
+    ):
+        low, high = answer[interval]
+        assert low < answer[figure] < high
+
+
+def test_a_steady_error_is_certain_and_so_is_its_difference_to_the_baseline(linear, ramp_dir, scores):
+    # Every error is 0.1 degC, every one of the baseline 24 times the ramp's 0.01 degC.
+    steady = scores(linear(ramp_dir, weight=1, shift_c=LEAD * 0.01 + 0.1), "--csv", ramp_dir / CSV_NAME)
+    assert steady["mae_ci95_c"] == pytest.approx([0.1, 0.1], abs=1e-4)
+    assert steady["baseline_mae_ci95_c"] == pytest.approx([0.24, 0.24], abs=1e-4)
+    assert steady["difference_c"] == pytest.approx(-0.14, abs=1e-4)
+    assert steady["difference_ci95_c"] == pytest.approx([-0.14, -0.14], abs=1e-4)
+
+
+def test_two_weeks_are_too_few_days_for_an_interval(trained_run, jenacast, data_dir, scores):
+    answer = scores(trained_run, "--data-dir", data_dir)
+    assert [answer[key] for key in ("mae_ci95_c", "baseline_mae_ci95_c", "difference_ci95_c")] == [None] * 3
+    assert answer["difference_c"] == pytest.approx(answer["mae_c"] - answer["baseline_mae_c"])
+    mine, baseline, difference = jenacast("evaluate", trained_run, "--data-dir", data_dir).stdout.splitlines()[-3:]
+    assert mine.split()[2] == "-"
+    assert baseline.split()[5] == "-"
+    assert difference.split() == ["difference", "to", "it", f"{answer['difference_c']:+.3f}", "-"]
+
+
+def test_against_itself_a_checkpoint_differs_by_nothing_for_sure(trained_run, data_dir, scores):
+    answer = scores(trained_run, "--against", trained_run / "best.keras", "--csv", data_dir / CSV_NAME)
+    assert answer["against"] == str(trained_run / "best.keras")
+    assert answer["against_mae_c"] == answer["mae_c"]
+    assert answer["difference_to_against_c"] == 0
+    assert answer["difference_to_against_ci95_c"] == [0, 0]
+
+
+def test_without_against_nothing_stands_there(trained_run, data_dir, scores):
+    answer = scores(trained_run, "--data-dir", data_dir)
+    assert {answer[key] for key in answer if "against" in key} == {None}
+    assert sum("against" in key for key in answer) == 4
+
+
+def test_the_difference_to_another_checkpoint_is_that_of_their_maes(linear, ramp_dir, jenacast, scores):
+    # Errors of 0.1 and 0.3 degC all along the ramp.
+    better = linear(ramp_dir, weight=1, shift_c=LEAD * 0.01 + 0.1, name="better.keras")
+    worse = linear(ramp_dir, weight=1, shift_c=LEAD * 0.01 - 0.3, name="worse.keras")
+    arguments = (better, "--against", worse, "--csv", ramp_dir / CSV_NAME)
+    answer = scores(*arguments)
+    assert answer["against"] == str(worse)
+    assert answer["mae_c"] == pytest.approx(0.1, abs=1e-4)
+    assert answer["against_mae_c"] == pytest.approx(0.3, abs=1e-4)
+    assert answer["difference_to_against_c"] == pytest.approx(-0.2, abs=1e-4)  # negative is better
+    assert answer["difference_to_against_ci95_c"] == pytest.approx([-0.2, -0.2], abs=1e-4)
+    there, difference = jenacast("evaluate", *arguments).stdout.splitlines()[-2:]
+    assert there.split() == [str(worse), "0.300"]
+    assert difference.split() == ["difference", "to", "it", "-0.200", "-0.200", "..", "-0.200"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"), [({"history": 24}, "303 windows of 24 h of history"), ({"lead": 12}, "and 12 h of lead")]
+)
+def test_a_checkpoint_for_other_windows_is_no_match(linear, trained_run, data_dir, jenacast, hours, told):
+    other = linear(data_dir, weight=1, shift_c=0, **hours)
+    before = files(trained_run)
+    done = jenacast("evaluate", trained_run, "--against", other, "--data-dir", data_dir)
+    assert done.exit_code == 1
+    assert f"{trained_run / 'best.keras'} has 315 windows of 12 h of history and 24 h of lead" in done.stderr
+    assert told in done.stderr
+    assert "compare checkpoints of the same history and lead" in done.stderr
+    assert done.stdout == ""
+    assert files(trained_run) == before
+
+
+def test_the_same_targets_forecast_from_nearer_are_other_windows(linear, data_dir, jenacast):
+    # 24 h of history and 12 of lead reach as far as 12 and 24: the targets are the same, the task is not.
+    far = linear(data_dir, weight=1, shift_c=0, name="far.keras")
+    near = linear(data_dir, weight=1, shift_c=0, name="near.keras", history=24, lead=12)
+    done = jenacast("evaluate", far, "--against", near, "--data-dir", data_dir)
+    assert done.exit_code == 1
+    assert "315 windows of 24 h of history and 12 h of lead" in done.stderr
+
+
+def test_an_against_that_is_not_there_is_told_by_its_name(trained_run, data_dir, jenacast):
+    done = jenacast("evaluate", trained_run, "--against", "absent.keras", "--data-dir", data_dir)
+    assert done.exit_code == 1
+    assert "absent.keras not found" in done.stderr
+
+
+def test_scores_of_before_there_were_intervals_can_still_be_compared(trained_run, data_dir, jenacast, scores):
+    kept = scores(trained_run, "--data-dir", data_dir)
+    file = trained_run / "evaluation-test.json"
+    file.write_text(json.dumps({key: kept[key] for key in kept if not re.search("ci95|difference|against", key)}))
+    before = file.read_bytes()
+    done = jenacast("compare", trained_run, "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)[0]["test_mae_c"] == kept["mae_c"]
+    assert file.read_bytes() == before
 
 
 def test_a_synthetic_series_is_said_to_be_one(trained_run, jenacast, data_dir, ramp_dir):

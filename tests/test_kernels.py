@@ -6,7 +6,7 @@ import pytest
 from jenacast import kernels
 from jenacast.config import load_recipe
 from jenacast.errors import JenacastError
-from jenacast.kernels import Kernel, find_kernel, require_cudnn
+from jenacast.kernels import Kernel, find_kernel, refuse_other_than_cudnn
 from jenacast.models import build_model
 
 COLUMNS = 3
@@ -67,9 +67,9 @@ def test_on_a_gpu_the_graph_says_whether_cudnn_is_called(recipe, assignments, ex
 def test_requiring_cudnn_says_why_it_cannot_be(recipe, remedy, monkeypatch):
     monkeypatch.setattr(kernels, "has_gpu", lambda: recipe != "lstm")
     with pytest.raises(JenacastError, match=remedy) as caught:
-        require_cudnn(Kernel.TENSORFLOW, load_recipe(recipe))
+        refuse_other_than_cudnn(Kernel.TENSORFLOW, load_recipe(recipe))
     assert "would train with TensorFlow" in str(caught.value)
-    require_cudnn(Kernel.CUDNN, load_recipe(recipe))
+    refuse_other_than_cudnn(Kernel.CUDNN, load_recipe(recipe))
 
 
 def test_a_training_that_requires_cudnn_fails_before_anything_is_written(data_dir, tmp_path, jenacast):

@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 
-import keras
 import numpy as np
 import pytest
 
+from jenacast.checkpoint import load_checkpoint
 from jenacast.lock import process_lock
 
 KILLS = int(os.environ.get("JENACAST_KILLS", "2"))  # for each network; `make crash-test` asks for many
@@ -47,7 +47,7 @@ def start_and_wait_for_training(*arguments):
 
 
 def weights(path):
-    return [variable.numpy() for variable in keras.models.load_model(path, compile=False).weights]
+    return [variable.numpy() for variable in load_checkpoint(path).model.weights]
 
 
 def history(run):

@@ -12,6 +12,7 @@ from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
 from jenacast.cli.table import format_table
 
 if TYPE_CHECKING:
+    from jenacast.bootstrap import Interval
     from jenacast.evaluation import Scores
 
 
@@ -28,6 +29,10 @@ def evaluate(
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Evaluate on all of this station file instead.", show_default=False)
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="CKPT", help="Measure the difference to this one too.", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the scores (JSON) and the plots (PNG).", show_default=False)
     ] = None,
@@ -40,8 +45,10 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint against the baseline on the same windows.
 
-    skill = 1 - MAE / baseline MAE. For a checkpoint in its run folder the scores and plots are added there;
-    otherwise nothing is written unless --out or --predictions says where.
+    skill = 1 - MAE / baseline MAE. The 95 % intervals are a bootstrap over blocks of 7 days: what other days might
+    have given, not what other seeds would. A difference whose interval holds 0 may be chance. For a checkpoint in
+    its run folder the scores and plots are added there; otherwise nothing is written unless --out or --predictions
+    says where.
 
     Example: jenacast evaluate runs/stacked-gru-20260101-120000 --json
     """
@@ -52,7 +59,7 @@ def evaluate(
 
     if predictions:
         refuse_existing(predictions, force=force)
-    evaluation = run(checkpoint, data_dir=data_dir, split=split.value, csv_path=csv)
+    evaluation = run(checkpoint, data_dir=data_dir, split=split.value, csv_path=csv, against=against)
     scores = evaluation.scores
     if predictions:
         write_predictions(evaluation, predictions)
@@ -70,9 +77,25 @@ def describe(scores: "Scores") -> str:
     trained = scores.trained_protocol or "unknown"
     head = f"{scores.model} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
     lines = [head + trained + ("; SYNTHETIC SERIES, not Jena" if scores.synthetic else "")]
+    skill = f"{scores.skill:+.1%}"
+    mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)
     rows = [
-        [scores.model, f"{scores.mae_c:.3f}", f"{scores.rmse_c:.3f}", f"{scores.bias_c:+.3f}", f"{scores.skill:+.1%}"],
-        ["the same as now", f"{scores.baseline_mae_c:.3f}", f"{scores.baseline_rmse_c:.3f}", "", "0.0%"],
+        [scores.model, f"{scores.mae_c:.3f}", mine, f"{scores.rmse_c:.3f}", f"{scores.bias_c:+.3f}", skill],
+        ["the same as now", f"{scores.baseline_mae_c:.3f}", baseline, f"{scores.baseline_rmse_c:.3f}", "", "0.0%"],
+        _difference(scores.difference_c, scores.difference_ci95_c),
     ]
-    lines.append(format_table(["forecast", "MAE °C", "RMSE °C", "bias °C", "skill"], rows))
+    if scores.against is not None and scores.difference_to_against_c is not None:
+        rows.append([scores.against, f"{scores.against_mae_c:.3f}", "", "", "", ""])
+        rows.append(_difference(scores.difference_to_against_c, scores.difference_to_against_ci95_c))
+    lines.append(format_table(["forecast", "MAE °C", "95 % interval", "RMSE °C", "bias °C", "skill"], rows))
     return "\n".join(lines)
+
+
+def _difference(difference_c: float, interval: "Interval | None") -> list[str]:
+    """The row below another forecast's: the checkpoint's MAE less that one's."""
+    return ["difference to it", f"{difference_c:+.3f}", _interval(interval, "+"), "", "", ""]
+
+
+def _interval(interval: "Interval | None", sign: str = "") -> str:
+    """Its ends, or a dash where there are too few days for one."""
+    return " .. ".join(f"{end:{sign}.3f}" for end in interval) if interval else "-"

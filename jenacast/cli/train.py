@@ -11,6 +11,7 @@ from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
 
 if TYPE_CHECKING:
     from jenacast.config import Config
+    from jenacast.rundir import Outcome
     from jenacast.seeds import Summary
 
 ModelName = Annotated[
@@ -70,22 +71,14 @@ def train(
 
     Example: jenacast train --model stacked-gru --epochs 20 --seed 1
     """
-    from jenacast import training
-    from jenacast.config import with_train
-    from jenacast.rundir import RECORD, default_run_dir, read_json
-    from jenacast.seeds import Plan, is_seeds_dir, resume_seeds, train_seeds
-
     if resume is not None:
         settled = (model, config, assignments, seeds, run_dir, deterministic, require_cudnn, force)
         if any((*settled, seed is not None, patience is not None)):
             raise typer.BadParameter("--resume takes everything from the run; only --epochs may go with it")
-        if is_seeds_dir(resume):
-            if epochs is not None:
-                raise typer.BadParameter(f"--epochs may be raised for one run: --resume {resume}/seed-N")
-            return _tell_seeds(resume_seeds(resume), json_output)
-        outcome = training.resume(resume, epochs=epochs)
-        data_dir = Path(read_json(resume / RECORD)["data_dir"])
+        outcome = _go_on(resume, epochs)
     else:
+        from jenacast.config import with_train
+
         settings = with_train(
             load_settings(model, config, assignments or []),
             seed=seed,
@@ -93,27 +86,48 @@ def train(
             patience=patience,
             deterministic=deterministic or None,
         )
-        folder = run_dir or default_run_dir(settings.name)
-        if seeds is not None:
-            first = settings.train.seed
-            plan = Plan(str(data_dir.resolve()), list(range(first, first + seeds)), require_cudnn, tensorboard)
-            return _tell_seeds(train_seeds(settings, plan, folder, force=force), json_output)
-        outcome = training.train(
-            settings,
-            data_dir=data_dir,
-            run_dir=folder,
-            force=force,
-            tensorboard=tensorboard,
-            cudnn=require_cudnn,
-        )
-    typer.echo(json.dumps(asdict(outcome)) if json_output else outcome.checkpoint)
-    say(f"to judge it on the test split: jenacast evaluate {outcome.checkpoint} --data-dir {data_dir}")
-    return None
+        flags = {"require_cudnn": require_cudnn, "tensorboard": tensorboard}
+        outcome = _begin(settings, seeds, data_dir, run_dir, force=force, **flags)
+    _tell(outcome, json_output)
 
 
-def _tell_seeds(summary: "Summary", json_output: bool) -> None:
-    typer.echo(json.dumps(asdict(summary)) if json_output else summary.folder)
-    say(f"to judge them on the test split: jenacast compare {summary.folder}/seed-*")
+def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
+    from jenacast.seeds import is_seeds_dir, resume_seeds
+    from jenacast.training import resume
+
+    if not is_seeds_dir(folder):
+        return resume(folder, epochs=epochs)
+    if epochs is not None:
+        raise typer.BadParameter(f"--epochs may be raised for one run: --resume {folder}/seed-N")
+    return resume_seeds(folder)
+
+
+def _begin(
+    settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, *, force: bool, **flags: bool
+) -> "Outcome | Summary":
+    from jenacast.rundir import default_run_dir
+    from jenacast.seeds import Plan, train_seeds
+    from jenacast.training import train
+
+    folder = run_dir or default_run_dir(settings.name)
+    if seeds is None:
+        return train(settings, data_dir=data_dir, run_dir=folder, force=force, **flags)
+    first = settings.train.seed
+    plan = Plan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
+    return train_seeds(settings, plan, folder, force=force)
+
+
+def _tell(outcome: "Outcome | Summary", json_output: bool) -> None:
+    from jenacast.rundir import Outcome, read_record
+
+    if isinstance(outcome, Outcome):
+        path = outcome.checkpoint
+        hint = f"jenacast evaluate {path} --data-dir {read_record(Path(outcome.run_dir))['data_dir']}"
+    else:
+        path = outcome.folder
+        hint = f"jenacast compare {path}/seed-*"
+    typer.echo(json.dumps(asdict(outcome)) if json_output else path)
+    say(f"to judge it on the test split: {hint}")
 
 
 def load_settings(model: str | None, config: Path | None, assignments: list[str]) -> "Config":
