@@ -16,7 +16,7 @@ test: $(VENV)/installed-dev
 
 # Thirty SIGKILLs at random moments, each followed by a resume; about ten minutes.
 crash-test: $(VENV)/installed-dev
-	JENACAST_KILLS=15 $(RUN)/python -m pytest -s -k killed_at_random tests/test_resume.py
+	JENACAST_KILLS=10 $(RUN)/python -m pytest -s -k killed_at_random tests/test_resume.py
 
 # What the benchmarks compare with: PyTorch. Not needed for anything else.
 bench-env: $(BENCH)/installed

@@ -65,8 +65,7 @@ def jenacast_seconds(config: Config, station: Station) -> tuple[float, Kernel]:
     learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
     train_batches, val_batches = Batches(train), Batches(val)
     for first in (0, batch_count(len(train), BATCH) - 1):  # the two sizes of batches there are
-        for inputs, targets in train_batches.shuffled(batch_size=BATCH, seed=0, epoch=0, first_batch=first).take(1):
-            learner.train_batch(inputs, targets)
+        learner.train_batch(*next(iter(train_batches.shuffled(batch_size=BATCH, seed=0, epoch=0, first_batch=first))))
     learner.predict(val_batches, between=lambda: None)
     began = time.perf_counter()
     for inputs, targets in train_batches.shuffled(batch_size=BATCH, seed=0, epoch=1):

@@ -8,6 +8,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from task import BATCH, COLUMNS, jenacast_samples, station_rows, train_rows
@@ -63,7 +64,7 @@ def stepwise(config: Any, batches: Batches, *, xla: bool, policy: str = "float32
     learner = make_learner(config, xla=xla, policy=policy)
 
     def run(steps: int) -> None:
-        for inputs, targets in batches.shuffled(batch_size=BATCH, seed=0, epoch=0).take(steps):
+        for inputs, targets in islice(batches.shuffled(batch_size=BATCH, seed=0, epoch=0), steps):
             learner.train_batch(inputs, targets)
         learner.epoch_means()
 
@@ -82,7 +83,7 @@ def many_a_call(config: Any, batches: Batches, *, xla: bool) -> Callable[[int], 
     compiled = tf.function(loop)
 
     def run(steps: int) -> None:
-        iterator = iter(batches.shuffled(batch_size=BATCH, seed=0, epoch=0).take(steps))
+        iterator = iter(batches.shuffled(batch_size=BATCH, seed=0, epoch=0))
         for _ in range(steps // STEPS_A_CALL):
             compiled(iterator)
         learner.epoch_means()

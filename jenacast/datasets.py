@@ -12,7 +12,7 @@ from jenacast import baselines
 from jenacast.encoding import Encoding
 from jenacast.errors import CheckpointError
 from jenacast.prepared import Prepared, Split
-from jenacast.runtime import load_tensorflow
+from jenacast.runtime import has_gpu, load_tensorflow
 from jenacast.series import Floats, Rows, Series, Times
 from jenacast.windows import Windows, epoch_order
 
@@ -124,7 +124,10 @@ class Batches:
         options = tf.data.Options()
         # There is nothing to tune, and at its end a dataset waits for the tuner's next turn, up to half its own time.
         options.autotune.enabled = False
-        return numbers.map(gather).prefetch(PREFETCH_BATCHES).with_options(options)
+        batches = numbers.map(gather).with_options(options)
+        if has_gpu():  # this must stand last
+            return batches.apply(tf.data.experimental.prefetch_to_device("GPU:0", PREFETCH_BATCHES))
+        return batches.prefetch(PREFETCH_BATCHES)
 
 
 def batch_count(windows: int, batch_size: int) -> int:

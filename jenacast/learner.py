@@ -10,7 +10,7 @@ import numpy as np
 
 from jenacast.config import TrainSettings
 from jenacast.datasets import Batches
-from jenacast.runtime import load_tensorflow
+from jenacast.runtime import has_gpu, load_tensorflow
 from jenacast.series import Floats
 
 
@@ -36,7 +36,8 @@ class Learner:
         self._bad_step = tf.Variable(0, dtype=tf.int64, name="bad_step")
         # One trace for each batch size, the full one and the last: static shapes are a fifth faster.
         self._step = tf.function(self._train_step, jit_compile=xla)
-        self._forward = forward_function(model, xla=xla)
+        # On a GPU even the layers made for XLA reach cuDNN at inference, which XLA cannot compile.
+        self._forward = forward_function(model, xla=xla and not has_gpu())
 
     def train_batch(self, inputs: Any, targets: Any) -> None:
         """One step of gradient descent on (windows, steps, columns) inputs and (windows,) targets."""

@@ -22,7 +22,7 @@ NO_BENCHMARKS = {"task.py", "torch_step.py"}
         ("startup.py", ["--runs", "1", "--rows", "1400"], ["ratio"]),
         (
             "training_loop.py",
-            ["--rows", "9000", "--steps", "20", "--rounds", "1", "--recipes", "1"],
+            ["--rows", "20000", "--steps", "20", "--rounds", "1", "--recipes", "1"],
             ["ms", "dense, keras", "as jenacast trains"],
         ),
         ("epoch.py", ["--rows", "9000", "--recipes", "dense"], ["recipes", "dense", "ratio"]),
