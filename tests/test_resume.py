@@ -14,7 +14,7 @@ import pytest
 from jenacast.checkpoint import load_checkpoint
 from jenacast.lock import process_lock
 
-KILLS = int(os.environ.get("JENACAST_KILLS", "2"))  # for each network; `make crash-test` asks for many
+KILLS = int(os.environ.get("JENACAST_KILLS", "1"))  # for each network; `make crash-test` asks for many
 SMALL = ("data.history_hours=12", "model.units=4", "train.batch_size=32", "train.save_every_seconds=0.01")
 
 
