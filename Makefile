@@ -5,8 +5,9 @@ VENV ?= .venv
 RUN = $(VENV)/bin
 
 BENCH ?= .bench-venv
+PEERS ?= .peers-venv
 
-.PHONY: demo test crash-test bench-env lint format
+.PHONY: demo test crash-test bench-env peers-env lint format
 
 demo: $(VENV)/installed
 	$(RUN)/jenacast demo
@@ -16,7 +17,7 @@ test: $(VENV)/installed-dev
 
 # Thirty SIGKILLs at random moments, each followed by a resume; about ten minutes.
 crash-test: $(VENV)/installed-dev
-	JENACAST_KILLS=10 $(RUN)/python -m pytest -s -k killed_at_random tests/test_resume.py
+	JENACAST_KILLS=10 $(RUN)/python -m pytest --numprocesses=0 -s -k killed_at_random tests/test_resume.py
 
 # What the benchmarks compare with: PyTorch. Not needed for anything else.
 bench-env: $(BENCH)/installed
@@ -24,6 +25,14 @@ bench-env: $(BENCH)/installed
 $(BENCH)/installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	touch $@
+
+# What forecasts are compared with: LightGBM, neuralforecast and darts. Not needed for anything else.
+peers-env: $(PEERS)/installed
+
+$(PEERS)/installed: benchmarks/peers-requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/peers-requirements.txt
 	touch $@
 
 lint: $(VENV)/installed-dev

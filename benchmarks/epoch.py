@@ -60,7 +60,7 @@ def jenacast_seconds(config: Config, station: Station) -> tuple[float, Kernel]:
     set_seed(0)
     rows = len(station[0])
     train, val = (jenacast_samples(station, *part(rows)) for part in (train_rows, val_rows))
-    model = build_model(config, COLUMNS)
+    model = build_model(config)
     kernel = find_kernel(model, config)
     learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
     train_batches, val_batches = Batches(train), Batches(val)

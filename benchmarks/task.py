@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from jenacast.columns import NAMES, TARGET
+from jenacast.columns import NAMES
 from jenacast.datasets import Samples
+from jenacast.speed import make_samples, make_station
 from jenacast.synthetic import synthetic_series
 from jenacast.windows import book_windows, split_rows
 
@@ -21,8 +22,7 @@ def station_rows(rows: int) -> Station:
     """Standardised inputs, (rows, columns), and temperatures, (rows,), both float32."""
     _, values = synthetic_series(rows=min(rows, MADE_ROWS), warts=False)
     values = np.resize(values, (rows, values.shape[1]))
-    inputs = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
-    return inputs, values[:, NAMES.index(TARGET)].astype(np.float32)
+    return make_station(values)
 
 
 def train_rows(rows: int) -> tuple[int, int]:
@@ -56,15 +56,6 @@ def book_dataset(station: Station, start: int, stop: int) -> Iterable[object]:
 
 def jenacast_samples(station: Station, start: int, stop: int) -> Samples:
     """The same windows, jenacast's way."""
-    inputs, targets = station
+    inputs, temperatures = station
     windows = book_windows(len(inputs), start, stop, rows_per_hour=RATE, history_hours=HISTORY, lead_hours=LEAD)
-    truth = targets[windows.targets]
-    return Samples(
-        inputs=inputs[windows.lanes],
-        starts=windows.starts,
-        history=HISTORY,
-        targets=truth,
-        truth_c=truth,
-        baseline_c=targets[windows.last_rows],
-        valid_at=np.zeros(len(windows), dtype="datetime64[s]"),
-    )
+    return make_samples(inputs, temperatures, windows)

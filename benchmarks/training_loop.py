@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from task import BATCH, COLUMNS, jenacast_samples, station_rows, train_rows
+from task import BATCH, jenacast_samples, station_rows, train_rows
 
 from jenacast.config import load_recipe
 from jenacast.datasets import Batches
@@ -36,7 +36,7 @@ def ways(recipe: str, engine: str, batches: Batches) -> dict[str, Callable[[int]
     """By name: a function that trains so many steps and waits for them."""
     assignments = [] if engine == "keras" else [f"model.engine={engine}"]
     config = load_recipe(recipe, assignments)
-    usual = find_kernel(build_model(config, COLUMNS), config) is Kernel.XLA
+    usual = find_kernel(build_model(config), config) is Kernel.XLA
     return {
         "as jenacast trains": stepwise(config, batches, xla=usual),
         "without XLA" if usual else "with XLA": stepwise(config, batches, xla=not usual),
@@ -52,7 +52,7 @@ def make_learner(config: Any, *, xla: bool, policy: str) -> Learner:
     set_seed(0)
     keras.config.set_dtype_policy(policy)
     try:
-        model = build_model(config, COLUMNS)
+        model = build_model(config)
         single = keras.layers.Activation("linear", dtype="float32")(model.output)  # the loss is taken in float32
         return Learner(keras.Model(model.input, single), config.train, xla=xla)
     finally:

@@ -18,13 +18,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jenacast.config import NAME_PATTERN
+from jenacast.config import MAX_NAME, NAME_PATTERN, FitSplit
 from jenacast.encoding import Encoding
 from jenacast.errors import CheckpointError
 from jenacast.files import atomic_path
 from jenacast.runtime import load_tensorflow
 
 FORMAT = 1
+PRETRAINED = Path("pretrained")  # the name of the network inside the package; a file of that name goes first
 MEMBER = "jenacast.json"
 MAX_MEMBER_BYTES = 10_000_000
 # A zip bomb unpacks to much more than a network's 250 million weights and to many times its own size; Keras stores
@@ -38,17 +39,31 @@ ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
+class Member(BaseModel):
+    """A network within an ensemble: its share of the forecast, and where it came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(ge=0, le=1)
+    model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
+    seed: int
+    epoch: int
+    val_mae_c: float | None
+    config: dict[str, Any]
+
+
 class Metadata(BaseModel):
     """What `jenacast.json` holds.
 
     `config` is the run's complete settings; `encoding` everything between degC and the network;
-    `protocol`, `source_sha256` and `synthetic` say which data trained it.
+    `protocol`, `source_sha256`, `synthetic` and `trained_on` say which data trained it. In an ensemble `config`, `seed`
+    and `epoch` are the first member's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int
-    model: str = Field(pattern=NAME_PATTERN, max_length=60)  # the recipe's: it is printed and stands in titles
+    model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)  # the recipe's: it is printed and stands in titles
     config: dict[str, Any]
     encoding: Encoding
     protocol: str
@@ -56,8 +71,10 @@ class Metadata(BaseModel):
     synthetic: bool
     seed: int
     epoch: int
-    val_mae_c: float
+    val_mae_c: float | None  # None where validation was trained on too
     versions: dict[str, str]
+    trained_on: FitSplit = "train"
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,11 +102,13 @@ def save_checkpoint(model: Any, metadata: Metadata, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a network from a file, or the best one of a run folder.
+    """Load a network from a file, the best one of a run folder, or the one that the package brings along.
 
     Raises:
         CheckpointError: absent, damaged, of a newer format, hostile, or not a Keras model.
     """
+    if path == PRETRAINED and not path.exists():
+        path = Path(__file__).parent / "pretrained" / "best.keras"
     if path.is_dir():
         path = path / "best.keras"
     if not path.is_file():

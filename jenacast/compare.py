@@ -16,8 +16,10 @@ from jenacast.metrics import skill
 logger = logging.getLogger(__name__)
 
 
-def with_spread(mean: float, spread: float | None) -> str:
-    """A mean, with its deviation over seeds where there is one."""
+def with_spread(mean: float | None, spread: float | None) -> str:
+    """A mean, with its deviation over seeds where there is one; a dash where nothing was measured."""
+    if mean is None:
+        return "-"
     return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
 
 
@@ -39,7 +41,7 @@ class Row:
     model: str
     parameters: int
     seeds: list[int]
-    val_mae_c: float
+    val_mae_c: float | None
     val_mae_spread_c: float | None
     test_mae_c: float
     test_mae_spread_c: float | None
@@ -70,7 +72,7 @@ def compare(paths: Sequence[Path]) -> list[Row]:
         settings = run.config.model_dump()
         settings["train"].pop("seed")
         groups.setdefault(repr(settings), []).append(run)
-    return sorted((_summarise(group) for group in groups.values()), key=lambda row: row.val_mae_c)
+    return sorted((_summarise(group) for group in groups.values()), key=_rank)
 
 
 def load_run(path: Path) -> FinishedRun:
@@ -89,6 +91,10 @@ def load_run(path: Path) -> FinishedRun:
     return FinishedRun(path, load_config(path / rundir.CONFIG), record, outcome, rundir.read_json(scores))
 
 
+def _rank(row: Row) -> float:
+    return row.test_mae_c if row.val_mae_c is None else row.val_mae_c  # all rows have one, or none has
+
+
 def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
     kinds: dict[tuple[Any, ...], list[str]] = {}
     for run in runs:
@@ -97,6 +103,7 @@ def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
             f"series {run.record['source_sha256'][:12]}",
             f"protocol {run.test['protocol']}, trained under {run.record['protocol']}",
             f"{data.history_hours} h of history, {data.lead_hours} h of lead",
+            f"fitted on {data.fit_on}",
         )
         kinds.setdefault(kind, []).append(str(run.path))
     if len(kinds) > 1:
@@ -109,7 +116,7 @@ def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
 
 def _summarise(group: Sequence[FinishedRun]) -> Row:
     first = group[0]
-    val = [run.outcome.val_mae_c for run in group]
+    val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
     test = [run.test["mae_c"] for run in group]
     epochs = [run.outcome.epochs for run in group]
     per_epoch_s = statistics.mean(run.outcome.seconds / run.outcome.epochs for run in group)
@@ -118,7 +125,7 @@ def _summarise(group: Sequence[FinishedRun]) -> Row:
         model=first.config.name,
         parameters=first.record["parameters"],
         seeds=sorted(run.config.train.seed for run in group),
-        val_mae_c=statistics.mean(val),
+        val_mae_c=statistics.mean(val) if val else None,
         val_mae_spread_c=statistics.stdev(val) if len(val) > 1 else None,
         test_mae_c=statistics.mean(test),
         test_mae_spread_c=statistics.stdev(test) if len(test) > 1 else None,

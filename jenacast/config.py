@@ -7,19 +7,26 @@ as `stacked-gru.toml` states only its difference. This module owns the rules: na
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from jenacast.derived import parse_column
 from jenacast.errors import ConfigError
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
+MAX_NAME = 60  # characters of it
+TargetKind = Literal["absolute", "change", "departure", "departure-change"]
+FitSplit = Literal["train", "train+val"]
 A_START = "`jenacast models NAME` prints a config to start from"
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Hours = Annotated[int, Field(ge=1, le=24 * 60)]
 
 
 class DataSettings(_Settings):
@@ -28,6 +35,23 @@ class DataSettings(_Settings):
     history_hours: int = Field(ge=1, le=24 * 60)
     lead_hours: int = Field(ge=1, le=24 * 14)
     windows_per_hour: Literal[0, 1, 2, 3, 6]
+    columns: list[str] = Field(min_length=1)
+    target: TargetKind
+    every_hour: bool
+    fit_on: FitSplit
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: list[str]) -> list[str]:
+        for name in columns:
+            try:
+                parse_column(name)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(map(repr, twice))} more than once")
+        return columns
 
 
 class ModelSettings(_Settings):
@@ -37,32 +61,57 @@ class ModelSettings(_Settings):
     units: int = Field(ge=1, le=4096)
     layers: int = Field(ge=1, le=16)
     dropout: float = Field(ge=0, lt=1)
+    noise: float = Field(ge=0, le=10)
     recurrent_dropout: float = Field(ge=0, lt=1)
     engine: Literal["keras", "tied", "weight-drop"]
     cell: Literal["gru", "lstm", "simple"]
     bidirectional: bool
     unroll: bool
     any_history: bool
+    change_hours: list[Hours]
+    mean_hours: list[Hours]
 
 
 class TrainSettings(_Settings):
     """How the network is trained."""
 
     epochs: int = Field(ge=1, le=100_000)
+    stop_epoch: int = Field(ge=0)
     batch_size: int = Field(ge=1, le=65_536)
-    optimizer: Literal["rmsprop", "adam"]
+    loss: Literal["mse", "mae", "huber", "pinball"]
+    quantile: float = Field(gt=0, lt=1)
+    optimizer: Literal["rmsprop", "adam", "adamw"]
+    weight_decay: float = Field(ge=0, lt=1)
     learning_rate: float = Field(gt=0, le=10)
+    schedule: Literal["constant", "cosine"]
+    warmup_steps: int = Field(ge=0)
+    ema: float = Field(ge=0, lt=1)
     clip_norm: float = Field(ge=0)
     patience: int = Field(ge=0)
     save_every_seconds: float = Field(gt=0)
     seed: int = Field(ge=0, lt=2**32)
     deterministic: bool
 
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> "TrainSettings":
+        for setting, is_changed, owner, is_set in (
+            ("weight_decay", self.weight_decay > 0, "optimizer=adamw", self.optimizer == "adamw"),
+            ("warmup_steps", self.warmup_steps > 0, "schedule=cosine", self.schedule == "cosine"),
+            ("quantile", self.quantile != 0.5, "loss=pinball", self.loss == "pinball"),
+        ):
+            if is_changed and not is_set:
+                raise ValueError(f"{setting} is used with train.{owner} alone; set that, or leave it at its default")
+        if self.stop_epoch > self.epochs:
+            raise ValueError(
+                f"stop_epoch={self.stop_epoch} lies beyond train.epochs={self.epochs}; lower it, or raise that"
+            )
+        return self
+
 
 class Config(_Settings):
     """All settings of one run. `name` is the recipe's, and begins the run folder's name."""
 
-    name: str = Field(pattern=NAME_PATTERN, max_length=60)
+    name: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
     summary: str
     source: str
     data: DataSettings
@@ -106,7 +155,7 @@ def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
         ConfigError: the file cannot be read, or settings break a rule; all problems in one text.
     """
     recipe = {"name": path.stem, "summary": "", "source": str(path), **_read_toml(path)}
-    settings = _merge(default_settings(), recipe)
+    settings = merge(default_settings(), recipe)
     problems = []
     for assignment in assignments:
         problem = _assign(settings, assignment)
@@ -162,11 +211,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}; {A_START}") from None
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of `below` where `above` has no others, table by table."""
     merged = dict(below)
     for key, value in above.items():
         both_tables = isinstance(merged.get(key), dict) and isinstance(value, dict)
-        merged[key] = _merge(merged[key], value) if both_tables else value
+        merged[key] = merge(merged[key], value) if both_tables else value
     return merged
 
 
@@ -202,6 +252,8 @@ def _describe(problem: dict[str, Any]) -> str:
         return f"{key}: no such setting; `jenacast models NAME` prints those there are"
     if problem["type"] == "string_pattern_mismatch":  # the name, by default the file's
         return f"{key}: expected lower-case letters, digits, - and _, received {problem['input']!r}"
+    if problem["type"] == "value_error":  # a rule of our own, which says what it received
+        return f"{key}: {problem['ctx']['error']}"
     if problem["type"] == "model_type":
         return f"{key}: expected a table, received {problem['input']!r}"
     rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ").removeprefix("String should have ")

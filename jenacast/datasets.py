@@ -3,14 +3,17 @@
 The series is held once, in lane order and standardised; a batch is one gather from it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jenacast import baselines
+from jenacast.columns import TARGET
 from jenacast.encoding import Encoding
-from jenacast.errors import CheckpointError
+from jenacast.errors import CheckpointError, DataError
 from jenacast.prepared import Prepared, Split
 from jenacast.runtime import has_gpu, load_tensorflow
 from jenacast.series import Floats, Rows, Series, Times
@@ -28,19 +31,25 @@ class Samples:
         inputs: (lane_rows, columns) float32, standardised, in lane order.
         starts: (windows,) where in `inputs` each history begins.
         history: steps in a history.
-        targets: (windows,) float32, encoded.
+        targets: float32, encoded; (windows,), or (windows, leads) with NaN where an hour on the way is not known.
+        reference_c: (windows,) what the encoded target is relative to, degC.
         truth_c: (windows,) the temperature that came, degC.
         baseline_c: (windows,) the last observed temperature, degC.
+        rows: (windows,) row of the last observation in the series.
         valid_at: (windows,) datetime64[s] of the target.
+        dropped: windows left out since the columns look back further than the history, or into a gap.
     """
 
     inputs: Floats
     starts: Rows
     history: int
     targets: Floats
+    reference_c: Floats
     truth_c: Floats
     baseline_c: Floats
+    rows: Rows
     valid_at: Times
+    dropped: int
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -53,34 +62,69 @@ def split_samples(prepared: Prepared, split: Split, encoding: Encoding, *, windo
         DataError: the split holds no window.
         CheckpointError: the encoding gives a value that is not finite.
     """
-    windows = prepared.windows(split, history_hours=encoding.history_hours, lead_hours=encoding.lead_hours)
-    if windows_per_hour:
-        windows = windows.every(max(1, prepared.manifest.rows_per_hour // windows_per_hour))
-    return make_samples(prepared.series, windows, encoding)
+    nth = max(1, prepared.manifest.rows_per_hour // windows_per_hour) if windows_per_hour else 1
+    windows, without = (
+        prepared.windows(split, history_hours=hours, lead_hours=encoding.lead_hours).pick(slice(None, None, nth))
+        for hours in (encoding.needed_hours, encoding.history_hours)
+    )
+    samples = make_samples(prepared.series, windows, encoding)
+    return replace(samples, dropped=len(without) - len(samples))
 
 
 def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Samples:
-    """The samples of any windows of a series.
+    """The samples of any windows of `encoding.needed_hours`.
 
     Raises:
+        DataError: the look-back of every window lacks an hour.
         CheckpointError: the encoding gives a value that is not finite.
     """
-    lane_series = Series(series.times[windows.lanes], series.values[windows.lanes])
-    inputs = encoding.inputs(lane_series)
-    truth_c = baselines.truth(series, windows)
-    samples = Samples(
+    inputs = encoding.inputs(Series(series.times[windows.lanes], series.values[windows.lanes]))
+    found = len(windows)
+    windows = windows.last(encoding.history_hours)
+    windows = windows.pick(_is_whole(inputs, windows))
+    if not len(windows):
+        raise DataError(
+            f"none of {found} windows has every hour of the {encoding.needed_hours} that the columns need; "
+            "give a longer series or columns that look back less far"
+        )
+    now, baseline_c = series.times[windows.last_rows], baselines.persistence(series, windows)
+    reference_c, truth_c = encoding.reference_c(now, baseline_c), baselines.truth(series, windows)
+    targets = encoding.encode_target(truth_c, reference_c)
+    # Rows outside every window may be unusable; what a window touches may not.
+    if not np.isfinite(targets).all():
+        raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
+    if encoding.every_hour:
+        targets = np.column_stack([*_on_the_way(series, now, baseline_c, encoding), targets])
+    return Samples(
         inputs=inputs,
         starts=windows.starts,
         history=windows.history,
-        targets=encoding.encode_target(truth_c),
+        targets=targets,
+        reference_c=reference_c,
         truth_c=truth_c,
-        baseline_c=baselines.persistence(series, windows),
+        baseline_c=baseline_c,
+        rows=windows.last_rows,
         valid_at=series.times[windows.targets],
+        dropped=found - len(windows),
     )
-    # Rows outside every window may be unusable; what a window touches may not.
-    if not np.isfinite(samples.targets).all():
-        raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
-    return samples
+
+
+def _on_the_way(series: Series, now: Times, present_c: Floats, encoding: Encoding) -> Iterator[Floats]:
+    """The encoded targets of the hours before the lead, (windows,) each, by time; NaN where there is no such row."""
+    order = np.argsort(series.times, kind="stable")
+    times, temperature_c = series.times[order], series.column(TARGET)[order]
+    for lead in encoding.leads[:-1]:
+        wanted = now + np.timedelta64(lead, "h")
+        rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
+        came_c = np.where(times[rows] == wanted, temperature_c[rows], np.nan)
+        yield encoding.encode_target(came_c, encoding.reference_c(now, present_c, lead))
+
+
+def _is_whole(inputs: Floats, windows: Windows) -> NDArray[np.bool_]:
+    """(windows,) whether every value of a window's history is known."""
+    unknown = np.concatenate([[0], np.cumsum(np.isnan(inputs).any(axis=1))])
+    whole: NDArray[np.bool_] = unknown[windows.starts + windows.history] == unknown[windows.starts]
+    return whole
 
 
 class Batches:

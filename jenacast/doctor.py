@@ -5,7 +5,6 @@ import os
 from dataclasses import dataclass
 from typing import get_args
 
-from jenacast.columns import COLUMNS
 from jenacast.config import ModelSettings, load_recipe, recipe_names
 from jenacast.errors import JenacastError
 from jenacast.hardware import INSTALL_GPU, Cpu, Driver, Gpu, find_cpu, find_driver, find_gpus, why_unseen
@@ -122,7 +121,7 @@ def find_kernels() -> list[RecipeKernels]:
 
 def _kernel(recipe: str, assignments: list[str]) -> Kernel:
     config = load_recipe(recipe, assignments)
-    return find_kernel(build_model(config, columns=len(COLUMNS)), config)
+    return find_kernel(build_model(config), config)
 
 
 def measure_speed(kernels: list[RecipeKernels], broken: set[Kernel]) -> tuple[float, list[TrainingSpeed]]:

@@ -3,15 +3,17 @@
 An `Encoding` is fitted on train, stored in the checkpoint, and applied here and nowhere else.
 """
 
-from typing import Literal
-
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from jenacast.columns import COLUMNS, NAMES
-from jenacast.config import DataSettings
-from jenacast.prepared import Manifest
-from jenacast.series import Floats, Series
+from jenacast.baselines import persistence, truth
+from jenacast.climatology import Climatology, fit_climatology
+from jenacast.columns import TARGET
+from jenacast.config import DataSettings, TargetKind
+from jenacast.derived import derive, parse_column
+from jenacast.errors import ConfigError, DataError
+from jenacast.prepared import Prepared
+from jenacast.series import Floats, Series, Times
 
 
 class _Record(BaseModel):
@@ -29,26 +31,38 @@ class ColumnEncoding(_Record):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in NAMES:
-            raise ValueError(f"{name!r} is no column of this version")
+        try:
+            parse_column(name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return name
 
 
 class TargetEncoding(_Record):
-    """What the network's output means. `absolute`: the temperature is output * scale_c + offset_c."""
+    """What the network's output means: the temperature is output * scale_c + offset_c + reference.
 
-    kind: Literal["absolute"]
+    The reference is 0 for `absolute`; the present temperature for `change`; the climatology at the target's time for
+    `departure`; that and the present departure from climatology for `departure-change`.
+    """
+
+    kind: TargetKind
     offset_c: float
     scale_c: float = Field(gt=0)
 
 
 class Encoding(_Record):
-    """The columns in the order the network sees them, its history and lead, and its target."""
+    """The columns in the order the network sees them, its history and lead, and its target.
+
+    `history_hours` are the network's own steps; a forecast needs `needed_hours` of observations, since columns may
+    look further back. `climatology` is there where a column or the target is relative to one.
+    """
 
     columns: tuple[ColumnEncoding, ...] = Field(min_length=1)
     target: TargetEncoding
     history_hours: int = Field(ge=1)
     lead_hours: int = Field(ge=1)
+    every_hour: bool = False
+    climatology: Climatology | None = None
 
     @field_validator("columns")
     @classmethod
@@ -59,36 +73,117 @@ class Encoding(_Record):
             raise ValueError(f"{', '.join(map(repr, twice))} more than once")
         return columns
 
+    @model_validator(mode="after")
+    def _climatology_where_needed(self) -> "Encoding":
+        if self.climatology is None and needs_climatology(self.names, self.target.kind):
+            raise ValueError("a departure without the climatology it is from")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names in the order the network sees them."""
+        return [column.name for column in self.columns]
+
+    @property
+    def leads(self) -> list[int]:
+        """Hours from the last observation to what each output says; the last is the lead."""
+        return list(range(1, self.lead_hours + 1)) if self.every_hour else [self.lead_hours]
+
+    @property
+    def needed_hours(self) -> int:
+        """Hours of observations that a forecast needs: the history and what its first step looks back."""
+        return self.history_hours + look_back_hours(self.names)
+
     def inputs(self, series: Series) -> Floats:
-        """(rows, columns) float32, standardised: the rows of every history."""
-        picked = series.values[:, [NAMES.index(column.name) for column in self.columns]]
-        means = np.array([column.mean for column in self.columns])
-        deviations = np.array([column.deviation for column in self.columns])
-        scaled: Floats = ((picked - means) / deviations).astype(np.float32)
-        return scaled
+        """(rows, columns) float32, standardised: the rows of every history; NaN where a look-back lacks an hour."""
+        inputs = np.empty((len(series.times), len(self.columns)), np.float32)
+        for number, values in enumerate(derive(series, self.names, self.climatology)):
+            inputs[:, number] = (values - self.columns[number].mean) / self.columns[number].deviation
+        return inputs
 
-    def encode_target(self, truth_c: Floats) -> Floats:
+    def reference_c(self, now: Times, present_c: Floats, lead_hours: int | None = None) -> Floats:
+        """What the target is relative to, (windows,) float64 degC.
+
+        Args:
+            now: (windows,) times of the last observations.
+            present_c: (windows,) the temperatures then, degC.
+            lead_hours: of the output meant; by default the last one's.
+        """
+        return _reference_c(self.target.kind, self.climatology, lead_hours or self.lead_hours, now, present_c)
+
+    def encode_target(self, truth_c: Floats, reference_c: Floats) -> Floats:
         """(windows,) float32: what the network should say."""
-        return ((truth_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
+        return ((truth_c - reference_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
 
-    def decode(self, outputs: Floats) -> Floats:
+    def decode(self, outputs: Floats, reference_c: Floats) -> Floats:
         """(windows,) float64 degC from what the network says."""
-        return outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c
+        decoded: Floats = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c + reference_c
+        return decoded
 
 
-def fit_encoding(manifest: Manifest, data: DataSettings) -> Encoding:
-    """The book's encoding (10.2.1): all columns standardised over the train rows, the target left in degC."""
-    return Encoding(
-        columns=tuple(
-            ColumnEncoding(
-                name=column.name,
-                unit=column.unit,
-                mean=manifest.columns[column.name].mean,
-                deviation=manifest.columns[column.name].deviation,
+def needs_climatology(columns: list[str], target: TargetKind) -> bool:
+    """Whether a column or the target is relative to a climatology."""
+    return target in ("departure", "departure-change") or any(parse_column(name).needs_climatology for name in columns)
+
+
+def look_back_hours(columns: list[str]) -> int:
+    """Hours before its own time that the column which looks back furthest needs."""
+    return max(parse_column(name).look_back_hours for name in columns)
+
+
+def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
+    """Fit columns and climatology on the rows of `data.fit_on`, and the target on its windows.
+
+    An absolute target is left in degC, as the book does (10.2.1); the others get mean 0 and deviation 1.
+
+    Args:
+        prepared: the series and its splits.
+        data: which columns, which target, how many hours, fitted on what.
+
+    Raises:
+        DataError: a climatology is asked for and the rows span less than a year; a column that is the same
+            throughout; or no window.
+    """
+    start, stop = prepared.borders(data.fit_on)
+    rows = Series(prepared.series.times[start:stop], prepared.series.values[start:stop])
+    climatology = None
+    if needs_climatology(data.columns, data.target):
+        climatology = fit_climatology(rows.times, rows.column(TARGET))
+    columns = []
+    for name, values in zip(data.columns, derive(rows, data.columns, climatology), strict=True):
+        known = values[np.isfinite(values)]
+        deviation = float(known.std()) if len(known) else 0.0
+        if not deviation > 0:
+            raise DataError(
+                f"the column {name!r} is the same in all its {len(known)} rows of {data.fit_on}, so it cannot be "
+                "scaled; leave it out of data.columns or prepare a longer series"
             )
-            for column in COLUMNS
-        ),
-        target=TargetEncoding(kind="absolute", offset_c=0.0, scale_c=1.0),
+        unit = parse_column(name).unit
+        columns.append(ColumnEncoding(name=name, unit=unit, mean=float(known.mean()), deviation=deviation))
+    offset_c, scale_c = 0.0, 1.0
+    if data.target != "absolute":
+        hours = data.history_hours + look_back_hours(data.columns)
+        windows = prepared.windows(data.fit_on, history_hours=hours, lead_hours=data.lead_hours)
+        now, present_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
+        reference_c = _reference_c(data.target, climatology, data.lead_hours, now, present_c)
+        relative_c = truth(prepared.series, windows) - reference_c
+        offset_c, scale_c = float(relative_c.mean()), float(relative_c.std())
+    return Encoding(
+        columns=tuple(columns),
+        target=TargetEncoding(kind=data.target, offset_c=offset_c, scale_c=scale_c),
         history_hours=data.history_hours,
         lead_hours=data.lead_hours,
+        every_hour=data.every_hour,
+        climatology=climatology,
     )
+
+
+def _reference_c(
+    kind: TargetKind, climatology: Climatology | None, lead_hours: int, now: Times, present_c: Floats
+) -> Floats:
+    present = present_c.astype(np.float64)
+    if climatology is None or kind in ("absolute", "change"):
+        return present if kind == "change" else np.zeros(len(now))
+    # The time asked for, not the target row's own: under `book` a gap may lie between.
+    later_c = climatology.at(now + np.timedelta64(lead_hours, "h"))
+    return later_c if kind == "departure" else later_c + present - climatology.at(now)

@@ -55,9 +55,9 @@ def export(path: Path, form: Format, out: Path, *, force: bool = False) -> float
     with atomic_folder(out) as folder:
         (folder / MEMBER).write_text(checkpoint.metadata.model_dump_json(indent=2), encoding="utf-8")
         _write(checkpoint.path, checkpoint.model, form, folder, shape[1:])
-        expected = encoding.decode(forward_function(checkpoint.model)(inputs).numpy())
-        received = encoding.decode(open_forecaster(folder).forward(inputs).numpy())
-        difference_c = float(np.abs(received - expected).max())
+        expected = forward_function(checkpoint.model)(inputs).numpy()
+        received = open_forecaster(folder).forward(inputs).numpy()
+        difference_c = float(np.abs(received - expected).max()) * encoding.target.scale_c
         if not difference_c <= TOLERANCE_C:
             raise CheckpointError(
                 f"the {form} export forecasts up to {difference_c:.2g} °C differently, more than {TOLERANCE_C:g}; "

@@ -1,6 +1,7 @@
 """The epochs of a run: train, validate, remember, write; exact after any interruption."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from jenacast.files import write_json
 from jenacast.interrupts import Deferred, deferred_signals
 from jenacast.kernels import Kernel
 from jenacast.learner import Learner
-from jenacast.metrics import measure
+from jenacast.metrics import Errors, measure
 from jenacast.rundir import Outcome, read_outcome
 from jenacast.runtime import load_tensorflow
 from jenacast.state import Progress, save_state
@@ -40,7 +41,7 @@ class Run:
     kernel: Kernel
     encoding: Encoding
     train: Samples
-    val: Samples
+    val: Samples | None
     about: dict[str, Any]
     progress: Progress
     writer: Any = None
@@ -59,7 +60,7 @@ class Run:
 def is_finished(progress: Progress, settings: TrainSettings) -> bool:
     """Whether the last epoch is done, or patience ran out."""
     impatient = 0 < settings.patience <= progress.stale_epochs
-    return progress.epoch >= settings.epochs or impatient
+    return progress.epoch >= (settings.stop_epoch or settings.epochs) or impatient
 
 
 def fit(run: Run) -> Outcome:
@@ -72,14 +73,21 @@ def fit(run: Run) -> Outcome:
         JenacastError: the loss is not finite.
         OSError: a file cannot be written.
     """
-    baseline_mae_c = measure(run.val.baseline_c, run.val.truth_c).mae_c
+    baseline_mae_c = measure(run.val.baseline_c, run.val.truth_c).mae_c if run.val else None
     logger.info(
-        "%s: %s parameters, %s train windows, %s steps an epoch, on %s with %s; validation baseline %.3f °C",
-        *(run.config.name, f"{run.about['parameters']:,}", f"{len(run.train):,}", run.steps, run.about["device"]),
-        *(run.kernel, baseline_mae_c),
+        "%s: %s parameters, %s %s windows, %s steps an epoch, on %s with %s; %s",
+        *(run.config.name, f"{run.about['parameters']:,}", f"{len(run.train):,}", run.config.data.fit_on, run.steps),
+        *(run.about["device"], run.kernel),
+        "no validation" if baseline_mae_c is None else f"validation baseline {baseline_mae_c:.3f} °C",
     )
-    train_batches, val_batches = Batches(run.train), Batches(run.val)
-    total, done = run.config.train.epochs * run.steps, run.progress.epoch * run.steps + run.progress.step
+    if run.about.get("windows_dropped"):
+        logger.info(
+            "%s windows are left out: a forecast needs %d hours in all",
+            *(f"{run.about['windows_dropped']:,}", run.about["needed_hours"]),
+        )
+    train_batches, val_batches = Batches(run.train), Batches(run.val) if run.val else None
+    epochs = run.config.train.stop_epoch or run.config.train.epochs
+    total, done = epochs * run.steps, run.progress.epoch * run.steps + run.progress.step
     with (
         _telling_how_to_resume(run),
         deferred_signals() as signals,
@@ -94,7 +102,7 @@ def fit(run: Run) -> Outcome:
         finally:
             if run.progress.history and (run.folder / rundir.RECORD).is_file():
                 _report(run, baseline_mae_c)
-    if run.progress.epoch < run.config.train.epochs:
+    if 0 < run.config.train.patience <= run.progress.stale_epochs:
         logger.info("stopped early: no better validation MAE in %d epochs", run.config.train.patience)
     outcome = read_outcome(run.folder)
     logger.info("best checkpoint: %s (epoch %d)", outcome.checkpoint, outcome.best_epoch)
@@ -143,39 +151,48 @@ def _train_epoch(run: Run, batches: Batches, signals: Deferred, bar: Any) -> Non
     _save(run)
 
 
-def _end_epoch(run: Run, batches: Batches, signals: Deferred) -> None:
+def _end_epoch(run: Run, batches: Batches | None, signals: Deferred) -> None:
     """Validate, then write checkpoints and history, and last the state: killed before that, it is done again."""
     progress, began = run.progress, time.monotonic()
-    outputs = run.learner.predict(batches, between=signals.deliver)
-    errors = measure(run.encoding.decode(outputs), run.val.truth_c)
+    errors = _validate(run, batches, signals)
     progress.seconds += time.monotonic() - began
     loss, train_mae = run.learner.epoch_means()
     progress.epoch, progress.step = progress.epoch + 1, 0
-    better = errors.mae_c < progress.best_val_mae_c
+    better = errors is None or errors.mae_c < progress.best_val_mae_c
     if better:
-        progress.best_epoch, progress.best_val_mae_c = progress.epoch, errors.mae_c
+        progress.best_epoch = progress.epoch
+        progress.best_val_mae_c = errors.mae_c if errors else math.inf
     progress.stale_epochs = 0 if better else progress.stale_epochs + 1
     progress.history.append(
         {
             "epoch": progress.epoch,
             "train_loss": loss,
             "train_mae_c": train_mae * run.encoding.target.scale_c,
-            "val_mae_c": errors.mae_c,
-            "val_rmse_c": errors.rmse_c,
-            "learning_rate": float(run.learner.optimizer.learning_rate),
+            "val_mae_c": errors.mae_c if errors else None,
+            "val_rmse_c": errors.rmse_c if errors else None,
+            "learning_rate": run.learner.learning_rate,
             "seconds": round(progress.seconds, 3),
         }
     )
-    metadata = _metadata(run, errors.mae_c)
+    metadata = _metadata(run, errors.mae_c if errors else None)
     _refuse_vanished(run)
-    save_checkpoint(run.learner.model, metadata, run.folder / rundir.LAST)
-    if better:
-        save_checkpoint(run.learner.model, metadata, run.folder / rundir.BEST)
+    with run.learner.averaged():
+        save_checkpoint(run.learner.model, metadata, run.folder / rundir.LAST)
+        if better:
+            save_checkpoint(run.learner.model, metadata, run.folder / rundir.BEST)
     rundir.write_history(run.folder / rundir.HISTORY, progress.history)
     if run.writer:
         _write_summaries(run.writer, progress.history[-1])
     _save(run)
     signals.deliver()
+
+
+def _validate(run: Run, batches: Batches | None, signals: Deferred) -> Errors | None:
+    if batches is None or run.val is None:
+        return None
+    with run.learner.averaged():
+        outputs = run.learner.predict(batches, between=signals.deliver)
+    return measure(run.encoding.decode(outputs, run.val.reference_c), run.val.truth_c)
 
 
 def _save(run: Run) -> None:
@@ -204,7 +221,7 @@ def _refuse_divergence(run: Run) -> None:
         )
 
 
-def _metadata(run: Run, val_mae_c: float) -> Metadata:
+def _metadata(run: Run, val_mae_c: float | None) -> Metadata:
     return Metadata(
         format=FORMAT,
         model=run.config.name,
@@ -217,10 +234,11 @@ def _metadata(run: Run, val_mae_c: float) -> Metadata:
         epoch=run.progress.epoch,
         val_mae_c=val_mae_c,
         versions=run.about["versions"],
+        trained_on=run.config.data.fit_on,
     )
 
 
-def _report(run: Run, baseline_mae_c: float) -> None:
+def _report(run: Run, baseline_mae_c: float | None) -> None:
     progress = run.progress
     outcome = Outcome(
         run_dir=str(run.folder),
@@ -229,7 +247,7 @@ def _report(run: Run, baseline_mae_c: float) -> None:
         seed=run.config.train.seed,
         epochs=progress.epoch,
         best_epoch=progress.best_epoch,
-        val_mae_c=progress.best_val_mae_c,
+        val_mae_c=progress.best_val_mae_c if run.val else None,
         val_baseline_mae_c=baseline_mae_c,
         finished=run.finished,
         protocol=run.about["protocol"],
@@ -250,13 +268,14 @@ def _report(run: Run, baseline_mae_c: float) -> None:
 
 
 def _epoch_line(run: Run) -> str:
-    progress, epochs = run.progress, run.config.train.epochs
+    progress, epochs = run.progress, run.config.train.stop_epoch or run.config.train.epochs
     record = progress.history[-1]
     left_s = progress.seconds / progress.epoch * (epochs - progress.epoch)
     mark = " (best)" if progress.best_epoch == progress.epoch else ""
+    validation = f", validation MAE {record['val_mae_c']:.3f} °C{mark}" if run.val else ""
     return (
-        f"epoch {progress.epoch}/{epochs}: train MAE {record['train_mae_c']:.3f} °C, "
-        f"validation MAE {record['val_mae_c']:.3f} °C{mark}; {progress.seconds:.0f} s, about {left_s:.0f} s left"
+        f"epoch {progress.epoch}/{epochs}: train MAE {record['train_mae_c']:.3f} °C{validation}; "
+        f"{progress.seconds:.0f} s, about {left_s:.0f} s left"
     )
 
 
@@ -264,5 +283,6 @@ def _write_summaries(writer: Any, record: dict[str, Any]) -> None:
     tf = load_tensorflow()
     with writer.as_default(step=record["epoch"]):
         for name in ("train_loss", "train_mae_c", "val_mae_c", "learning_rate"):
-            tf.summary.scalar(name, record[name])
+            if record[name] is not None:
+                tf.summary.scalar(name, record[name])
     writer.flush()

@@ -64,7 +64,7 @@ def _open_export(folder: Path) -> Forecaster:
         raise CheckpointError(f"{folder} holds {len(found)} exported models, expected one of: {', '.join(readers)}")
     encoding = metadata.encoding
     shape = (None, encoding.history_hours, len(encoding.columns))
-    return Forecaster(folder, readers[found[0]](), shape, (None, 1), metadata)
+    return Forecaster(folder, readers[found[0]](), shape, (None, len(encoding.leads)), metadata)
 
 
 def _read_architecture(folder: Path) -> Callable[[Any], Any]:
@@ -88,7 +88,7 @@ def _read_saved_model(folder: Path) -> Callable[[Any], Any]:
         raise CheckpointError(f"{folder} is not a SavedModel: {error}") from error
     if not hasattr(loaded, "serve"):
         raise CheckpointError(f"{folder} has no endpoint `serve`; jenacast export writes one")
-    return lambda inputs: loaded.serve(inputs)[:, 0]  # `loaded` owns the variables: it has to live on
+    return lambda inputs: loaded.serve(inputs)[:, -1]  # `loaded` owns the variables: it has to live on
 
 
 def _read_onnx(path: Path) -> Callable[[Any], Any]:
@@ -104,6 +104,6 @@ def _read_onnx(path: Path) -> Callable[[Any], Any]:
     name = session.get_inputs()[0].name
 
     def forward(inputs: Any) -> Any:
-        return tf.constant(session.run(None, {name: inputs.numpy()})[0][:, 0])
+        return tf.constant(session.run(None, {name: inputs.numpy()})[0][:, -1])
 
     return forward

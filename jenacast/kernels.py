@@ -29,8 +29,8 @@ def find_kernel(model: Any, config: Config) -> Kernel:
     """
     if has_gpu() and _calls_cudnn(model):
         return Kernel.CUDNN
-    recurrent = config.model.architecture == "recurrent" and config.model.engine != "keras"
-    return Kernel.XLA if recurrent and not config.train.deterministic else Kernel.TENSORFLOW
+    made_for_xla = config.model.engine != "keras"  # another architecture refuses to be given an engine
+    return Kernel.XLA if made_for_xla and not config.train.deterministic else Kernel.TENSORFLOW
 
 
 def refuse_other_than_cudnn(kernel: Kernel, config: Config) -> None:

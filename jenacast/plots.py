@@ -42,19 +42,20 @@ def learning_curves(
     path: Path,
     history: Sequence[dict[str, Any]],
     *,
-    baseline_mae_c: float,
+    baseline_mae_c: float | None,
     title: str,
     synthetic: bool,
 ) -> None:
-    """Train and validation MAE over the epochs, with the validation baseline."""
+    """Train MAE over the epochs, and validation MAE with its baseline where there is a validation."""
     epochs = [record["epoch"] for record in history]
     with _figure(path, 1, title, synthetic) as (_, (axis,)):
         axis.plot(epochs, [r["train_mae_c"] for r in history], color=BLUE, marker=".", label="train, dropout on")
-        axis.plot(epochs, [r["val_mae_c"] for r in history], color=ORANGE, marker=".", label="validation")
-        axis.axhline(baseline_mae_c, color=GREY, linestyle="--", label="baseline: the same as now")
+        if baseline_mae_c is not None:
+            axis.plot(epochs, [r["val_mae_c"] for r in history], color=ORANGE, marker=".", label="validation")
+            axis.axhline(baseline_mae_c, color=GREY, linestyle="--", label="baseline: the same as now")
+            axis.set_ylim(top=min(axis.get_ylim()[1], HIGHEST_MAE * baseline_mae_c))
         axis.set(xlabel="epoch", ylabel="MAE (°C)")
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.set_ylim(top=min(axis.get_ylim()[1], HIGHEST_MAE * baseline_mae_c))
         axis.legend()
 
 

@@ -1,4 +1,4 @@
-"""From the station's CSV to the prepared folder: clean array, split borders, scaling, audit."""
+"""From the station's CSV to the prepared folder: clean array, split borders, statistics of train, audit."""
 
 import hashlib
 import logging

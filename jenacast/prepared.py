@@ -16,7 +16,7 @@ from jenacast.windows import Protocol, Windows, book_windows, strict_windows
 FORMAT = 1
 FOLDER = "prepared"
 SPLITS = ("train", "val", "test")
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "train+val"]
 
 
 class _Record(BaseModel):
@@ -69,6 +69,11 @@ class Prepared:
     manifest: Manifest
     series: Series
 
+    def borders(self, split: Split) -> tuple[int, int]:
+        """Rows [start, stop) of a split; `train+val` is both, as one."""
+        first, _, last = split.partition("+")
+        return self.manifest.splits[first].start, self.manifest.splits[last or first].stop
+
     def windows(self, split: Split, *, history_hours: int, lead_hours: int) -> Windows:
         """The windows of a split under the prepared protocol.
 
@@ -78,17 +83,16 @@ class Prepared:
         windows = find_windows(
             self.series,
             self.manifest.protocol,
-            self.manifest.splits[split].start,
-            self.manifest.splits[split].stop,
+            *self.borders(split),
             rows_per_hour=self.manifest.rows_per_hour,
             replaced_target_rows=np.array(self.manifest.replaced_target_rows, dtype=np.int64),
             history_hours=history_hours,
             lead_hours=lead_hours,
         )
         if not len(windows):
-            record = self.manifest.splits[split]
+            start, stop = self.borders(split)
             raise DataError(
-                f"the {split} split ({record.stop - record.start} rows) holds no window of {history_hours} h "
+                f"the {split} split ({stop - start} rows) holds no window of {history_hours} h "
                 f"of history and {lead_hours} h of lead; use a longer series or a shorter history"
             )
         return windows

@@ -5,12 +5,13 @@ The regression of the later weather on what is known now is the classical statis
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from jenacast.climatology import Climatology, day_waves, year_waves
 from jenacast.columns import NAMES
+from jenacast.derived import wind_vector
 from jenacast.series import Floats, Series
 from jenacast.windows import Windows
 
@@ -82,8 +83,7 @@ def window_features(series: Series, windows: Windows, climatology: Climatology, 
     the history is too short for is left out.
     """
     parts = _parts(len(windows), CHUNK)
-    chunks = (replace(windows, starts=windows.starts[part], targets=windows.targets[part]) for part in parts)
-    return np.concatenate([_features(series, chunk, climatology, lead_hours) for chunk in chunks])
+    return np.concatenate([_features(series, windows.pick(part), climatology, lead_hours) for part in parts])
 
 
 def _features(series: Series, windows: Windows, climatology: Climatology, lead_hours: int) -> Floats:
@@ -111,10 +111,9 @@ def _features(series: Series, windows: Windows, climatology: Climatology, lead_h
 
 def _with_wind_vector(values: Floats) -> Floats:
     """Values (..., columns) with the wind direction, whose 360° is 0°, as the two parts of the wind in m/s."""
-    angle = np.deg2rad(values[..., NAMES.index("wind_direction_deg")])
-    speed = values[..., NAMES.index("wind_speed_m_per_s")]
+    speed, direction = (values[..., NAMES.index(name)] for name in ("wind_speed_m_per_s", "wind_direction_deg"))
     numbers = [index for index, name in enumerate(NAMES) if name != "wind_direction_deg"]
-    parts = [(speed * np.sin(angle))[..., None], (speed * np.cos(angle))[..., None]]
+    parts = [part[..., None] for part in wind_vector(speed, direction)]
     return np.concatenate([values[..., numbers], *parts], axis=-1)
 
 

@@ -17,7 +17,7 @@ from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_path
 from jenacast.lock import process_lock
 
-BEST = "best.keras"  # the network with the lowest validation MAE
+BEST = "best.keras"  # the network with the lowest validation MAE; where there is no validation, the last
 LAST = "last.keras"  # the network after the last whole epoch
 CONFIG = "config.toml"  # the complete settings; `train --config` takes it back
 RECORD = "run.json"  # where the data lie, their hash, versions, device
@@ -41,8 +41,8 @@ class Outcome:
     seed: int
     epochs: int
     best_epoch: int
-    val_mae_c: float
-    val_baseline_mae_c: float
+    val_mae_c: float | None  # None where validation was trained on too
+    val_baseline_mae_c: float | None
     finished: bool
     protocol: str
     synthetic: bool

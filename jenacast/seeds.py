@@ -7,7 +7,8 @@ has one at a time.
 
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Summary:
     model: str
     seeds: list[int]
     runs: list[str]
-    val_mae_c: float
+    val_mae_c: float | None
     val_mae_std_c: float | None
     val_maes_c: list[float]
     best_epochs: list[int]
@@ -61,10 +62,11 @@ def train_seeds(config: Config, plan: Plan, folder: Path, *, force: bool = False
         config: the settings; its own seed is not used.
         plan: seeds and data.
         folder: made here; refused where it holds anything.
-        force: replace the seeds that stand in `folder`.
+        force: replace the seeds that stand in `folder`, those too that are not in `plan`.
 
     Raises:
-        JenacastError: settings that do not fit, no prepared data, or seeds that failed; the others are kept.
+        JenacastError: settings that do not fit, no prepared data, seeds of before that a living process holds, or
+            seeds that failed; the others are kept.
     """
     check_model(config)
     load_prepared(Path(plan.data_dir))
@@ -77,11 +79,12 @@ def train_seeds(config: Config, plan: Plan, folder: Path, *, force: bool = False
         )
     folder.mkdir(parents=True, exist_ok=True)
     with process_lock(folder / rundir.LOCK):
+        _remove_runs(folder)
         with atomic_path(folder / rundir.CONFIG) as path:
             path.write_text(dump_config(config), encoding="utf-8")
         write_json(folder / PLAN, asdict(plan))
         (folder / SUMMARY).unlink(missing_ok=True)
-        return _train_all(config, plan, folder, anew=force)
+        return _train_all(config, plan, folder)
 
 
 def resume_seeds(folder: Path) -> Summary:
@@ -90,14 +93,30 @@ def resume_seeds(folder: Path) -> Summary:
     Raises:
         JenacastError: the folder is damaged or in use, or seeds failed.
     """
-    try:
-        plan = TypeAdapter(Plan).validate_python(rundir.read_json(folder / PLAN))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise JenacastError(f"{folder / PLAN} is damaged ({key}: {problem['msg']}); train anew") from None
+    plan = _read_plan(folder)
     with process_lock(folder / rundir.LOCK):
-        return _train_all(load_config(folder / rundir.CONFIG), plan, folder, anew=False)
+        return _train_all(load_config(folder / rundir.CONFIG), plan, folder)
+
+
+def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
+    """The settings of a run, changed to train on train and validation as one up to its best epoch.
+
+    Args:
+        path: a finished run, or a folder of seeds, whose median best epoch is taken.
+        assignments: further changes, such as `train.seed=1`.
+
+    Raises:
+        JenacastError: not a run, not finished, or one without a validation to tell its best epoch.
+    """
+    runs = [path / f"seed-{seed}" for seed in _read_plan(path).seeds] if is_seeds_dir(path) else [path]
+    outcomes = [rundir.read_outcome(run) for run in runs]
+    for run, outcome in zip(runs, outcomes, strict=True):
+        if not outcome.finished or outcome.val_mae_c is None:
+            what = "has no validation" if outcome.finished else "is not finished"
+            raise JenacastError(f"{run} {what}, so its best epoch is not known; refit another run")
+    best_epoch = statistics.median_high(outcome.best_epoch for outcome in outcomes)
+    refit = ["data.fit_on=train+val", f"train.stop_epoch={best_epoch}"]
+    return load_config(path / rundir.CONFIG, [*refit, *assignments])
 
 
 def is_seeds_dir(path: Path) -> bool:
@@ -105,13 +124,39 @@ def is_seeds_dir(path: Path) -> bool:
     return (path / PLAN).is_file()
 
 
-def _train_all(config: Config, plan: Plan, folder: Path, *, anew: bool) -> Summary:
+def _read_plan(folder: Path) -> Plan:
+    try:
+        return TypeAdapter(Plan).validate_python(rundir.read_json(folder / PLAN))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise JenacastError(f"{folder / PLAN} is damaged ({key}: {problem['msg']}); train anew") from None
+
+
+def _remove_runs(folder: Path) -> None:
+    """Remove the runs of the plan before: none is gone on with, or compared, as one of the new plan.
+
+    Files that no run wrote stay. Refused, with nothing removed, while a living process holds one of the runs.
+    """
+    numbered = [path for path in sorted(folder.glob("seed-*")) if path.name.removeprefix("seed-").isdecimal()]
+    runs = [path for path in numbered if rundir.is_run_dir(path)]
+    with ExitStack() as locks:
+        for run in runs:
+            locks.enter_context(process_lock(run / rundir.LOCK))
+    for run in runs:
+        with rundir.claimed_run_dir(run, force=True):
+            pass
+        with suppress(OSError):  # something else stands in it
+            run.rmdir()
+
+
+def _train_all(config: Config, plan: Plan, folder: Path) -> Summary:
     runs = {seed: folder / f"seed-{seed}" for seed in plan.seeds}
-    wanted = [seed for seed in plan.seeds if anew or not rundir.holds_finished(runs[seed], _seeded(config, seed))]
+    wanted = [seed for seed in plan.seeds if not rundir.holds_finished(runs[seed], _seeded(config, seed))]
     if wanted:
         logger.info("%s: %d seeds to train, side by side", config.name, len(wanted))
     try:
-        failed = run_side_by_side({f"seed {seed}": _arguments(plan, folder, seed, anew=anew) for seed in wanted})
+        failed = run_side_by_side({f"seed {seed}": _arguments(plan, folder, seed) for seed in wanted})
     except BaseException:
         logger.warning("stopped. To go on: jenacast train --resume %s", folder)
         raise
@@ -129,10 +174,10 @@ def _seeded(config: Config, seed: int) -> Config:
     return with_train(config, seed=seed)
 
 
-def _arguments(plan: Plan, folder: Path, seed: int, *, anew: bool) -> list[str]:
+def _arguments(plan: Plan, folder: Path, seed: int) -> list[str]:
     """The `jenacast train` that trains one seed, or goes on with it."""
     run = folder / f"seed-{seed}"
-    if not anew and (run / rundir.CONFIG).is_file() and rundir.is_run_dir(run):
+    if (run / rundir.CONFIG).is_file() and rundir.is_run_dir(run):
         return ["train", "--resume", str(run)]
     options = ["train", "--config", str(folder / rundir.CONFIG), "--seed", str(seed), "--run-dir", str(run), "--force"]
     flags = {"--require-cudnn": plan.require_cudnn, "--tensorboard": plan.tensorboard}
@@ -141,8 +186,8 @@ def _arguments(plan: Plan, folder: Path, seed: int, *, anew: bool) -> list[str]:
 
 def _summarise(config: Config, plan: Plan, folder: Path, runs: Sequence[Path]) -> Summary:
     outcomes = [rundir.read_outcome(run) for run in runs]
-    maes = [outcome.val_mae_c for outcome in outcomes]
-    mean, deviation = statistics.mean(maes), statistics.stdev(maes) if len(maes) > 1 else None
+    maes = [outcome.val_mae_c for outcome in outcomes if outcome.val_mae_c is not None]
+    mean, deviation = statistics.mean(maes) if maes else None, statistics.stdev(maes) if len(maes) > 1 else None
     logger.info("%s: validation MAE %s °C over %d seeds", config.name, with_spread(mean, deviation), len(maes))
     return Summary(
         folder=str(folder),

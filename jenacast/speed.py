@@ -2,19 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.columns import NAMES, TARGET
 from jenacast.config import Config
 from jenacast.datasets import Batches, Samples
 from jenacast.kernels import Kernel
 from jenacast.learner import Learner
 from jenacast.models import build_model
+from jenacast.series import Floats
 from jenacast.synthetic import synthetic_series
-from jenacast.windows import book_windows
+from jenacast.windows import Windows, book_windows
 
 HOURS = 35_000  # rows; as many as the hourly series has to train on
 SECONDS = 1.0  # of each measurement
@@ -24,20 +26,37 @@ def make_batches(config: Config) -> Batches:
     """The windows of `config` over a synthetic hourly series, in full batches alone: no step traces anew."""
     history, lead = config.data.history_hours, config.data.lead_hours
     _, values = synthetic_series(rows=HOURS, step_minutes=60, warts=False)
-    inputs = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
     windows = book_windows(HOURS, 0, HOURS, rows_per_hour=1, history_hours=history, lead_hours=lead)
     full = len(windows) - len(windows) % config.train.batch_size
-    targets = inputs[windows.targets[:full], NAMES.index(TARGET)]
-    samples = Samples(
+    windows = replace(windows, starts=windows.starts[:full], targets=windows.targets[:full])
+    return Batches(make_samples(*make_station(values), windows))
+
+
+def make_station(values: Floats) -> tuple[Floats, Floats]:
+    """Inputs standardised over all rows, (rows, columns), and temperatures in degC, (rows,); both float32.
+
+    Args:
+        values: (rows, len(NAMES)) in the units of `columns.COLUMNS`.
+    """
+    inputs: Floats = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
+    return inputs, values[:, NAMES.index(TARGET)].astype(np.float32)
+
+
+def make_samples(inputs: Floats, temperatures: Floats, windows: Windows) -> Samples:
+    """Windows of a station's rows as `make_station` gives them; the times of their targets are left out."""
+    truth = temperatures[windows.targets]
+    return Samples(
         inputs=inputs[windows.lanes],
-        starts=windows.starts[:full],
-        history=history,
-        targets=targets,
-        truth_c=targets,
-        baseline_c=targets,
-        valid_at=np.zeros(full, dtype="datetime64[s]"),
+        starts=windows.starts,
+        history=windows.history,
+        targets=truth,
+        reference_c=np.zeros(len(windows)),
+        truth_c=truth,
+        baseline_c=temperatures[windows.last_rows],
+        rows=windows.last_rows,
+        valid_at=np.zeros(len(windows), dtype="datetime64[s]"),
+        dropped=0,
     )
-    return Batches(samples)
 
 
 def windows_per_second(batches: Batches, config: Config) -> float:
@@ -48,7 +67,7 @@ def windows_per_second(batches: Batches, config: Config) -> float:
 
 def steps_per_second(batches: Batches, config: Config, kernel: Kernel) -> float:
     """Training steps of the network of `config`, without the first one, which traces and compiles."""
-    model = build_model(config, columns=len(COLUMNS))
+    model = build_model(config)
     learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
     # The means wait for the steps that a GPU has not done yet.
     return _rate(learner.train_batch, _epochs(batches, config), finish=learner.epoch_means)

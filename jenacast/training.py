@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from jenacast import rundir
-from jenacast.config import Config, differences, dump_config, load_config, with_train
-from jenacast.datasets import split_samples
+from jenacast.config import Config, default_settings, differences, dump_config, load_config, merge, with_train
+from jenacast.datasets import batch_count, split_samples
 from jenacast.encoding import fit_encoding
 from jenacast.errors import ConfigError, DataError, JenacastError
 from jenacast.files import atomic_path, write_json
@@ -80,6 +80,15 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
             raise ConfigError(
                 f"--epochs {epochs}: the run has train.epochs={config.train.epochs}; it may only be raised"
             )
+        if epochs not in (None, config.train.epochs) and config.train.stop_epoch:
+            raise ConfigError(
+                f"--epochs {epochs}: train.stop_epoch={config.train.stop_epoch} ends this run; start a new one instead"
+            )
+        if epochs not in (None, config.train.epochs) and config.train.schedule != "constant":
+            raise ConfigError(
+                f"--epochs {epochs}: the learning rate of this run has fallen to 0 by epoch {config.train.epochs}, as "
+                f"train.schedule={config.train.schedule} says; start a new run with more epochs"
+            )
         config = with_train(config, epochs=epochs)
         progress, variables = Progress(), None
         if (run_dir / rundir.STATE).exists():
@@ -124,11 +133,12 @@ def _is_reported(progress: Progress, run_dir: Path) -> bool:
 def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path, progress: Progress) -> Run:
     """Everything a run needs, in memory; nothing is written."""
     manifest = prepared.manifest
-    encoding = fit_encoding(manifest, config.data)
+    encoding = fit_encoding(prepared, config.data)
     per_hour = config.data.windows_per_hour
-    train_samples, val_samples = (
-        split_samples(prepared, split, encoding, windows_per_hour=per_hour) for split in ("train", "val")
-    )
+    train_samples = split_samples(prepared, config.data.fit_on, encoding, windows_per_hour=per_hour)
+    val_samples = None
+    if config.data.fit_on == "train":
+        val_samples = split_samples(prepared, "val", encoding, windows_per_hour=per_hour)
     if config.train.deterministic:
         make_deterministic()
     elif has_gpu():
@@ -137,7 +147,7 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
             "--deterministic makes it bit for bit the same"
         )
     set_seed(config.train.seed)
-    model = build_model(config, columns=len(encoding.columns))
+    model = build_model(config)
     kernel = find_kernel(model, config)
     about = {
         "data_dir": str(data_dir.resolve()),
@@ -145,15 +155,19 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
         "protocol": manifest.protocol,
         "synthetic": manifest.synthetic,
         "parameters": model.count_params(),
+        "fit_on": config.data.fit_on,
         "train_windows": len(train_samples),
-        "val_windows": len(val_samples),
+        "val_windows": len(val_samples) if val_samples else 0,
+        "windows_dropped": train_samples.dropped + (val_samples.dropped if val_samples else 0),
+        "needed_hours": encoding.needed_hours,
         "device": device_name(),
         "kernel": kernel,
         "versions": versions(),
         "commit": commit(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
-    learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
+    steps = config.train.epochs * batch_count(len(train_samples), config.train.batch_size)
+    learner = Learner(model, config.train, steps=steps, xla=kernel is Kernel.XLA)
     return Run(config, run_dir, learner, kernel, encoding, train_samples, val_samples, about, progress)
 
 
@@ -163,6 +177,7 @@ def _write_config(run: Run) -> None:
 
 
 def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: Path) -> None:
+    begun_with = merge(default_settings(), begun_with)  # by a version that had fewer settings, perhaps
     changed = [line for line in differences(config, begun_with) if not line.startswith("train.epochs:")]
     if changed:
         raise ConfigError(

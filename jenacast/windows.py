@@ -55,9 +55,13 @@ class Windows:
         rows: Rows = self.lanes[self.starts[:, None] + np.arange(self.history)]
         return rows
 
-    def every(self, nth: int) -> "Windows":
-        """Each `nth` window, from the first."""
-        return Windows(self.lanes, self.starts[::nth], self.targets[::nth], self.history)
+    def last(self, history: int) -> "Windows":
+        """The same forecasts from the last `history` observations of each window."""
+        return Windows(self.lanes, self.starts + self.history - history, self.targets, history)
+
+    def pick(self, which: slice | NDArray[np.bool_]) -> "Windows":
+        """Some of the windows."""
+        return Windows(self.lanes, self.starts[which], self.targets[which], self.history)
 
 
 def split_rows(rows: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Several `jenacast` processes side by side, each bound to its share of the machine."""
 
+import ctypes
 import logging
 import os
 import queue
@@ -15,6 +16,7 @@ from jenacast.runtime import count_gpus, usable_cores
 logger = logging.getLogger(__name__)
 
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+DRIVER_LIBRARY = "libcuda.so.1"  # of NVIDIA's driver; TensorFlow loads it by this name, and has no GPU without it
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,19 @@ class Share:
 
 def shares(jobs: int) -> list[Share]:
     """The machine cut into equal shares, no more than there are jobs: by GPU where there is one, else by core."""
-    cores = usable_cores()
-    gpus = os.environ.get(VISIBLE_GPUS, ",".join(map(str, range(count_gpus())))).split(",") if count_gpus() else []
+    cores, seen = usable_cores(), _count_gpus()
+    gpus = os.environ.get(VISIBLE_GPUS, ",".join(map(str, range(seen)))).split(",") if seen else []
     count = min(jobs, len(gpus) or len(cores))
     return [Share(frozenset(cores[number::count]), gpus[number] if gpus else None) for number in range(count)]
+
+
+def _count_gpus() -> int:
+    """GPUs that TensorFlow sees, asked without TensorFlow's start, some seconds, where the driver is absent."""
+    try:
+        ctypes.CDLL(DRIVER_LIBRARY)
+    except OSError:
+        return 0
+    return count_gpus()
 
 
 def run_side_by_side(jobs: Mapping[str, Sequence[str]]) -> list[str]:

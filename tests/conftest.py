@@ -18,6 +18,16 @@ from jenacast.synthetic import synthetic_series, write_csv
 from jenacast.training import train
 
 
+def refused(done, *texts):
+    """The command failed as a known failure, and its message, the last thing it said, tells all of this."""
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert done.stdout == ""
+    assert done.stderr.count("error: ") == 1
+    message = done.stderr.split("error: ")[-1]
+    assert all(text in message for text in texts), message
+
+
 @pytest.fixture(scope="session")
 def real_series():
     """The real hourly CSV, or a skip."""

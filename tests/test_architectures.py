@@ -8,11 +8,12 @@ from jenacast.models import build_model
 from jenacast.runtime import set_seed
 
 COLUMNS = 3
+THREE = 'data.columns=["pressure_mbar", "temperature_c", "dew_point_c"]'
 
 
 def build(name, *assignments, hours=12):
     set_seed(1)
-    return build_model(load_recipe(name, [f"data.history_hours={hours}", *assignments]), columns=COLUMNS)
+    return build_model(load_recipe(name, [f"data.history_hours={hours}", THREE, *assignments]))
 
 
 def history(steps=12, windows=5):
@@ -93,7 +94,7 @@ def test_the_shortest_history_of_conv1d_is_what_keras_can_build():
     ],
 )
 def test_parameters_are_those_of_the_textbook(name, parameters):
-    assert build_model(load_recipe(name), columns=14).count_params() == parameters
+    assert build_model(load_recipe(name)).count_params() == parameters
 
 
 def test_deep_networks_have_as_many_layers_and_units_as_asked():

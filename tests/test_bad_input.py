@@ -254,7 +254,11 @@ CONFIGS = {
         "[train]\nlearning_rate = inf\n",
         "train.learning_rate: expected a finite number, received inf",
     ),
-    "an unknown optimizer": ('[train]\noptimizer = "sgd"\n', "train.optimizer: expected 'rmsprop' or 'adam'", "'sgd'"),
+    "an unknown optimizer": (
+        '[train]\noptimizer = "sgd"\n',
+        "train.optimizer: expected 'rmsprop', 'adam' or 'adamw'",
+        "'sgd'",
+    ),
     "an unknown cell": ('[model]\ncell = "rnn"\n', "model.cell: expected 'gru', 'lstm' or 'simple'", "'rnn'"),
     "an unknown architecture": (
         '[model]\narchitecture = "transformer"\n',
@@ -317,8 +321,8 @@ OPTIONS = {
     "a folder as config": (["--config", "data"], 1, "data cannot be read: Is a directory", PRINTS_ONE),
     "an unknown model": (["--model", "lstn"], 1, "model 'lstn' is not known; choose one of:", "jenacast models"),
     "a model that leads out": (["--model", "../configs/dense"], 1, "is not known; choose one of:", "jenacast models"),
-    "model and config": (["--model", "dense", "--config", "x.toml"], 2, "exactly one of --model and --config"),
-    "neither": ([], 2, "exactly one of --model and --config", "`jenacast models` lists the models"),
+    "model and config": (["--model", "dense", "--config", "x.toml"], 2, "exactly one of --model, --config and --refit"),
+    "neither": ([], 2, "exactly one of --model, --config and --refit", "`jenacast models` lists the models"),
     "a setting without =": (
         ["--model", "dense", "--set", "train.epochs"],
         1,

@@ -192,7 +192,7 @@ def test_a_foreign_network_is_fed_as_the_book_feeds_it(foreign, data_dir, tmp_pa
     windows = np.stack([scaled[start : start + 120] for start in starts]).astype(np.float32)
     np.testing.assert_allclose(evaluation.forecast_c, foreign(windows).numpy()[:, 0], atol=1e-4)
     last_c = values[[start + 119 for start in starts], NAMES.index("temperature_c")]
-    np.testing.assert_allclose(evaluation.samples.baseline_c, last_c, atol=1e-6)
+    np.testing.assert_allclose(evaluation.baseline_c, last_c, atol=1e-6)
 
 
 def test_without_metadata_the_data_must_be_prepared(foreign, jenacast, data_dir, tmp_path):

@@ -1,23 +1,32 @@
 import csv
 import io
 import json
+import shutil
 import statistics
+from pathlib import Path
 
 import pytest
 
-SMALL = ("--set", "data.history_hours=12", "--set", "model.units=4", "--epochs", "1")
+from jenacast.config import load_recipe
+from jenacast.training import train
+
+SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=1")
+
+
+@pytest.fixture(scope="module")
+def trained(_synthetic_data_dir, tmp_path_factory):
+    """Two seeds of one recipe and one of another, on the same data."""
+    folder = tmp_path_factory.mktemp("compare") / "runs"
+    for name, model, seed in (("a", "dense", 0), ("b", "dense", 1), ("c", "gru", 0)):
+        config = load_recipe(model, [*SMALL, f"train.seed={seed}"])
+        train(config, data_dir=_synthetic_data_dir, run_dir=folder / name)
+    return folder
 
 
 @pytest.fixture
-def runs(data_dir, tmp_path, jenacast):
-    """Two seeds of one recipe and one of another, on the same data."""
-    folders = []
-    for name, model, seed in (("a", "dense", 0), ("b", "dense", 1), ("c", "gru", 0)):
-        folders.append(tmp_path / name)
-        options = ("--model", model, *SMALL, "--seed", seed, "--data-dir", data_dir, "--run-dir", folders[-1])
-        done = jenacast("train", *options)
-        assert done.exit_code == 0, done.stderr
-    return folders
+def runs(trained, tmp_path):
+    """Folders of one's own of these runs, which nobody has evaluated yet."""
+    return sorted(Path(shutil.copytree(trained, tmp_path / "runs")).iterdir())
 
 
 def test_seeds_of_one_recipe_become_mean_and_deviation(runs, jenacast):
@@ -58,7 +67,7 @@ def test_the_other_formats_hold_the_same_rows(runs, jenacast, tmp_path):
 def test_runs_that_were_not_measured_alike_are_not_ranked(runs, data_dir, tmp_path, jenacast):
     assert jenacast("prepare", "--protocol", "book", "--force", "--data-dir", data_dir).exit_code == 0
     other = tmp_path / "other"
-    jenacast("train", "--model", "dense", *SMALL, "--data-dir", data_dir, "--run-dir", other)
+    train(load_recipe("dense", SMALL), data_dir=data_dir, run_dir=other)
     done = jenacast("compare", runs[0], other)
     assert done.exit_code == 1
     assert "cannot be ranked" in done.stderr

@@ -170,7 +170,22 @@ def test_every_problem_comes_at_once(load):
         ("train.learning_rate=inf", "train.learning_rate: expected a finite number, received inf"),
         ("model.units=[1, 2]", "model.units: expected integer, received [1, 2]"),
         ("model.bidirectional=1", "model.bidirectional: expected boolean, received 1"),
-        ("train.optimizer=sgd", "train.optimizer: expected 'rmsprop' or 'adam', received 'sgd'"),
+        ("train.optimizer=sgd", "train.optimizer: expected 'rmsprop', 'adam' or 'adamw', received 'sgd'"),
+        ("train.loss=rmse", "train.loss: expected 'mse', 'mae', 'huber' or 'pinball', received 'rmse'"),
+        ("train.quantile=1", "train.quantile: expected less than 1, received 1"),
+        ("train.ema=1.0", "train.ema: expected less than 1, received 1.0"),
+        ("train.warmup_steps=-1", "train.warmup_steps: expected greater than or equal to 0, received -1"),
+        ("data.columns=temperature_c", "data.columns: expected list, received 'temperature_c'"),
+        ('data.columns=["dew_point_c", "dew_point_c"]', "data.columns: 'dew_point_c' more than once"),
+        (
+            'data.columns=["dew_point_c:departure"]',
+            "data.columns: 'dew_point_c:departure': expected operations such as change_6h or mean_24h, or "
+            "temperature_c:departure, received 'departure'",
+        ),
+        (
+            "data.target=anomaly",
+            "data.target: expected 'absolute', 'change', 'departure' or 'departure-change', received 'anomaly'",
+        ),
         ("train.epochs.more=1", "train.epochs.more: no such setting; `jenacast models NAME` prints those there are"),
     ],
 )

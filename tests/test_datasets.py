@@ -5,13 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jenacast.columns import COLUMNS
-from jenacast.config import DataSettings
+from jenacast.config import standard_task
 from jenacast.datasets import Batches, Samples, batch_count, split_samples
+from jenacast.datasets import make_samples as make_series_samples
 from jenacast.download import CSV_NAME
 from jenacast.encoding import fit_encoding
-from jenacast.errors import CheckpointError
+from jenacast.errors import CheckpointError, DataError
 from jenacast.prepare import prepare
 from jenacast.prepared import load_prepared
+from jenacast.series import Series
+from jenacast.windows import strict_windows
 
 HISTORY = 3
 
@@ -25,9 +28,12 @@ def make_samples(windows, seed=0):
         starts=starts,
         history=HISTORY,
         targets=np.arange(windows, dtype=np.float32),  # each names its window
+        reference_c=np.zeros(windows),
         truth_c=np.zeros(windows),
         baseline_c=np.zeros(windows),
+        rows=starts + HISTORY - 1,
         valid_at=np.zeros(windows, dtype="datetime64[s]"),
+        dropped=0,
     )
 
 
@@ -43,9 +49,8 @@ def book_data(prepared_dir):
     return load_prepared(prepared_dir)
 
 
-def encoding_of(prepared, history_hours=120, lead_hours=24):
-    hours = DataSettings(history_hours=history_hours, lead_hours=lead_hours, windows_per_hour=0)
-    return fit_encoding(prepared.manifest, hours)
+def encoding_of(prepared, **data):
+    return fit_encoding(prepared, standard_task().model_copy(update=data))
 
 
 @settings(max_examples=15, deadline=None)
@@ -141,6 +146,9 @@ def test_samples_carry_truth_baseline_and_time(data_dir):
     np.testing.assert_allclose(samples.truth_c, celsius[nows + 24], atol=1e-5)
     np.testing.assert_allclose(samples.baseline_c, celsius[nows], atol=1e-5)
     np.testing.assert_array_equal(samples.targets, samples.truth_c)  # left in degC
+    np.testing.assert_array_equal(samples.reference_c, np.zeros(len(nows)))
+    np.testing.assert_array_equal(samples.rows, nows)
+    assert samples.dropped == 0
 
 
 def test_windows_per_hour_thins_evenly(place_csv, ramp):
@@ -168,3 +176,87 @@ def test_a_scaling_that_gives_no_number_is_refused(data_dir):
     target = encoding.target.model_copy(update={"offset_c": np.nan})
     with pytest.raises(CheckpointError, match="target is not finite after scaling"):
         split_samples(prepared, "val", encoding.model_copy(update={"target": target}))
+
+
+DAY_BEFORE = "pressure_mbar:change_24h"
+
+
+def test_a_look_back_takes_the_place_of_as_much_history(data_dir):
+    prepared = load_prepared(data_dir)
+    whole = split_samples(prepared, "val", encoding_of(prepared, history_hours=120))
+    encoding = encoding_of(prepared, history_hours=96, columns=["temperature_c", DAY_BEFORE])
+    some = split_samples(prepared, "val", encoding)
+    np.testing.assert_array_equal(some.valid_at, whole.valid_at)
+    np.testing.assert_array_equal(some.truth_c, whole.truth_c)
+    np.testing.assert_array_equal(some.rows, whole.rows)
+    assert some.dropped == 24  # the windows of 96 hours there would be without it
+
+    raw = pd.read_csv(data_dir / CSV_NAME)
+    columns = np.stack([raw["T (degC)"], raw["p (mbar)"].diff(24)], axis=1)
+    train = columns[:700]
+    standardised = (columns - np.nanmean(train, axis=0)) / np.nanstd(train, axis=0)
+    inputs, _, _ = collect(Batches(some).in_order())
+    expected = np.lib.stride_tricks.sliding_window_view(standardised[724:1026], 96, axis=0).transpose(0, 2, 1)
+    np.testing.assert_allclose(inputs, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("missing", [[], [300], [200, 201, 202, 420, 480]])
+@pytest.mark.parametrize("protocol", ["strict", "book"])
+def test_windows_whose_look_back_lacks_an_hour_are_dropped_and_counted(place_csv, ramp, protocol, missing):
+    times, values = ramp(1400)
+    times, values = np.delete(times, missing), np.delete(values, missing, axis=0)
+    folder = place_csv(times, values)
+    prepare(folder, protocol=protocol)
+    prepared = load_prepared(folder)
+    samples = split_samples(prepared, "train", encoding_of(prepared, history_hours=96, columns=[DAY_BEFORE]))
+
+    # By plain Python: rows of the split, by their place under `book`, by their time under `strict`.
+    hours = ((times - times[0]) // np.timedelta64(3600, "s")).tolist()
+    stop = prepared.manifest.splits["train"].stop
+    rows = {hour: row for row, hour in enumerate(hours[:stop])}
+    if protocol == "book":
+        histories = [range(now - 95, now + 1) for now in range(95, min(stop, len(hours) - 119))]
+    else:
+        whole = [range(now - 95, now + 1) for now in hours[:stop] if now + 24 in rows]
+        histories = [[rows[hour] for hour in history] for history in whole if rows.keys() >= set(history)]
+    kept = [history[-1] for history in histories if all(hours[row] - 24 in rows for row in history)]
+    assert samples.rows.tolist() == kept
+    assert samples.dropped == len(histories) - len(kept) > 0
+    assert np.isfinite(collect(Batches(samples).in_order())[0]).all()
+
+
+def test_a_look_back_that_no_window_has_is_refused(place_csv, ramp):
+    times, values = ramp(1400)
+    times += np.arange(1400) // 20 * np.timedelta64(60, "s")  # never 24 hours without a jump of a minute
+    folder = place_csv(times, values)
+    prepare(folder, protocol="book")
+    prepared = load_prepared(folder)
+    encoding = encoding_of(prepared)
+    column = encoding.columns[0].model_copy(update={"name": DAY_BEFORE})
+    with pytest.raises(DataError, match="none of 557 windows has every hour of the 144 that the columns need; give a"):
+        split_samples(prepared, "train", encoding.model_copy(update={"columns": (column,)}))
+
+
+def test_every_hour_up_to_the_lead_is_a_target_by_time_and_nan_where_it_lacks(data_dir):
+    prepared = load_prepared(data_dir)
+    encoding = encoding_of(prepared, history_hours=12, lead_hours=6).model_copy(update={"every_hour": True})
+    table = pd.read_csv(data_dir / CSV_NAME)
+    by_time = dict(zip(pd.to_datetime(table["Date Time"], format="%d.%m.%Y %H:%M:%S"), table["T (degC)"], strict=True))
+    series = prepared.series
+    gone = Series(np.delete(series.times, 900), np.delete(series.values, 900, axis=0))
+    windows = strict_windows(
+        gone.times,
+        700,
+        1049,
+        usable=np.ones(349, bool),
+        observed=np.ones(349, bool),
+        history_hours=12,
+        lead_hours=6,
+    )
+    samples = make_series_samples(gone, windows, encoding)
+    assert samples.targets.shape == (len(windows), 6)
+    now = pd.DatetimeIndex(gone.times[windows.last_rows])
+    expected = np.array([[by_time[time + pd.Timedelta(hours=lead)] for lead in range(1, 7)] for time in now])
+    missing = np.array([[time + pd.Timedelta(hours=lead) == series.times[900] for lead in range(1, 7)] for time in now])
+    assert missing.sum() == 5  # the hour is on the way of five windows, and the target of none
+    np.testing.assert_allclose(samples.targets, np.where(missing, np.nan, expected), atol=1e-5)

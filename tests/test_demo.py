@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -31,6 +30,9 @@ def test_without_data_or_network_it_goes_on_with_a_synthetic_series_and_says_so(
     assert not (tmp_path / "data" / CSV_NAME).exists()  # nothing made up where the real series belongs
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["synthetic"] is True
     assert (tmp_path / "run" / "evaluation-test.png").stat().st_size > 10_000
+    # Ten-minute rows are trained on one window an hour.
+    windows = load_manifest(tmp_path / "data" / "synthetic" / "prepared").splits["train"].windows
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["train_windows"] == int(np.ceil(windows / 6))
 
 
 def test_with_data_in_its_place_it_uses_them(short_demo, jenacast, tmp_path):
@@ -39,16 +41,3 @@ def test_with_data_in_its_place_it_uses_them(short_demo, jenacast, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["synthetic"] is False
     assert "NO REAL DATA" not in done.stderr
-
-
-def test_ten_minute_rows_are_trained_on_one_window_an_hour(data_dir, jenacast, tmp_path):
-    finer = tmp_path / "finer"
-    write_csv(finer / CSV_NAME, *synthetic_series(rows=9_000, step_minutes=10, warts=False))
-    assert jenacast("prepare", "--data-dir", finer).exit_code == 0
-    windows = load_manifest(finer / "prepared").splits["train"].windows
-    setting = ("--set", "train.epochs=1", "--set", "model.units=2")
-    run = tmp_path / "run"
-    done = jenacast("train", "--model", "demo", *setting, "--data-dir", finer, "--run-dir", run)
-    assert done.exit_code == 0, done.stderr
-    assert json.loads((run / "run.json").read_text())["train_windows"] == int(np.ceil(windows / 6))
-    shutil.rmtree(run)

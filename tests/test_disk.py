@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -170,15 +171,21 @@ end(training)
     assert not run.exists()
 
 
-def test_a_run_folder_that_is_taken_away_is_not_made_anew(data_dir, tmp_path):
+def test_a_run_folder_that_is_taken_away_is_not_made_anew(data_dir, tmp_path, jenacast):
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "jenacast", *TRAIN, "--data-dir", data_dir, "--epochs", "100000", "--run-dir", run]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not (run / "history.csv").exists() and process.poll() is None:
-            time.sleep(0.01)
+    ended = threading.Event()
+
+    def take_away():
+        while not (run / "history.csv").exists() and not ended.wait(0.01):
+            pass
         run.rename(tmp_path / "elsewhere")
-        stdout, stderr = process.communicate(timeout=60)
-    message = assert_one_message(process.returncode, stdout, stderr)
+
+    taking = threading.Thread(target=take_away)
+    taking.start()
+    done = jenacast(*TRAIN, "--data-dir", data_dir, "--epochs", "100000", "--run-dir", run)
+    ended.set()
+    taking.join()
+    message = assert_one_message(done.exit_code, done.stdout, done.stderr)
     assert f"{run} was removed, or its disk was, while it was trained in" in message
     assert "or start a new run" in message
     assert not run.exists()

@@ -1,6 +1,7 @@
 import json
 import os
 import time
+from functools import cache
 from importlib.metadata import version
 
 import pytest
@@ -17,6 +18,7 @@ NO_DRIVER = (
     "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. "
     "Make sure that the latest NVIDIA driver is installed and running."
 )
+KINDS = ("problem:", "remedy: ")  # the beginnings of the lines that tell of one
 
 
 @pytest.fixture
@@ -43,10 +45,15 @@ def unseen_gpu(fake_nvidia_smi, monkeypatch):
 
 
 @pytest.fixture
-def quickly(monkeypatch):
-    """Few recipes, and one step of each measurement."""
-    monkeypatch.setattr("jenacast.doctor.recipe_names", lambda: ["dense", "lstm-unrolled", "simple-rnn", "stacked-gru"])
+def diagnose(jenacast, monkeypatch):
+    """A function that examines this machine once, with one step of each measurement, and tells it in both ways."""
     monkeypatch.setattr("jenacast.speed.SECONDS", 0.0001)
+
+    def run():
+        monkeypatch.setattr(doctor, "examine", cache(doctor.examine))
+        return jenacast("doctor", "--json"), jenacast("doctor")
+
+    return run
 
 
 @pytest.fixture
@@ -65,10 +72,9 @@ def only_problem(problems):
     return problem.problem, problem.remedy
 
 
-@pytest.mark.usefixtures("quickly")
-def test_a_sound_machine_is_described_in_one_object(jenacast):
-    done = jenacast("doctor", "--json")
-    assert done.exit_code == 0, done.output
+def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose):
+    done, for_people = diagnose()
+    assert (done.exit_code, for_people.exit_code) == (0, 0), done.output
     assert done.stderr == "measuring speed, a few seconds\n"
     found = json.loads(done.stdout)
     assert found["problems"] == []
@@ -89,22 +95,46 @@ def test_a_sound_machine_is_described_in_one_object(jenacast):
     assert set(measured) == {("stacked-gru", "keras", "TensorFlow"), ("stacked-gru", "weight-drop", fast)}
     assert min(measured.values()) > 0
 
+    lines = [line.split() for line in for_people.stdout.splitlines()]
+    assert set(recipe_names()) <= {line[0] for line in lines if line}
+    assert (["cuDNN", "works"] if has_gpu() else ["cuDNN", "no", "GPU"]) in lines
+    assert ["XLA", "works"] in lines
+    assert ["stacked-gru", "TensorFlow", "TensorFlow", "XLA", fast] in lines
+    assert ["conv1d", "TensorFlow"] in lines
+    assert lines[-1] == ["no", "problem", "was", "found"]
+    assert max(map(len, for_people.stdout.splitlines())) <= 140
+
 
 @pytest.mark.usefixtures("unseen_gpu")
-def test_a_gpu_that_tensorflow_does_not_see_is_a_problem_with_its_remedy(jenacast_process):
-    done = jenacast_process("doctor")
-    assert done.returncode == 1
-    assert done.stderr == "measuring speed, a few seconds\n"
-    *_, problem, remedy = done.stdout.splitlines()
-    assert problem.startswith("problem: there is a GPU (NVIDIA H200), but TensorFlow sees none: CUDA libraries")
-    assert remedy == "remedy:  pip install 'jenacast[gpu]'"
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert set(recipe_names()) <= {line[0] for line in lines if line}
-    assert ["cuDNN", "no", "GPU"] in lines
-    assert ["XLA", "works"] in lines
-    assert ["stacked-gru", "TensorFlow", "TensorFlow", "XLA", "XLA"] in lines
-    assert ["conv1d", "TensorFlow"] in lines
-    assert max(map(len, done.stdout.splitlines())) <= 140
+def test_a_gpu_that_tensorflow_does_not_see_is_a_problem_with_its_remedy():
+    problem, remedy = only_problem(doctor.driver_problems(hardware.find_driver(), []))
+    assert problem.startswith("there is a GPU (NVIDIA H200), but TensorFlow sees none: CUDA libraries")
+    assert remedy == "pip install 'jenacast[gpu]'"
+
+
+def test_faults_are_told_with_their_remedies_and_nothing_is_trained_with_what_is_broken(
+    diagnose, fake_nvidia_smi, monkeypatch
+):
+    # XLA itself ends any process that compiles under a flag it does not know.
+    monkeypatch.setenv("XLA_FLAGS", "--no_such_flag=1")
+    monkeypatch.setattr(doctor, "recipe_names", lambda: ["stacked-gru"])
+    fake_nvidia_smi("echo No devices were found >&2; exit 6")
+    done, for_people = diagnose()
+    assert (done.exit_code, for_people.exit_code) == (1, 1)
+    found = json.loads(done.stdout)
+    driver, xla = found["problems"]
+    assert driver["problem"] == "nvidia-smi fails: No devices were found"
+    assert driver["remedy"].startswith("mend the NVIDIA driver")
+    assert xla["problem"] == "XLA does not work: Unknown flag in XLA_FLAGS: --no_such_flag=1"
+    assert xla["remedy"].startswith("unset XLA_FLAGS")
+    assert "model.engine=keras" in xla["remedy"]
+    assert "XLA_FLAGS is set: --no_such_flag=1" in found["notes"]
+    rates = {row["kernel"]: row["steps_per_second"] for row in found["training"]}
+    assert rates["TensorFlow"] > 0
+    assert rates.get("XLA") is None
+
+    told = [f"{kind} {text}" for one in found["problems"] for kind, text in zip(KINDS, one.values(), strict=True)]
+    assert for_people.stdout.splitlines()[-4:] == told
 
 
 @pytest.mark.usefixtures("unseen_gpu")
@@ -166,23 +196,6 @@ def test_an_nvidia_smi_that_cannot_run_is_a_problem_too(fake_nvidia_smi, tmp_pat
     fake_nvidia_smi("")
     (tmp_path / "bin" / "nvidia-smi").write_bytes(b"\x7fELF of another machine")
     assert hardware.find_driver().fault == "Exec format error"
-
-
-@pytest.mark.usefixtures("quickly")
-def test_an_xla_that_ends_its_process_is_a_problem_and_nothing_is_trained_with_it(jenacast, monkeypatch):
-    # XLA itself ends any process that compiles under a flag it does not know.
-    monkeypatch.setenv("XLA_FLAGS", "--no_such_flag=1")
-    done = jenacast("doctor", "--json")
-    assert done.exit_code == 1
-    found = json.loads(done.stdout)
-    (problem,) = found["problems"]
-    assert problem["problem"] == "XLA does not work: Unknown flag in XLA_FLAGS: --no_such_flag=1"
-    assert problem["remedy"].startswith("unset XLA_FLAGS")
-    assert "model.engine=keras" in problem["remedy"]
-    assert "XLA_FLAGS is set: --no_such_flag=1" in found["notes"]
-    rates = {row["kernel"]: row["steps_per_second"] for row in found["training"]}
-    assert rates["TensorFlow"] > 0
-    assert rates.get("XLA") is None
 
 
 def test_a_tensorflow_that_does_not_start_is_told_in_one_line(jenacast, place_tensorflow):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jenacast.checkpoint import FORMAT, MEMBER, Metadata, read_metadata
 from jenacast.cleaning import clean
+from jenacast.climatology import TERMS, Climatology
 from jenacast.columns import COLUMNS, NAMES
 from jenacast.config import load_recipe
 from jenacast.encoding import ColumnEncoding, Encoding, TargetEncoding
@@ -88,14 +89,18 @@ def csvs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def metadata():
-    columns = tuple(ColumnEncoding(name=c.name, unit=c.unit, mean=c.low, deviation=1.0) for c in COLUMNS)
-    target = TargetEncoding(kind="absolute", offset_c=0.0, scale_c=1.0)
+    columns = [ColumnEncoding(name=c.name, unit=c.unit, mean=c.low, deviation=1.0) for c in COLUMNS]
+    columns.append(ColumnEncoding(name="temperature_c:departure:change_6h", unit="degC", mean=0.0, deviation=2.0))
+    target = TargetEncoding(kind="departure-change", offset_c=0.0, scale_c=1.0)
+    climatology = Climatology(coefficients_c=(9.5, *[0.5] * (TERMS - 1)))
     config = load_recipe("dense")
     return Metadata(
         format=FORMAT,
         model="dense",
         config=config.model_dump(),
-        encoding=Encoding(columns=columns, target=target, history_hours=12, lead_hours=24),
+        encoding=Encoding(
+            columns=tuple(columns), target=target, history_hours=12, lead_hours=24, climatology=climatology
+        ),
         protocol="strict",
         source_sha256="0" * 64,
         synthetic=False,

@@ -14,7 +14,7 @@ COLUMNS = 3
 
 def kernel_of(recipe, *assignments):
     config = load_recipe(recipe, ["data.history_hours=8", "model.units=4", *assignments])
-    return find_kernel(build_model(config, COLUMNS), config)
+    return find_kernel(build_model(config), config)
 
 
 @pytest.fixture

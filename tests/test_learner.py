@@ -34,8 +34,9 @@ def zero_model(keras):
 
 def recurrent_model(seed):
     set_seed(seed)
-    assignments = ["data.history_hours=4", "model.units=4", "model.layers=1"]
-    return build_model(load_recipe("stacked-gru", assignments), columns=3)
+    columns = 'data.columns=["pressure_mbar", "temperature_c", "dew_point_c"]'
+    assignments = ["data.history_hours=4", columns, "model.units=4", "model.layers=1"]
+    return build_model(load_recipe("stacked-gru", assignments))
 
 
 def samples(windows, steps=4, columns=3):
@@ -46,9 +47,12 @@ def samples(windows, steps=4, columns=3):
         starts=np.arange(windows),
         history=steps,
         targets=rng.normal(size=windows).astype(np.float32),
+        reference_c=nothing,
         truth_c=nothing,
         baseline_c=nothing,
+        rows=np.arange(windows) + steps - 1,
         valid_at=np.zeros(windows, "datetime64[s]"),
+        dropped=0,
     )
 
 
@@ -137,3 +141,103 @@ def test_two_learners_with_one_seed_end_alike(keras):
         weights.append(flat(learner.model))
     np.testing.assert_array_equal(*weights)
     assert not np.allclose(before, weights[1])
+
+
+@pytest.mark.parametrize(
+    ("assignments", "expected"),
+    [
+        (["train.loss=mse"], lambda error: error**2),
+        (["train.loss=mae"], abs),
+        (["train.loss=huber"], lambda error: np.where(abs(error) < 1, error**2 / 2, abs(error) - 1 / 2)),
+        (
+            ["train.loss=pinball", "train.quantile=0.9"],  # too low a forecast costs nine times as much
+            lambda error: np.where(error < 0, 0.9 * -error, 0.1 * error),
+        ),
+    ],
+)
+def test_the_loss_is_the_mean_of_its_formula(keras, assignments, expected):
+    targets = np.array([-3, -1, -0.25, 0, 0.5, 1, 4], np.float32)
+    learner = Learner(zero_model(keras), settings("train.learning_rate=1e-30", *assignments))
+    learner.train_batch(*batch(*targets))
+    assert learner.epoch_means() == pytest.approx((expected(-targets).mean(), abs(targets).mean()), rel=1e-6)
+
+
+def test_pinball_loss_learns_the_quantile(keras):
+    targets = np.arange(1001) / 1000
+    learner = Learner(
+        zero_model(keras), settings("train.loss=pinball", "train.quantile=0.8", "train.learning_rate=0.002")
+    )
+    for _ in range(600):
+        learner.train_batch(*batch(*targets))
+    assert learner.model(np.ones((1, 1, 1))).numpy().item() == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "expected"),
+    [
+        (0, {0: RATE, 6: RATE / 2, 12: 0}),
+        (4, {0: 0, 1: RATE / 4, 4: RATE, 8: RATE / 2, 12: 0}),
+    ],
+)
+def test_a_cosine_schedule_rises_and_falls_to_nothing_at_the_last_step(keras, warmup, expected):
+    learner = Learner(zero_model(keras), settings("train.schedule=cosine", f"train.warmup_steps={warmup}"), steps=12)
+    rates, moves = [], []
+    for _ in range(12):
+        before = flat(learner.model)
+        rates.append(learner.learning_rate)
+        learner.train_batch(*batch(5))
+        moves.append(np.abs(flat(learner.model) - before).max())
+    rates.append(learner.learning_rate)
+    assert {step: rates[step] for step in expected} == pytest.approx(expected, abs=1e-9)
+    assert np.argmax(rates) == warmup
+    np.testing.assert_array_equal(np.array(moves) == 0, np.array(rates[:12]) == 0)  # it is the rate that is used
+
+
+@pytest.mark.parametrize(("decay", "left"), [(0.5, 1 - 0.1 * 0.5), (0, 1)])
+def test_adamw_takes_its_share_off_every_weight_where_there_is_no_error(keras, decay, left):
+    adamw = ["train.optimizer=adamw", "train.learning_rate=0.1", f"train.weight_decay={decay}"]
+    learner = Learner(zero_model(keras), settings(*adamw))
+    learner.model.set_weights([np.array([[2.0]]), np.array([1.0])])
+    learner.train_batch(*batch(3))
+    assert flat(learner.model) == pytest.approx([2 * left, 1 * left], rel=1e-6)
+
+
+def test_the_mean_of_the_weights_is_that_of_its_recursion_and_goes_as_it_came(keras):
+    learner = Learner(zero_model(keras), settings("train.ema=0.5", "train.learning_rate=0.1"))
+    expected = flat(learner.model)
+    for step in range(1, 21):
+        learner.train_batch(*batch(5, inputs=step / 10))
+        decay = min(0.5, step / (step + 10))  # from the tenth step on it is 0.5
+        last = flat(learner.model)
+        expected = decay * expected + (1 - decay) * last
+        with learner.averaged():
+            np.testing.assert_allclose(flat(learner.model), expected, rtol=1e-5)
+        np.testing.assert_array_equal(flat(learner.model), last)
+    assert np.abs(last - expected).min() > 0.01
+    with pytest.raises(KeyboardInterrupt), learner.averaged():
+        raise KeyboardInterrupt
+    np.testing.assert_array_equal(flat(learner.model), last)
+
+
+def test_without_a_mean_the_weights_are_the_last(keras):
+    learner = Learner(zero_model(keras), settings())
+    learner.train_batch(*batch(5))
+    last = flat(learner.model)
+    with learner.averaged():
+        np.testing.assert_array_equal(flat(learner.model), last)
+
+
+def test_what_is_not_known_of_many_outputs_counts_for_nothing(keras):
+    """The loss is the mean over outputs, the MAE told that of the last; a gap leaves its output's weights alone."""
+    inputs = keras.Input((1, 1))
+    model = keras.Model(inputs, keras.layers.Dense(3, kernel_initializer="zeros")(keras.layers.Flatten()(inputs)))
+    learner = Learner(model, settings("train.loss=mae"))
+    targets = np.array([[np.nan, 2, -4], [np.nan, 1, 8]], np.float32)
+    learner.train_batch(np.ones((2, 1, 1), np.float32), targets)
+    loss, mae = learner.epoch_means()
+    assert loss == pytest.approx((0 + 0 + 2 + 1 + 4 + 8) / 6)
+    assert mae == pytest.approx((4 + 8) / 2)
+    kernel, bias = (weights[..., 0] for weights in model.get_weights())
+    assert kernel == 0
+    assert bias == 0
+    assert learner.first_bad_step() is None

@@ -9,7 +9,8 @@ from jenacast.learner import Learner
 from jenacast.models import BUILDERS, build_model, check_model
 from jenacast.runtime import set_seed
 
-STEPS = dict.fromkeys(recipe_names(), 12) | {"conv1d": 72}  # its filters span 69 hours
+LONG = {"conv1d": 72, "best": 25}  # filters that span 69 hours, changes over 24
+STEPS = dict.fromkeys(recipe_names(), 12) | LONG
 ENGINES = [f"{name} {engine}" for name in ("lstm-dropout", "stacked-gru") for engine in ("tied", "weight-drop")]
 
 
@@ -22,11 +23,11 @@ def small(name, *assignments):
 
 def build(name):
     set_seed(0)
-    return build_model(small(name), columns=len(COLUMNS))
+    return build_model(small(name))
 
 
-def standardised(steps, windows=5):
-    return np.random.default_rng(0).normal(size=(windows, steps, len(COLUMNS))).astype(np.float32)
+def standardised(steps, windows=5, columns=len(COLUMNS)):
+    return np.random.default_rng(0).normal(size=(windows, steps, columns)).astype(np.float32)
 
 
 @pytest.fixture(scope="module", params=[*recipe_names(), *ENGINES])
@@ -36,22 +37,24 @@ def built(request):
 
 
 def inputs_of(name, windows=5):
-    return standardised(STEPS[name.partition(" ")[0]], windows)
+    return standardised(STEPS[name.partition(" ")[0]], windows, len(small(name).data.columns))
 
 
-def test_a_window_becomes_one_finite_number(built):
+def test_a_window_becomes_finite_numbers(built):
     name, model = built
     outputs = model(inputs_of(name), training=False).numpy()
-    assert outputs.shape == (5, 1)
+    data = small(name).data
+    assert outputs.shape == (5, data.lead_hours if data.every_hour else 1)
     assert outputs.dtype == np.float32
     assert np.isfinite(outputs).all()
-    assert len(np.unique(outputs)) == 5  # other windows, other forecasts
+    assert len(np.unique(outputs)) == outputs.size  # other windows, other forecasts
 
 
 def test_one_step_moves_every_trainable_variable(built):
     name, model = built
     before = [variable.numpy() for variable in model.trainable_variables]
-    Learner(model, small(name).train).train_batch(inputs_of(name), np.full(5, 10, np.float32))
+    settings = small(name, "train.warmup_steps=0").train  # a warm-up begins at a rate of 0
+    Learner(model, settings).train_batch(inputs_of(name), np.full(model(inputs_of(name)).shape, 10, np.float32))
     after = [variable.numpy() for variable in model.trainable_variables]
     still = [v.path for v, a, b in zip(model.trainable_variables, before, after, strict=True) if (a == b).all()]
     assert before
@@ -102,7 +105,7 @@ def test_two_builds_with_one_seed_begin_alike():
 def test_an_unknown_architecture_is_refused_and_the_known_are_named():
     config = small("dense", "model.architecture=transformer")
     with pytest.raises(ConfigError, match=r"model\.architecture: expected one of .*'transformer'") as caught:
-        build_model(config, columns=14)
+        build_model(config)
     assert all(name in str(caught.value) for name in BUILDERS)
 
 
@@ -120,3 +123,11 @@ def test_a_setting_without_effect_may_stand_at_its_default():
     config = small("dense", f"model.cell={cell}")
     check_model(config)
     assert config == small("dense")
+
+
+def test_noise_is_added_in_training_alone():
+    model = build_model(small("dense", "model.noise=0.5"))
+    inputs = inputs_of("dense")
+    quiet = model(inputs, training=False).numpy()
+    np.testing.assert_array_equal(quiet, model(inputs, training=False).numpy())
+    assert (model(inputs, training=True).numpy() != quiet).all()

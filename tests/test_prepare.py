@@ -430,7 +430,7 @@ def test_memory_and_time_grow_with_the_table_alone(place_csv):
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     grown_bytes, times_as_long = map(float, output.split())
     assert grown_bytes < 3 * rows * len(COLUMNS) * 8 + 15e6
-    assert times_as_long < 14
+    assert times_as_long < 20  # ten, and what the neighbours on the machine take; in squares it would be a hundred
 
 
 @pytest.mark.real

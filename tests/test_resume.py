@@ -1,18 +1,26 @@
 import csv
 import json
+import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 
 import numpy as np
 import pytest
+import tomli_w
 
 from jenacast.checkpoint import load_checkpoint
+from jenacast.download import CSV_NAME
+from jenacast.learner import Learner
 from jenacast.lock import process_lock
+from jenacast.prepare import prepare
+from jenacast.synthetic import synthetic_series, write_csv
 
 KILLS = int(os.environ.get("JENACAST_KILLS", "1"))  # for each network; `make crash-test` asks for many
 SMALL = ("data.history_hours=12", "model.units=4", "train.batch_size=32", "train.save_every_seconds=0.01")
@@ -70,13 +78,23 @@ def assert_same_run(run, reference):
     assert not (run / "train.lock").exists()
 
 
+# Every setting that has a state of its own: averaged weights, a schedule, decay, noise.
+STATEFUL = (
+    *("model.engine=tied", "model.noise=0.1", "train.optimizer=adamw", "train.weight_decay=0.01", "train.ema=0.9"),
+    *("train.schedule=cosine", "train.warmup_steps=5", "train.loss=mae", "data.target=change"),
+    'data.columns=["temperature_c:mean_3h", "pressure_mbar:change_3h", "wind_east_m_per_s", "hour_cos_1"]',
+)
+
+
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("recipe", "engine"), [("lstm-dropout", "keras"), ("lstm-dropout", "tied"), ("stacked-gru", "weight-drop")]
+    ("recipe", "changes"),
+    [("lstm-dropout", ()), ("lstm-dropout", STATEFUL), ("stacked-gru", ("model.engine=weight-drop",))],
+    ids=["keras", "stateful", "weight-drop"],
 )
-def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(recipe, engine, data_dir, tmp_path):
+def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(recipe, changes, data_dir, tmp_path):
     epochs = 6 + 3 * KILLS
-    chosen = ("--model", recipe, "--set", f"model.engine={engine}")
+    chosen = ("--model", recipe, *(word for change in changes for word in ("--set", change)))
     options = (*chosen, *settings(epochs), "--data-dir", data_dir, "--run-dir")
     reference, run = tmp_path / "reference", tmp_path / "run"
     finish(*options, reference)
@@ -95,7 +113,7 @@ def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(recipe, engi
     finish("--resume", run)
     assert_same_run(run, reference)
     assert kills == KILLS
-    print(f"\n{recipe}, {engine}: {kills} kills, {kills} resumes, differences: none", file=sys.stderr)
+    print(f"\n{recipe}, {changes}: {kills} kills, {kills} resumes, differences: none", file=sys.stderr)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -156,6 +174,60 @@ def test_a_run_killed_between_its_last_state_and_its_report_is_reported(data_dir
     assert outcome(run) == told
 
 
+EVERYTHING = (
+    *('data.columns=["temperature_c", "temperature_c:departure:mean_24h", "pressure_mbar:change_6h", "year_sin_1"]',),
+    *("data.history_hours=6", "data.target=departure-change", "model.units=4", "model.dropout=0.25"),
+    *("train.batch_size=1024", "train.epochs=3", "train.loss=mae", "train.optimizer=adamw", "train.weight_decay=0.01"),
+    *("train.schedule=cosine", "train.warmup_steps=5", "train.ema=0.9", "train.save_every_seconds=1e-9"),
+)
+
+
+def test_a_run_with_everything_that_has_a_state_goes_on_from_the_middle_of_an_epoch(tmp_path, jenacast, monkeypatch):
+    write_csv(tmp_path / CSV_NAME, *synthetic_series(rows=17_600, step_minutes=60, seed=3, warts=False))
+    prepare(tmp_path, synthetic=True)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    chosen = [part for setting in EVERYTHING for part in ("--set", setting)]
+    options = ("--model", "dense", *chosen, "--data-dir", tmp_path, "--run-dir")
+    done = jenacast("train", *options, whole)
+    assert done.exit_code == 0, done.output
+    falls = [(1 + math.cos(math.pi * (9 * epoch - 5) / (27 - 5))) / 2 for epoch in (1, 2, 3)]  # after 5 steps of rise
+    assert [float(row["learning_rate"]) for row in history(whole)] == pytest.approx([0.001 * fall for fall in falls])
+
+    train_batch, steps = Learner.train_batch, []
+
+    def stopped_before_the_fifteenth_step(self, inputs, targets):
+        steps.append(1)
+        if len(steps) == 15:
+            raise KeyboardInterrupt
+        train_batch(self, inputs, targets)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "train_batch", stopped_before_the_fifteenth_step)
+        assert jenacast("train", *options, cut).exit_code == 130
+    resumed = jenacast("train", "--resume", cut)
+    assert "going on in epoch 2, after step 5 of 9" in resumed.stderr
+    assert_same_run(cut, whole)
+    with np.load(cut / "state.npz") as mine, np.load(whole / "state.npz") as theirs:
+        assert mine.files == theirs.files
+        for name in set(mine.files) - {"about"}:
+            np.testing.assert_array_equal(mine[name], theirs[name])
+
+
+def test_more_epochs_than_a_schedule_was_made_for_are_refused(data_dir, tmp_path, jenacast):
+    run = tmp_path / "run"
+    options = ("--model", "dense", *settings(1), "--set", "train.schedule=cosine", "--data-dir", data_dir)
+    assert jenacast("train", *options, "--run-dir", run).exit_code == 0
+    config = (run / "config.toml").read_text()
+    refused = jenacast("train", "--resume", run, "--epochs", 2)
+    assert refused.exit_code == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "error: --epochs 2: the learning rate of this run has fallen to 0 by epoch 1, as train.schedule=cosine says; "
+        "start a new run with more epochs"
+    )
+    assert (run / "config.toml").read_text() == config
+    assert "finished: nothing to do" in jenacast("train", "--resume", run, "--epochs", 1).stderr
+
+
 @pytest.fixture
 def finished(data_dir, tmp_path, jenacast):
     run = tmp_path / "run"
@@ -170,6 +242,28 @@ def test_changed_settings_are_refused_by_name(finished, jenacast):
     refused = jenacast("train", "--resume", finished, "--epochs", 2)
     assert refused.exit_code == 1
     assert "train.learning_rate: 0.001, now 0.002" in refused.stderr
+
+
+def test_a_run_of_a_version_with_fewer_settings_goes_on(finished, tmp_path, jenacast):
+    old = shutil.copytree(finished, tmp_path / "old")
+    first = {
+        "data": {"history_hours", "lead_hours", "windows_per_hour"},
+        "train": {"epochs", "batch_size", "optimizer", "learning_rate", "clip_norm", "patience", "save_every_seconds"}
+        | {"seed", "deterministic"},
+    }
+    config = tomllib.loads((old / "config.toml").read_text())
+    with np.load(old / "state.npz") as state:
+        arrays = dict(state)
+    about = json.loads(str(arrays["about"]))
+    for sections in (config, about["config"]):
+        for section, keys in first.items():
+            sections[section] = {key: value for key, value in sections[section].items() if key in keys}
+    (old / "config.toml").write_text(tomli_w.dumps(config))
+    np.savez(old / "state.npz", **arrays | {"about": np.array(json.dumps(about))})
+    for run in (old, finished):
+        resumed = jenacast("train", "--resume", run, "--epochs", 2)
+        assert resumed.exit_code == 0, resumed.stderr
+    assert_same_run(old, finished)
 
 
 def test_changed_data_are_refused_by_their_hash(finished, data_dir, jenacast):

@@ -1,16 +1,20 @@
+import ctypes
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import time
+from ctypes.util import find_library
 
 import pytest
 from test_resume import assert_same_run
 
 from jenacast import workers
-from jenacast.rundir import read_outcome
+from jenacast.lock import process_lock
+from jenacast.rundir import is_run_dir, read_outcome
 
 SETTINGS = (
     *("--model", "dense", "--set", "data.history_hours=12", "--set", "model.units=4"),
@@ -18,14 +22,14 @@ SETTINGS = (
 )
 
 
-def start(*arguments):
-    command = [sys.executable, "-m", "jenacast", "train", *map(str, arguments)]
+def start(*arguments, python=()):
+    command = [sys.executable, *python, "-m", "jenacast", "train", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def running(folder):
-    """Process ids that hold a run folder below `folder`."""
-    return [int(lock.read_text()) for lock in folder.glob("seed-*/train.lock") if lock.read_text().strip()]
+def holders(locks):
+    """Process ids that hold these locks."""
+    return [int(lock.read_text()) for lock in locks if lock.exists() and lock.read_text().strip()]
 
 
 def wait_for(condition, seconds=60):
@@ -40,7 +44,7 @@ def whole(_synthetic_data_dir, tmp_path_factory):
     """Two seeds trained without a break, as `--json` tells of them."""
     folder = tmp_path_factory.mktemp("seeds") / "whole"
     process = start(*SETTINGS, "--epochs", 5, "--seeds", 2, "--seed", 5, "--data-dir", _synthetic_data_dir,
-                    "--run-dir", folder, "--json")  # fmt: skip
+                    "--run-dir", folder, "--json", python=("-X", "importtime"))  # fmt: skip
     told, log = process.communicate(timeout=120)
     assert process.returncode == 0, log
     return folder, json.loads(told), log
@@ -59,20 +63,31 @@ def test_the_summary_is_of_the_runs_and_they_are_ordinary(whole, jenacast):
     assert json.loads(compared.stdout)[0]["seeds"] == [5, 6]
 
 
-def test_each_seed_ends_as_it_does_alone(whole, data_dir, tmp_path):
-    process = start(*SETTINGS, "--epochs", 5, "--seed", 6, "--data-dir", data_dir, "--run-dir", tmp_path / "alone")
-    process.communicate(timeout=120)
+def test_the_process_that_only_waits_for_the_others_does_not_import_tensorflow(whole):
+    try:
+        ctypes.CDLL(workers.DRIVER_LIBRARY)
+    except OSError:
+        imported = {line.split("|")[2].strip() for line in whole[2].splitlines() if line.count("|") == 2}
+        assert "jenacast.workers" in imported
+        assert not imported & {"tensorflow", "keras"}
+    else:
+        pytest.skip("there is a driver here, and TensorFlow is asked for the GPUs")
+
+
+def test_each_seed_ends_as_it_does_alone(whole, data_dir, tmp_path, jenacast):
+    place = ("--data-dir", data_dir, "--run-dir", tmp_path / "alone")
+    assert jenacast("train", *SETTINGS, "--epochs", 5, "--seed", 6, *place).exit_code == 0
     alone, beside = read_outcome(tmp_path / "alone"), read_outcome(whole[0] / "seed-6")
     assert beside.val_mae_c == pytest.approx(alone.val_mae_c, rel=1e-5)
     assert beside.best_epoch == alone.best_epoch
 
 
-def test_seeds_that_were_terminated_and_resumed_are_the_same_seeds(whole, data_dir, tmp_path):
+def test_seeds_that_were_terminated_and_killed_and_resumed_are_the_same_seeds(whole, data_dir, tmp_path):
     folder = tmp_path / "seeds"
     process = start(*SETTINGS, "--epochs", 5, "--seeds", 2, "--seed", 5, "--data-dir", data_dir,
                     "--run-dir", folder)  # fmt: skip
     wait_for(lambda: list(folder.glob("seed-*/state.npz")))
-    children = running(folder)
+    children = holders(folder.glob("seed-*/train.lock"))
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
     assert process.returncode == 143
@@ -84,32 +99,52 @@ def test_seeds_that_were_terminated_and_resumed_are_the_same_seeds(whole, data_d
             os.kill(child, 0)
     assert not (folder / "summary.json").exists()
 
-    again = start("--resume", folder, "--json")
-    told, log = again.communicate(timeout=120)
-    assert again.returncode == 0, log
+    # One that is killed is named, and the others are kept.
+    process = start("--resume", folder)
+    lock = folder / "seed-6" / "train.lock"
+    wait_for(lambda: holders([lock]))
+    os.kill(*holders([lock]), signal.SIGKILL)
+    _, log = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "error: seed 6 failed" in log
+    assert f"jenacast train --resume {folder}" in log
+    assert read_outcome(folder / "seed-5").finished
+    finished = (folder / "seed-5" / "best.keras").stat().st_mtime_ns
+
+    process = start("--resume", folder, "--json")
+    told, log = process.communicate(timeout=120)
+    assert process.returncode == 0, log
     assert json.loads(told)["val_maes_c"] == whole[1]["val_maes_c"]
     for seed in (5, 6):
         assert_same_run(folder / f"seed-{seed}", whole[0] / f"seed-{seed}")
+    assert (folder / "seed-5" / "best.keras").stat().st_mtime_ns == finished
 
 
-def test_a_seed_that_is_killed_is_named_and_the_others_are_kept(data_dir, tmp_path):
-    folder = tmp_path / "seeds"
-    process = start(*SETTINGS, "--epochs", 6, "--seeds", 2, "--data-dir", data_dir, "--run-dir", folder)
-    wait_for(lambda: (folder / "seed-1" / "state.npz").exists())
-    os.kill(int((folder / "seed-1" / "train.lock").read_text()), signal.SIGKILL)
-    _, log = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "error: seed 1 failed" in log
-    assert f"jenacast train --resume {folder}" in log
-    assert read_outcome(folder / "seed-0").finished
-    finished = (folder / "seed-0" / "best.keras").stat().st_mtime_ns
+def test_force_replaces_the_seeds_of_before_and_nothing_else(whole, data_dir, tmp_path, jenacast):
+    folder = shutil.copytree(whole[0], tmp_path / "seeds")
+    mine = [folder / "seed-5" / "notes.txt", folder / "seed-6-copy" / "metrics.json", folder / "seed-7" / "notes.txt"]
+    shutil.copytree(folder / "seed-6", mine[1].parent)
+    mine[2].parent.mkdir()
+    for path in (mine[0], mine[2]):
+        path.write_text("mine")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    options = (*SETTINGS, "--epochs", 1, "--seeds", 1, "--seed", 8, "--data-dir", data_dir, "--run-dir", folder)
 
-    again = start("--resume", folder)
-    told, log = again.communicate(timeout=120)
-    assert again.returncode == 0, log
-    assert told.strip() == str(folder)
-    assert read_outcome(folder / "seed-1").finished
-    assert (folder / "seed-0" / "best.keras").stat().st_mtime_ns == finished
+    with process_lock(folder / "seed-6" / "train.lock"):
+        refused = jenacast("train", *options, "--force")
+    assert refused.exit_code == 1
+    assert f"{folder / 'seed-6'} is in use by process {os.getpid()}" in refused.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+    done = jenacast("train", *options, "--force")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.strip() == str(folder)
+    runs = [path for path in folder.glob("seed-*") if is_run_dir(path)]
+    assert sorted(runs) == [folder / "seed-6-copy", folder / "seed-8"]
+    assert read_outcome(folder / "seed-8").finished
+    assert not (folder / "seed-6").exists()
+    assert [path.read_bytes() for path in mine] == [before[path] for path in mine]
+    assert [path.name for path in (folder / "seed-5").iterdir()] == ["notes.txt"]
 
 
 def test_nothing_is_overwritten_unasked(trained_run, data_dir, tmp_path, jenacast):
@@ -148,7 +183,8 @@ def test_wrong_usage_is_told(tmp_path, jenacast):
 )
 def test_the_machine_is_cut_into_shares(jobs, cores, gpus, visible, expected, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
-    monkeypatch.setattr(workers, "count_gpus", lambda: gpus)
+    monkeypatch.setattr(workers, "DRIVER_LIBRARY", find_library("c") if gpus else "libabsent.so.1")
+    monkeypatch.setattr(workers, "count_gpus", lambda: gpus or pytest.fail("TensorFlow is asked"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

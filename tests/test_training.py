@@ -122,10 +122,10 @@ def test_training_lowers_the_error_of_the_untrained_network(train, data_dir):
     run = train("run", epochs=3)
     config = load_config(run / "config.toml")
     prepared = load_prepared(data_dir)
-    encoding = fit_encoding(prepared.manifest, config.data)
+    encoding = fit_encoding(prepared, config.data)
     samples = split_samples(prepared, "val", encoding)
     set_seed(config.train.seed)
-    untrained = build_model(config, columns=len(encoding.columns))
+    untrained = build_model(config)
     outputs = predict(forward_function(untrained), Batches(samples))
     assert metrics(run)["val_mae_c"] < 0.9 * measure(outputs, samples.truth_c).mae_c
 
@@ -186,6 +186,39 @@ def test_best_is_the_epoch_with_the_lowest_validation_error_and_last_the_last(tr
         done = jenacast("evaluate", run / name, "--split", "val", "--data-dir", data_dir, "--json")
         assert json.loads(done.stdout)["mae_c"] == pytest.approx(expected, abs=1e-6)
         assert read_metadata(run / name).val_mae_c == expected
+
+
+def test_the_mean_of_the_weights_is_what_is_judged_and_kept(train, jenacast, data_dir, monkeypatch):
+    steps, step = [], Learner.train_batch
+
+    def watched(self, inputs, targets):
+        steps.append(flat(self.model)) if not steps else None
+        step(self, inputs, targets)
+        steps.append(flat(self.model))
+
+    def flat(model):
+        return np.concatenate([w.ravel() for w in model.get_weights()])
+
+    monkeypatch.setattr(Learner, "train_batch", watched)
+    columns = 'data.columns=["temperature_c", "temperature_c:change_6h", "hour_cos_1"]'
+    run = train(
+        *("run", "--set", columns, "--set", "data.target=change", "--set", "train.ema=0.3"),
+        *("--set", "train.learning_rate=0.02"),
+        epochs=3,
+    )
+    mean, means = steps[0], []
+    for number, last in enumerate(steps[1:], 1):
+        decay = min(0.3, number / (number + 10))
+        mean = decay * mean + (1 - decay) * last
+        means.append(mean)
+    best = metrics(run)["best_epoch"]
+    for name, epoch in (("best.keras", best), ("last.keras", 3)):
+        np.testing.assert_allclose(weights(run, name), means[3 * epoch - 1], rtol=1e-4, atol=1e-6)
+        assert not np.allclose(weights(run, name), steps[3 * epoch], rtol=1e-3)
+        # What was told of them is theirs, and the reference of the target is added again.
+        judged = jenacast("evaluate", run / name, "--split", "val", "--data-dir", data_dir, "--json")
+        (told_c,) = history(run, "val_mae_c")[epoch - 1]
+        assert json.loads(judged.stdout)["mae_c"] == pytest.approx(told_c, abs=1e-6)
 
 
 def test_an_hour_of_the_series_gives_as_many_windows_as_asked(place_csv, jenacast, ramp, tmp_path):
@@ -281,7 +314,7 @@ def test_options_go_over_set_and_set_over_the_file(train, tmp_path):
 def test_exactly_one_of_model_and_config_is_wanted(jenacast, data_dir, tmp_path, both):
     done = jenacast("train", *both, "--data-dir", data_dir, "--run-dir", tmp_path / "run")
     assert done.exit_code == 2
-    assert "exactly one of --model and --config" in re.sub(r"[\s│]+", " ", done.stderr)
+    assert "exactly one of --model, --config and --refit" in re.sub(r"[\s│]+", " ", done.stderr)
     assert not (tmp_path / "run").exists()
 
 
@@ -325,36 +358,47 @@ def test_tensorboard_gets_the_figures_of_every_epoch(train):
         assert logged.count(name) == 2
 
 
+@pytest.fixture
+def endless(data_dir, tmp_path):
+    """A function that starts a training without end as a process: the process, its run folder, its TMPDIR."""
+    processes = []
+
+    def start(name):
+        run, scratch = tmp_path / name, tmp_path / f"{name}-scratch"
+        scratch.mkdir()
+        command = [sys.executable, "-m", "jenacast", "train", "--model", "dense", *SMALL, "--epochs", "100000"]
+        process = subprocess.Popen(
+            [*command, "--data-dir", data_dir, "--run-dir", run],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TMPDIR": str(scratch)},
+        )
+        processes.append(process)
+        return process, run, scratch
+
+    yield start
+    for process in processes:
+        process.kill()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_a_run_and_keeps_what_it_has(data_dir, tmp_path, sent, code):
-    run = tmp_path / "run"
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    command = [sys.executable, "-m", "jenacast", "train", "--model", "dense", *SMALL, "--epochs", "100000"]
-    process = subprocess.Popen(
-        [*command, "--data-dir", data_dir, "--run-dir", run],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"TMPDIR": str(scratch)},
-    )
-    try:
+def test_a_signal_ends_a_run_and_keeps_what_it_has(endless):
+    signals = {signal.SIGTERM: (143, "error: terminated"), signal.SIGINT: (130, "error: interrupted")}
+    started = {sent: endless(sent.name) for sent in signals}  # side by side, for their start takes seconds
+    for sent, (process, run, scratch) in started.items():
         deadline = time.monotonic() + 90
         while not (run / "history.csv").exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(sent)
         stdout, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == code, stderr
-    assert stdout == ""
-    assert "Traceback" not in stderr
-    assert stderr.splitlines()[-1] == {143: "error: terminated", 130: "error: interrupted"}[code]
-    outcome = metrics(run)
-    best = load_checkpoint(run / "best.keras")
-    assert (best.metadata.epoch, best.metadata.val_mae_c) == (outcome["best_epoch"], outcome["val_mae_c"])
-    assert 1 <= outcome["best_epoch"] <= outcome["epochs"] == len(history(run, "epoch"))
-    assert load_recipe("dense").train.epochs < load_config(run / "config.toml").train.epochs == 100_000
-    assert not [path.name for path in run.iterdir() if path.name.startswith(".") or path.suffix == ".lock"]
-    assert not list(scratch.iterdir())
+        assert (process.returncode, stderr.splitlines()[-1]) == signals[sent], stderr
+        assert stdout == ""
+        assert "Traceback" not in stderr
+        outcome = metrics(run)
+        best = load_checkpoint(run / "best.keras")
+        assert (best.metadata.epoch, best.metadata.val_mae_c) == (outcome["best_epoch"], outcome["val_mae_c"])
+        assert 1 <= outcome["best_epoch"] <= outcome["epochs"] == len(history(run, "epoch"))
+        assert load_recipe("dense").train.epochs < load_config(run / "config.toml").train.epochs == 100_000
+        assert not [path.name for path in run.iterdir() if path.name.startswith(".") or path.suffix == ".lock"]
+        assert not list(scratch.iterdir())

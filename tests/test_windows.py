@@ -181,8 +181,8 @@ def test_hours_that_interleave_give_the_windows_of_both():
 
 def test_every_nth_window_begins_with_the_first():
     windows = strict(clock([60] * 19))
-    assert pairs(windows.every(3)) == pairs(windows)[::3]
-    assert pairs(windows.every(1)) == pairs(windows)
+    assert pairs(windows.pick(slice(None, None, 3))) == pairs(windows)[::3]
+    assert pairs(windows.pick(slice(None))) == pairs(windows)
 
 
 @given(windows=st.integers(0, 3000), seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 10_000))

@@ -4,7 +4,20 @@ stdout carries the answer alone, stderr everything else. Exit codes: 0 done, 1 k
 usage, 130 Ctrl-C, 143 SIGTERM. TensorFlow and pandas are imported inside command bodies, never here.
 """
 
-from jenacast.cli import baseline, compare, demo, doctor, download, evaluate, export, models, prepare, reproduce, train
+from jenacast.cli import (
+    baseline,
+    compare,
+    demo,
+    doctor,
+    download,
+    ensemble,
+    evaluate,
+    export,
+    models,
+    prepare,
+    reproduce,
+    train,
+)
 from jenacast.cli.app import app
 
 __all__ = ["app", "main"]
@@ -15,6 +28,7 @@ app.command()(baseline.baseline)
 app.command()(models.models)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(ensemble.ensemble)
 app.command()(export.export)
 app.command()(compare.compare)
 app.command()(reproduce.reproduce)

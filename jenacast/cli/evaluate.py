@@ -24,7 +24,10 @@ class SplitName(StrEnum):
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A .keras file or a run folder.")],
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(metavar="CKPT...", help="A .keras file, a run folder, or `pretrained`; several are averaged."),
+    ],
     split: Annotated[SplitName, typer.Option(help="Which windows of the prepared data.")] = SplitName.test,
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Evaluate on all of this station file instead.", show_default=False)
@@ -33,6 +36,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="CKPT", help="Measure the difference to this one too.", show_default=False),
     ] = None,
+    fit_blend: Annotated[
+        bool, typer.Option("--fit-blend", help="Fit weights and an offset on validation, instead of a plain mean.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the scores (JSON) and the plots (PNG).", show_default=False)
     ] = None,
@@ -43,14 +49,15 @@ def evaluate(
     force: Force = False,
     json_output: Json = False,
 ) -> None:
-    """Measure a checkpoint against the baseline on the same windows.
+    """Measure a checkpoint, or the mean of several, against the baseline on the same windows.
 
     skill = 1 - MAE / baseline MAE. The 95 % intervals are a bootstrap over blocks of 7 days: what other days might
     have given, not what other seeds would. A difference whose interval holds 0 may be chance. For a checkpoint in
-    its run folder the scores and plots are added there; otherwise nothing is written unless --out or --predictions
-    says where.
+    its run folder, by itself, the scores and plots are added there; otherwise nothing is written unless --out or
+    --predictions says where.
 
     Example: jenacast evaluate runs/stacked-gru-20260101-120000 --json
+    Example: jenacast evaluate best/seed-0 best/seed-1 --against pretrained
     """
     from jenacast.evaluation import evaluate as run
     from jenacast.evaluation import write_evaluation, write_predictions
@@ -59,13 +66,14 @@ def evaluate(
 
     if predictions:
         refuse_existing(predictions, force=force)
-    evaluation = run(checkpoint, data_dir=data_dir, split=split.value, csv_path=csv, against=against)
+    evaluation = run(*checkpoints, data_dir=data_dir, split=split.value, csv_path=csv, against=against, fit=fit_blend)
     scores = evaluation.scores
     if predictions:
         write_predictions(evaluation, predictions)
         say(f"wrote {predictions}")
     home = Path(scores.checkpoint).parent
-    folder = out or (home if is_run_dir(home) else None)
+    is_own = is_run_dir(home) and len(checkpoints) == 1 and not (fit_blend or against)  # what `compare` may read
+    folder = out or (home if is_own else None)
     if folder:
         for file in write_evaluation(evaluation, folder):
             say(f"wrote {file}")
@@ -76,6 +84,10 @@ def describe(scores: "Scores") -> str:
     """The scores as a short table."""
     trained = scores.trained_protocol or "unknown"
     head = f"{scores.model} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
+    if scores.trained_on not in (None, "train"):
+        trained += f" on {scores.trained_on}"
+    if scores.windows_dropped:
+        trained += f"; {scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed"
     lines = [head + trained + ("; SYNTHETIC SERIES, not Jena" if scores.synthetic else "")]
     skill = f"{scores.skill:+.1%}"
     mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)

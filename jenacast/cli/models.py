@@ -25,14 +25,13 @@ def models(
         config = load_recipe(name)
         typer.echo(json.dumps(config.model_dump()) if json_output else dump_config(config).rstrip())
         return
-    from jenacast.columns import COLUMNS
     from jenacast.models import build_model
 
     say("building each model to count its parameters ...")
     rows = []
     for recipe in recipe_names():
         config = load_recipe(recipe)
-        parameters = build_model(config, columns=len(COLUMNS)).count_params()
+        parameters = build_model(config).count_params()
         rows.append({"name": recipe, "parameters": parameters, "summary": config.summary, "source": config.source})
     if json_output:
         typer.echo(json.dumps(rows))

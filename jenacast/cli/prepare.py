@@ -29,7 +29,7 @@ def prepare(
     force: Force = False,
     json_output: Json = False,
 ) -> None:
-    """Clean and audit the CSV, cut it into train, validation and test, fit the scaling on train.
+    """Clean and audit the CSV, cut it into train, validation and test.
 
     Prints what is wrong with the series and which windows that costs; the whole audit stands in
     DATA_DIR/prepared/manifest.json.

@@ -44,6 +44,14 @@ def train(
     run_dir: Annotated[
         Path | None, typer.Option(help="Where the run is kept.", show_default="runs/<model>-<date>-<time>")
     ] = None,
+    refit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Train this run's network again, on train and validation together, up to its best epoch.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="Go on with this run; it knows the rest.", show_default=False),
@@ -65,6 +73,9 @@ def train(
     best.keras, last.keras, config.toml, history.csv, metrics.json and learning_curves.png. Prints the path
     of best.keras.
 
+    --refit RUN takes the settings of a finished run, or of a folder of seeds, and trains on train and validation as
+    one for as many epochs as were best: nothing is left to judge it by but the test split.
+
     With --seeds K, --run-dir holds K such folders, seed-N, and summary.json; prints its path.
 
     A run that was stopped or killed goes on with --resume RUN, as if it never had been; --epochs may be raised.
@@ -72,7 +83,7 @@ def train(
     Example: jenacast train --model stacked-gru --epochs 20 --seed 1
     """
     if resume is not None:
-        settled = (model, config, assignments, seeds, run_dir, deterministic, require_cudnn, force)
+        settled = (model, config, assignments, seeds, refit, run_dir, deterministic, require_cudnn, force)
         if any((*settled, seed is not None, patience is not None)):
             raise typer.BadParameter("--resume takes everything from the run; only --epochs may go with it")
         outcome = _go_on(resume, epochs)
@@ -80,7 +91,7 @@ def train(
         from jenacast.config import with_train
 
         settings = with_train(
-            load_settings(model, config, assignments or []),
+            load_settings(model, config, assignments or [], refit),
             seed=seed,
             epochs=epochs,
             patience=patience,
@@ -130,16 +141,24 @@ def _tell(outcome: "Outcome | Summary", json_output: bool) -> None:
     say(f"to judge it on the test split: {hint}")
 
 
-def load_settings(model: str | None, config: Path | None, assignments: list[str]) -> "Config":
-    """The settings that exactly one of --model and --config names.
+def load_settings(
+    model: str | None, config: Path | None, assignments: list[str], refit: Path | None = None
+) -> "Config":
+    """The settings that exactly one of --model, --config and --refit names.
 
     Raises:
         ConfigError: they break a rule.
     """
     from jenacast.config import load_config, load_recipe
 
-    if (model is None) == (config is None):
-        raise typer.BadParameter("give exactly one of --model and --config; `jenacast models` lists the models")
+    if sum(each is not None for each in (model, config, refit)) != 1:
+        raise typer.BadParameter(
+            "give exactly one of --model, --config and --refit; `jenacast models` lists the models"
+        )
+    if refit is not None:
+        from jenacast.seeds import refit_settings
+
+        return refit_settings(refit, assignments)
     if config is not None:
         return load_config(config, assignments)
     return load_recipe(str(model), assignments)

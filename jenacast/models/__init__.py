@@ -1,8 +1,8 @@
 """The architectures: each one small function from an input and its own settings to an output.
 
 A builder takes the Keras input, (windows, steps, columns) float32 standardised, and by keyword those
-settings of `[model]` it uses; it returns the output, (windows, 1). A recipe in `configs/` names a builder in
-`model.architecture` and states its settings.
+settings of `[model]` it uses, or `columns`, their names, and `outputs`, how many; it returns the outputs, (windows,
+outputs). A recipe in `configs/` names a builder in `model.architecture` and states its settings.
 """
 
 import inspect
@@ -12,6 +12,7 @@ from typing import Any
 from jenacast.config import Config, default_settings
 from jenacast.errors import ConfigError
 from jenacast.models.feedforward import conv1d, dense, dense_batchnorm
+from jenacast.models.lagged import lagged
 from jenacast.models.recurrent import recurrent
 from jenacast.runtime import load_tensorflow
 
@@ -19,12 +20,15 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "conv1d": conv1d,
     "dense": dense,
     "dense-batchnorm": dense_batchnorm,
+    "lagged": lagged,
     "recurrent": recurrent,
 }
 
 
-def build_model(config: Config, columns: int) -> Any:
-    """An uncompiled Keras model, (windows, history_hours, columns) -> (windows, 1), of the config's recipe.
+def build_model(config: Config) -> Any:
+    """An uncompiled Keras model of the config's recipe, (windows, history_hours, columns) -> (windows, outputs).
+
+    There is one output, or one for every hour up to the lead.
 
     Raises:
         ConfigError: an unknown architecture, or a setting that it does not use and yet was changed.
@@ -34,10 +38,12 @@ def build_model(config: Config, columns: int) -> Any:
     import keras
 
     steps = None if config.model.any_history else config.data.history_hours
-    inputs = keras.Input((steps, columns), name="history")
-    settings = config.model.model_dump()
+    inputs = keras.Input((steps, len(config.data.columns)), name="history")
+    outputs = config.data.lead_hours if config.data.every_hour else 1
+    settings = {"columns": config.data.columns, "outputs": outputs, **config.model.model_dump()}
     used = {name: settings[name] for name in _uses(builder)}
-    return keras.Model(inputs, builder(inputs, **used), name=config.name.replace("-", "_"))
+    x = keras.layers.GaussianNoise(config.model.noise)(inputs) if config.model.noise else inputs
+    return keras.Model(inputs, builder(x, **used), name=config.name.replace("-", "_"))
 
 
 def check_model(config: Config) -> None:
@@ -55,7 +61,7 @@ def _find_builder(config: Config) -> Callable[..., Any]:
         raise ConfigError(f"model.architecture: expected one of {', '.join(BUILDERS)}, received {name!r}")
     builder = BUILDERS[name]
     settings, defaults = config.model.model_dump(), default_settings()["model"]
-    unused = [key for key in settings if key not in ("architecture", "any_history", *_uses(builder))]
+    unused = [key for key in settings if key not in ("architecture", "any_history", "noise", *_uses(builder))]
     changed = [key for key in unused if settings[key] != defaults[key]]
     if changed:
         problems = [f"  model.{key}: received {settings[key]!r}; {name} does not use it" for key in changed]

@@ -11,7 +11,7 @@ from jenacast.errors import ConfigError
 CONV1D_MIN_STEPS = ((6 * 2 + 12 - 1) * 2) + 24 - 1  # what the three filters and two poolings span
 
 
-def dense(inputs: Any, *, units: int, layers: int, dropout: float) -> Any:
+def dense(inputs: Any, *, outputs: int, units: int, layers: int, dropout: float) -> Any:
     """The flattened window through `layers` dense layers of `units`, dropout, one linear output.
 
     Raises:
@@ -24,10 +24,10 @@ def dense(inputs: Any, *, units: int, layers: int, dropout: float) -> Any:
         x = keras.layers.Dense(units, activation="relu")(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
-    return keras.layers.Dense(1)(x)
+    return keras.layers.Dense(outputs)(x)
 
 
-def dense_batchnorm(inputs: Any, *, units: int, layers: int, dropout: float) -> Any:
+def dense_batchnorm(inputs: Any, *, outputs: int, units: int, layers: int, dropout: float) -> Any:
     """The flattened window through `layers` of dense, dropout and batch normalisation; one linear output.
 
     Raises:
@@ -40,10 +40,10 @@ def dense_batchnorm(inputs: Any, *, units: int, layers: int, dropout: float) -> 
         x = keras.layers.Dense(units, activation="relu")(x)
         x = keras.layers.Dropout(dropout)(x)
         x = keras.layers.BatchNormalization()(x)
-    return keras.layers.Dense(1)(x)
+    return keras.layers.Dense(outputs)(x)
 
 
-def conv1d(inputs: Any, *, units: int) -> Any:
+def conv1d(inputs: Any, *, outputs: int, units: int) -> Any:
     """Three convolutions of `units` filters over 24, 12 and 6 hours, pooled by 2 between and over all at last.
 
     Raises:
@@ -62,7 +62,7 @@ def conv1d(inputs: Any, *, units: int) -> Any:
     x = keras.layers.MaxPooling1D(2)(x)
     x = keras.layers.Conv1D(units, 6, activation="relu")(x)
     x = keras.layers.GlobalAveragePooling1D()(x)
-    return keras.layers.Dense(1)(x)
+    return keras.layers.Dense(outputs)(x)
 
 
 def _flatten(inputs: Any) -> Any:

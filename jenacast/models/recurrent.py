@@ -8,6 +8,7 @@ from jenacast.errors import ConfigError
 def recurrent(
     inputs: Any,
     *,
+    outputs: int,
     cell: str,
     units: int,
     layers: int,
@@ -17,7 +18,7 @@ def recurrent(
     bidirectional: bool,
     unroll: bool,
 ) -> Any:
-    """`layers` recurrent layers of `units`, dropout on the last one's output, one linear output.
+    """`layers` recurrent layers of `units`, dropout on the last one's output, linear outputs.
 
     All layers but the last return their whole sequence, (windows, steps, units), twice as wide where
     bidirectional.
@@ -30,17 +31,17 @@ def recurrent(
 
     if unroll and inputs.shape[1] is None:
         raise ConfigError("model.unroll: an unrolled layer needs a fixed history; set model.any_history=false")
-    layer = _layer(cell, engine, unroll=unroll)
+    layer = layer_class(cell, engine, unroll=unroll)
     x = inputs
     for number in range(layers):
         one = layer(units, recurrent_dropout=recurrent_dropout, return_sequences=number < layers - 1, unroll=unroll)
         x = keras.layers.Bidirectional(one)(x) if bidirectional else one(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
-    return keras.layers.Dense(1)(x)
+    return keras.layers.Dense(outputs)(x)
 
 
-def _layer(cell: str, engine: str, *, unroll: bool) -> Any:
+def layer_class(cell: str, engine: str, *, unroll: bool = False) -> Any:
     """The class of a layer; all take Keras' arguments."""
     import keras
 

@@ -1,0 +1,124 @@
+"""Seconds from opening the prepared data to a validation MAE, in one run: the book's way against jenacast.
+
+The book's way is its stacked GRU (Chollet 2021, section 10.4.2) on `timeseries_dataset_from_array` and `Model.fit`;
+jenacast trains a recipe as `jenacast train` does. Validation comes after each epoch; imports are left out for both. The
+windows are those of the prepared data.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from epoch import book_model
+
+from jenacast.config import Config, load_recipe
+from jenacast.datasets import Batches, batch_count, split_samples
+from jenacast.encoding import fit_encoding
+from jenacast.kernels import Kernel, find_kernel
+from jenacast.learner import Learner
+from jenacast.metrics import measure
+from jenacast.models import build_model
+from jenacast.prepared import load_prepared
+from jenacast.runtime import device_name, load_tensorflow, set_seed
+
+BATCH = 256
+Reached = dict[str, Any]
+
+
+def book_way(data_dir: Path, target_c: float, epochs: int) -> Reached:
+    """The book's stacked GRU until its validation MAE is `target_c` or less."""
+    import keras
+
+    set_seed(0)
+    began = time.perf_counter()
+    prepared = load_prepared(data_dir)
+    manifest, task = prepared.manifest, load_recipe("stacked-gru").data
+    rate = manifest.rows_per_hour
+    delay = rate * (task.history_hours + task.lead_hours - 1)
+    means, deviations = (
+        np.array([getattr(c, what) for c in manifest.columns.values()]) for what in ("mean", "deviation")
+    )
+    inputs = ((np.asarray(prepared.series.values) - means) / deviations).astype(np.float32)
+    temperature = np.array(prepared.series.column("temperature_c"))
+    train, val = (
+        keras.utils.timeseries_dataset_from_array(
+            inputs[:-delay],
+            targets=temperature[delay:],
+            sampling_rate=rate,
+            sequence_length=task.history_hours,
+            shuffle=True,
+            batch_size=BATCH,
+            start_index=manifest.splits[split].start,
+            end_index=manifest.splits[split].stop,
+        )
+        for split in ("train", "val")
+    )
+    model = book_model("stacked-gru")
+    model.compile(optimizer="rmsprop", loss="mse", metrics=["mae"])
+    mae_c, epoch = float("inf"), 0
+    while epoch < epochs and mae_c > target_c:
+        epoch, mae_c = epoch + 1, model.fit(train, validation_data=val, epochs=1, verbose=0).history["val_mae"][0]
+    return _reached(mae_c, target_c, time.perf_counter() - began, f"epoch {epoch}")
+
+
+def jenacast_way(config: Config, data_dir: Path, target_c: float) -> Reached:
+    """A recipe until its validation MAE is `target_c` or less."""
+    set_seed(0)
+    began = time.perf_counter()
+    prepared = load_prepared(data_dir)
+    encoding = fit_encoding(prepared, config.data)
+    train, val = (split_samples(prepared, split, encoding) for split in ("train", "val"))
+    size = config.train.batch_size
+    steps = config.train.epochs * batch_count(len(train), size)
+    model = build_model(config)
+    learner = Learner(model, config.train, steps=steps, xla=find_kernel(model, config) is Kernel.XLA)
+    train_batches, val_batches = Batches(train), Batches(val)
+    for epoch in range(config.train.epochs):
+        for inputs, targets in train_batches.shuffled(batch_size=size, seed=0, epoch=epoch):
+            learner.train_batch(inputs, targets)
+        with learner.averaged():
+            outputs = learner.predict(val_batches, between=lambda: None)
+        mae_c = measure(encoding.decode(outputs, val.reference_c), val.truth_c).mae_c
+        if mae_c <= target_c:
+            break
+    return _reached(mae_c, target_c, time.perf_counter() - began, f"epoch {epoch + 1}")
+
+
+def _reached(mae_c: float, target_c: float, seconds: float, at: str) -> Reached:
+    return {"seconds": seconds, "val_mae_c": mae_c, "at": at, "reached": mae_c <= target_c}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_dir", type=Path, help="where `jenacast prepare --protocol book` was run")
+    parser.add_argument("--target", type=float, default=2.25, help="validation MAE, °C")
+    parser.add_argument("--recipes", nargs="+", default=["best", "gru-changes"], help="recipes to measure")
+    parser.add_argument(
+        "--book-epochs", type=int, default=50, help="give the book's way up after so many; 0: leave it out"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+
+    load_tensorflow()
+    ways = {name: jenacast_way(load_recipe(name), arguments.data_dir, arguments.target) for name in arguments.recipes}
+    if arguments.book_epochs:
+        ways["the book's stacked GRU"] = book_way(arguments.data_dir, arguments.target, arguments.book_epochs)
+    fastest = min(
+        (way["seconds"] for name, way in ways.items() if name in arguments.recipes and way["reached"]), default=None
+    )
+    answer = {"target_c": arguments.target, "device": device_name(), "ways": ways, "fastest_s": fastest}
+    if arguments.json:
+        print(json.dumps(answer))
+        return
+    for name, way in ways.items():
+        beside = f"{way['seconds'] / fastest:8.1f} times the fastest" if fastest else ""
+        end = "" if way["reached"] else "  NOT REACHED"
+        print(f"{name:24}{way['seconds']:8.1f} s  {way['val_mae_c']:.3f} °C at {way['at']}{beside}{end}")
+
+
+if __name__ == "__main__":
+    main()

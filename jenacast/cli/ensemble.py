@@ -1,0 +1,39 @@
+"""`jenacast ensemble`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
+
+
+def ensemble(
+    members: Annotated[list[Path], typer.Argument(metavar="CKPT...", help=".keras files or run folders.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The checkpoint to write.")] = Path("ensemble.keras"),
+    name: Annotated[str, typer.Option(help="What tables call it.")] = "ensemble",
+    fit_blend: Annotated[
+        bool, typer.Option("--fit-blend", help="Fit weights and an offset on validation, instead of a plain mean.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    force: Force = False,
+    json_output: Json = False,
+) -> None:
+    """Write one checkpoint that forecasts the mean of several networks, and print its path.
+
+    The members have to be fed alike: the same series, columns, history and target. The ensemble is measured on
+    validation; `jenacast evaluate` and `export` take it like any checkpoint.
+
+    Example: jenacast ensemble runs/best/seed-* -o best.keras
+    """
+    from jenacast.ensemble import make_ensemble
+
+    made = make_ensemble(members, out, data_dir=data_dir, name=name, fit=fit_blend, force=force)
+    answer = {
+        "path": str(out),
+        "model": made.model,
+        "val_mae_c": made.val_mae_c,
+        "members": [member.model_dump(exclude={"config"}) for member in made.members],
+    }
+    typer.echo(json.dumps(answer) if json_output else str(out))
