@@ -94,11 +94,10 @@ class Task:
         return climatology.at(now + np.timedelta64(self.encoding.lead_hours, "h"))
 
 
-def make_task(data_dir: Path, config: Config) -> Task:
-    """The config's columns, target and history on the prepared series."""
+def make_task(data_dir: Path, config: Config, splits: tuple[Split, ...] = ("train", *JUDGED)) -> Task:
+    """The config's columns, target and history on the prepared series; of the targets, the last hour's alone."""
     prepared = load_prepared(data_dir)
-    encoding = fit_encoding(prepared, config.data)
-    splits: tuple[Split, ...] = ("train", *JUDGED)
+    encoding = fit_encoding(prepared, config.data.model_copy(update={"every_hour": False}))
     return Task(prepared, encoding, {split: split_samples(prepared, split, encoding) for split in splits})
 
 
@@ -151,11 +150,16 @@ def checkpoint_row(task: Task, path: Path, data_dir: Path) -> Row:
     return task.row(f"jenacast, {name}", forecast_c, seconds, str(path))
 
 
-def peer_rows(task: Task, python: Path, name: str, folder: Path, *, quick: bool) -> list[Row]:
-    """What a peer forecasts in a process of `python`, from what `export` wrote into `folder`."""
+def run_peer(python: Path, folder: Path, name: str, *arguments: str) -> Any:
+    """Run `peers_fit.py` in a process of `python` on what `export` wrote into `folder`; what it says of itself."""
     script = Path(__file__).with_name("peers_fit.py")
-    subprocess.run([python, script, folder, name, *["quick"] * quick], stdout=subprocess.DEVNULL, check=True)
-    told = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    subprocess.run([python, script, folder, name, *arguments], stdout=subprocess.DEVNULL, check=True)
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def peer_rows(task: Task, python: Path, name: str, folder: Path, *, quick: bool) -> list[Row]:
+    """The lines of a peer: its forecasts of all windows."""
+    told = run_peer(python, folder, name, *["quick"] * quick)
     with np.load(folder / f"{name}.npz") as made:
         made_c = {split: made[split] for split in JUDGED}
     if name == CHECK:

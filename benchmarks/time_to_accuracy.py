@@ -1,18 +1,22 @@
 """Seconds from opening the prepared data to a validation MAE, in one run: the book's way against jenacast.
 
 The book's way is its stacked GRU (Chollet 2021, section 10.4.2) on `timeseries_dataset_from_array` and `Model.fit`;
-jenacast trains a recipe as `jenacast train` does. Validation comes after each epoch; imports are left out for both. The
-windows are those of the prepared data.
+jenacast trains a recipe as `jenacast train` does. Validation comes after each epoch; imports are left out for all. The
+windows are those of the prepared data. LightGBM, in an environment of its own (`make peers-env`), gets the columns and
+target of `best` as in `peers.py` and is validated after each tree; making them counts, handing them over does not.
 """
 
 import argparse
 import json
+import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from epoch import book_model
+from peers import PEERS, export, make_task, run_peer
 
 from jenacast.config import Config, load_recipe
 from jenacast.datasets import Batches, batch_count, split_samples
@@ -25,6 +29,7 @@ from jenacast.prepared import load_prepared
 from jenacast.runtime import device_name, load_tensorflow, set_seed
 
 BATCH = 256
+TOLD = "best"  # the recipe whose columns and target LightGBM gets
 Reached = dict[str, Any]
 
 
@@ -81,10 +86,21 @@ def jenacast_way(config: Config, data_dir: Path, target_c: float) -> Reached:
             learner.train_batch(inputs, targets)
         with learner.averaged():
             outputs = learner.predict(val_batches, between=lambda: None)
-        mae_c = measure(encoding.decode(outputs, val.reference_c), val.truth_c).mae_c
+        mae_c = measure(encoding.decode(outputs[:, -1], val.reference_c), val.truth_c).mae_c
         if mae_c <= target_c:
             break
     return _reached(mae_c, target_c, time.perf_counter() - began, f"epoch {epoch + 1}")
+
+
+def lightgbm_way(data_dir: Path, target_c: float, python: Path) -> Reached:
+    """LightGBM in a process of `python` until its validation MAE is `target_c` or less."""
+    began = time.perf_counter()
+    task = make_task(data_dir, load_recipe(TOLD), ("train", "val"))
+    made_s = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as folder:
+        export(task, Path(folder) / "task.npz")
+        found = run_peer(python, Path(folder), "until", str(target_c))
+    return _reached(found["val_mae_c"], target_c, made_s + found["seconds"], f"tree {found['tree']}")
 
 
 def _reached(mae_c: float, target_c: float, seconds: float, at: str) -> Reached:
@@ -100,11 +116,16 @@ def main() -> None:
     parser.add_argument(
         "--book-epochs", type=int, default=50, help="give the book's way up after so many; 0: leave it out"
     )
+    parser.add_argument("--peers", type=Path, default=PEERS, help="Python with benchmarks/peers-requirements.txt")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
 
     load_tensorflow()
     ways = {name: jenacast_way(load_recipe(name), arguments.data_dir, arguments.target) for name in arguments.recipes}
+    if arguments.peers.exists():
+        ways["LightGBM"] = lightgbm_way(arguments.data_dir, arguments.target, arguments.peers)
+    else:
+        print(f"{arguments.peers} not found, so LightGBM is left out; `make peers-env` makes it", file=sys.stderr)
     if arguments.book_epochs:
         ways["the book's stacked GRU"] = book_way(arguments.data_dir, arguments.target, arguments.book_epochs)
     fastest = min(
@@ -115,7 +136,7 @@ def main() -> None:
         print(json.dumps(answer))
         return
     for name, way in ways.items():
-        beside = f"{way['seconds'] / fastest:8.1f} times the fastest" if fastest else ""
+        beside = f"{way['seconds'] / fastest:8.1f} times the fastest recipe" if fastest else ""
         end = "" if way["reached"] else "  NOT REACHED"
         print(f"{name:24}{way['seconds']:8.1f} s  {way['val_mae_c']:.3f} °C at {way['at']}{beside}{end}")
 

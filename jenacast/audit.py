@@ -19,6 +19,7 @@ from jenacast.series import HOUR_S, Series, Times
 from jenacast.windows import Protocol, Windows
 
 Borders = dict[str, tuple[int, int]]
+OF_SPLITS = ("values", "windows")  # what an audit says of splits; the rest is of the whole series
 
 
 def audit(

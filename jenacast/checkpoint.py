@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jenacast.config import MAX_NAME, NAME_PATTERN, FitSplit
 from jenacast.encoding import Encoding
 from jenacast.errors import CheckpointError
 from jenacast.files import atomic_path
+from jenacast.intervals import CALENDAR_TERMS, Calibration
 from jenacast.runtime import load_tensorflow
 
 FORMAT = 1
@@ -75,6 +76,17 @@ class Metadata(BaseModel):
     versions: dict[str, str]
     trained_on: FitSplit = "train"
     members: tuple[Member, ...] = ()
+    calibration: Calibration | None = None  # None until a training ends, and where nothing was held out
+
+    @model_validator(mode="after")
+    def _calibrated_throughout(self) -> "Metadata":
+        leads, outputs = self.calibration.leads if self.calibration else (), len(self.encoding.leads)
+        if leads and len(leads) != outputs:
+            raise ValueError(f"{len(leads)} calibrated outputs, expected {outputs}")
+        terms = CALENDAR_TERMS + len(self.encoding.columns)
+        if any(len(lead.coefficients) != terms for lead in leads):
+            raise ValueError(f"a calibration of other columns, expected {terms} coefficients")
+        return self
 
 
 @dataclass(frozen=True)
@@ -171,7 +183,7 @@ def parse_metadata(text: bytes, path: Path) -> Metadata:
         return Metadata.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
             for e in error.errors()[:MAX_PROBLEMS]
         )
         raise CheckpointError(

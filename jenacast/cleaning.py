@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.columns import COLUMNS, NAMES, SENTINEL, TARGET
-from jenacast.series import HOUR_S, Rows, Series
+from jenacast.series import HOUR_S, Floats, Rows, Series
 from jenacast.windows import Protocol
 
 STALE_HOURS = 6  # after so long without a valid value, `strict` gives the row up
@@ -50,21 +50,32 @@ def clean(raw: Series, protocol: Protocol) -> Cleaned:
     """
     source_rows, duplicates, conflicts = np.arange(len(raw.times)), 0, 0
     if protocol == "strict":
-        source_rows, duplicates, conflicts = _unique_in_time(raw)
+        source_rows, duplicates, conflicts = unique_in_time(raw)
     times = raw.times[source_rows]
     values = raw.values[source_rows].astype(np.float32)
 
-    lows = np.array([column.low for column in COLUMNS], dtype=np.float32)
-    highs = np.array([column.high for column in COLUMNS], dtype=np.float32)
-    with np.errstate(invalid="ignore"):
-        valid = (values >= lows) & (values <= highs)  # NaN compares false
+    valid = find_valid(values)
     sentinels = values == SENTINEL
     for index in np.flatnonzero(~valid.all(axis=0)):
         values[:, index] = _carry_forward(times, values[:, index], valid[:, index], protocol)
     return Cleaned(Series(times, values), source_rows, ~valid, sentinels, duplicates, conflicts)
 
 
-def _unique_in_time(raw: Series) -> tuple[Rows, int, int]:
+def find_valid(values: Floats) -> NDArray[np.bool_]:
+    """Which of (rows, columns) float32 values lie in their column's range: neither NaN nor the station's mark does."""
+    lows = np.array([column.low for column in COLUMNS], dtype=np.float32)
+    highs = np.array([column.high for column in COLUMNS], dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        valid: NDArray[np.bool_] = (values >= lows) & (values <= highs)
+    return valid
+
+
+def unique_in_time(raw: Series) -> tuple[Rows, int, int]:
+    """Rows in order of time, the first of each time alone.
+
+    Returns:
+        The rows kept, and how many were dropped because they stand twice: values included, and with other values.
+    """
     order = np.argsort(raw.times, kind="stable")
     times = raw.times[order]
     again = np.concatenate([[False], times[1:] == times[:-1]])

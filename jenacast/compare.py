@@ -10,7 +10,8 @@ from typing import Any
 from jenacast import rundir
 from jenacast.config import Config, load_config
 from jenacast.errors import JenacastError
-from jenacast.evaluation import evaluate, write_evaluation
+from jenacast.evaluation import evaluate
+from jenacast.evaluation_files import write_evaluation
 from jenacast.metrics import skill
 
 logger = logging.getLogger(__name__)
@@ -69,10 +70,15 @@ def compare(paths: Sequence[Path]) -> list[Row]:
     _refuse_mixtures(runs)
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
-        settings = run.config.model_dump()
-        settings["train"].pop("seed")
-        groups.setdefault(repr(settings), []).append(run)
+        groups.setdefault(recipe_of(run.config), []).append(run)
     return sorted((_summarise(group) for group in groups.values()), key=_rank)
+
+
+def recipe_of(config: Config) -> str:
+    """What tells runs of one recipe from those of others: all settings but the seed."""
+    settings = config.model_dump()
+    settings["train"].pop("seed")
+    return repr(settings)
 
 
 def load_run(path: Path) -> FinishedRun:
@@ -104,6 +110,7 @@ def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
             f"protocol {run.test['protocol']}, trained under {run.record['protocol']}",
             f"{data.history_hours} h of history, {data.lead_hours} h of lead",
             f"fitted on {data.fit_on}",
+            *([f"fold {fold}"] if (fold := run.record.get("fold")) else []),
         )
         kinds.setdefault(kind, []).append(str(run.path))
     if len(kinds) > 1:

@@ -4,7 +4,7 @@ The series is held once, in lane order and standardised; a batch is one gather f
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,36 +23,52 @@ EVALUATION_BATCH = 1024  # windows; the size changes the speed, not the forecast
 PREFETCH_BATCHES = 4
 
 
-@dataclass(frozen=True)
-class Samples:
-    """The windows of one split, ready for a network.
+@dataclass(frozen=True, kw_only=True)
+class Histories:
+    """What a network sees of some windows, and what its answers are relative to.
 
     Attributes:
         inputs: (lane_rows, columns) float32, standardised, in lane order.
         starts: (windows,) where in `inputs` each history begins.
         history: steps in a history.
-        targets: float32, encoded; (windows,), or (windows, leads) with NaN where an hour on the way is not known.
-        reference_c: (windows,) what the encoded target is relative to, degC.
-        truth_c: (windows,) the temperature that came, degC.
-        baseline_c: (windows,) the last observed temperature, degC.
         rows: (windows,) row of the last observation in the series.
-        valid_at: (windows,) datetime64[s] of the target.
+        now: (windows,) datetime64[s] of the last observation.
+        baseline_c: (windows,) the last observed temperature, degC.
         dropped: windows left out since the columns look back further than the history, or into a gap.
     """
 
     inputs: Floats
     starts: Rows
     history: int
-    targets: Floats
-    reference_c: Floats
-    truth_c: Floats
-    baseline_c: Floats
     rows: Rows
-    valid_at: Times
+    now: Times
+    baseline_c: Floats
     dropped: int
 
     def __len__(self) -> int:
         return len(self.starts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples(Histories):
+    """Histories and what came after them, ready to train or to judge a network.
+
+    Attributes:
+        targets: float32, encoded; (windows,), or (windows, leads) with NaN where an hour on the way is not known.
+        reference_c: (windows,) what the encoded target is relative to, degC.
+        truth_c: (windows,) the temperature that came, degC.
+        valid_at: (windows,) datetime64[s] of the target.
+    """
+
+    targets: Floats
+    reference_c: Floats
+    truth_c: Floats
+    valid_at: Times
+
+    def pick(self, which: slice | NDArray[np.bool_]) -> "Samples":
+        """Some of the windows."""
+        of_windows = ("starts", "rows", "now", "baseline_c", "targets", "reference_c", "truth_c", "valid_at")
+        return replace(self, **{name: getattr(self, name)[which] for name in of_windows})
 
 
 def split_samples(prepared: Prepared, split: Split, encoding: Encoding, *, windows_per_hour: int = 0) -> Samples:
@@ -78,6 +94,34 @@ def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Sample
         DataError: the look-back of every window lacks an hour.
         CheckpointError: the encoding gives a value that is not finite.
     """
+    seen, windows = _see(series, windows, encoding)
+    reference_c, truth_c = encoding.reference_c(seen.now, seen.baseline_c), baselines.truth(series, windows)
+    targets = encoding.encode_target(truth_c, reference_c)
+    # Rows outside every window may be unusable; what a window touches may not.
+    if not np.isfinite(targets).all():
+        raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
+    if encoding.every_hour:
+        targets = np.column_stack([*_on_the_way(series, seen.now, seen.baseline_c, encoding), targets])
+    return Samples(
+        **{field.name: getattr(seen, field.name) for field in fields(seen)},
+        targets=targets,
+        reference_c=reference_c,
+        truth_c=truth_c,
+        valid_at=series.times[windows.targets],
+    )
+
+
+def make_histories(series: Series, windows: Windows, encoding: Encoding) -> Histories:
+    """The histories of any windows of `encoding.needed_hours`, whatever came after.
+
+    Raises:
+        DataError: the look-back of every window lacks an hour.
+    """
+    return _see(series, windows, encoding)[0]
+
+
+def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Histories, Windows]:
+    """The histories, and the windows that are left: those whose look-back is whole."""
     inputs = encoding.inputs(Series(series.times[windows.lanes], series.values[windows.lanes]))
     found = len(windows)
     windows = windows.last(encoding.history_hours)
@@ -87,26 +131,16 @@ def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Sample
             f"none of {found} windows has every hour of the {encoding.needed_hours} that the columns need; "
             "give a longer series or columns that look back less far"
         )
-    now, baseline_c = series.times[windows.last_rows], baselines.persistence(series, windows)
-    reference_c, truth_c = encoding.reference_c(now, baseline_c), baselines.truth(series, windows)
-    targets = encoding.encode_target(truth_c, reference_c)
-    # Rows outside every window may be unusable; what a window touches may not.
-    if not np.isfinite(targets).all():
-        raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
-    if encoding.every_hour:
-        targets = np.column_stack([*_on_the_way(series, now, baseline_c, encoding), targets])
-    return Samples(
+    seen = Histories(
         inputs=inputs,
         starts=windows.starts,
         history=windows.history,
-        targets=targets,
-        reference_c=reference_c,
-        truth_c=truth_c,
-        baseline_c=baseline_c,
         rows=windows.last_rows,
-        valid_at=series.times[windows.targets],
+        now=series.times[windows.last_rows],
+        baseline_c=baselines.persistence(series, windows),
         dropped=found - len(windows),
     )
+    return seen, windows
 
 
 def _on_the_way(series: Series, now: Times, present_c: Floats, encoding: Encoding) -> Iterator[Floats]:
@@ -128,14 +162,16 @@ def _is_whole(inputs: Floats, windows: Windows) -> NDArray[np.bool_]:
 
 
 class Batches:
-    """`tf.data` datasets over the samples of one split; the series lies in memory once for all of them."""
+    """`tf.data` datasets over histories; the series lies in memory once for all of them."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, histories: Histories) -> None:
         tf = load_tensorflow()
-        self._samples = samples
+        self._histories = histories
+        # Where nobody knows yet what came, the targets are (windows, 0).
+        self._targets = histories.targets if isinstance(histories, Samples) else np.empty((len(histories), 0))
         with tf.device("CPU:0"):
-            self._series = tf.constant(samples.inputs)
-            self._steps = tf.range(samples.history)
+            self._series = tf.constant(histories.inputs)
+            self._steps = tf.range(histories.history)
 
     def shuffled(self, *, batch_size: int, seed: int, epoch: int, first_batch: int = 0) -> Any:
         """(inputs, targets) batches: every window once, in the order that (seed, epoch) alone decide.
@@ -146,18 +182,18 @@ class Batches:
             epoch: counted from 0.
             first_batch: enter the epoch at this batch.
         """
-        order = epoch_order(len(self._samples), seed=seed, epoch=epoch)
+        order = epoch_order(len(self._histories), seed=seed, epoch=epoch)
         return self._batches(order, batch_size, first_batch)
 
     def in_order(self, *, batch_size: int = EVALUATION_BATCH) -> Any:
         """(inputs, targets) batches in order of time, the last one however small."""
-        return self._batches(np.arange(len(self._samples)), batch_size, 0)
+        return self._batches(np.arange(len(self._histories)), batch_size, 0)
 
     def _batches(self, order: Rows, batch_size: int, first_batch: int) -> Any:
         tf = load_tensorflow()
         with tf.device("CPU:0"):
-            starts = tf.constant(self._samples.starts[order].astype(np.int32))
-            targets = tf.constant(self._samples.targets[order])
+            starts = tf.constant(self._histories.starts[order].astype(np.int32))
+            targets = tf.constant(self._targets[order])
 
         def gather(batch: Any) -> tuple[Any, Any]:
             begin = batch * batch_size

@@ -6,7 +6,8 @@ from pathlib import Path
 from jenacast.config import load_recipe
 from jenacast.download import CSV_NAME, download
 from jenacast.errors import UnreachableError
-from jenacast.evaluation import Evaluation, evaluate, write_evaluation
+from jenacast.evaluation import Evaluation, evaluate
+from jenacast.evaluation_files import write_evaluation
 from jenacast.prepare import prepare
 from jenacast.prepared import FOLDER
 from jenacast.synthetic import synthetic_series, write_csv

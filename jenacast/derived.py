@@ -87,6 +87,14 @@ def parse_column(name: str) -> ColumnSpec:
     return ColumnSpec(source, tuple(parsed))
 
 
+def measured_columns(names: Sequence[str]) -> list[str]:
+    """The measured columns that the columns `names` are worked out of, each once."""
+    sources = [parse_column(name).source for name in names]
+    measured = [column.name for column in COLUMNS]
+    of_wind = {name for source in sources if source in WIND for name in (WIND[source][0], "wind_direction_deg")}
+    return [name for name in measured if name in sources or name in of_wind]
+
+
 def derive(series: Series, names: Sequence[str], climatology: Climatology | None = None) -> Iterator[Floats]:
     """The columns `names` at every row of `series`, in its order, one after the other: together they may be large.
 

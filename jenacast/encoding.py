@@ -120,6 +120,17 @@ class Encoding(_Record):
         decoded: Floats = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c + reference_c
         return decoded
 
+    def decode_leads(self, outputs: Floats, now: Times, present_c: Floats) -> Floats:
+        """(windows, leads) float64 degC from all that the network says, (windows, leads).
+
+        Args:
+            outputs: encoded; NaN stays NaN.
+            now: (windows,) times of the last observations.
+            present_c: (windows,) the temperatures then, degC.
+        """
+        references_c = [self.reference_c(now, present_c, lead) for lead in self.leads]
+        return self.decode(outputs, np.column_stack(references_c))
+
 
 def needs_climatology(columns: list[str], target: TargetKind) -> bool:
     """Whether a column or the target is relative to a climatology."""

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from jenacast.calibration import calibrate, forecast_leads_c, truth_leads_c
 from jenacast.checkpoint import FORMAT, Checkpoint, Member, Metadata, load_checkpoint, save_checkpoint
 from jenacast.config import MAX_NAME, NAME_PATTERN
-from jenacast.datasets import Batches, split_samples
+from jenacast.datasets import Samples, split_samples
+from jenacast.encoding import Encoding
 from jenacast.errors import CheckpointError, ConfigError, DataError, ExistsError
-from jenacast.learner import forward_function, predict
+from jenacast.intervals import Calibration
+from jenacast.learner import forward_function
 from jenacast.metrics import measure
-from jenacast.prepared import load_prepared
+from jenacast.prepared import Prepared, load_prepared
 from jenacast.runtime import versions
 from jenacast.series import Floats
 
@@ -67,7 +70,7 @@ def fit_blend(forecasts_c: Floats, truth_c: Floats) -> Blend:
 def make_ensemble(
     paths: Sequence[Path], out: Path, *, data_dir: Path, name: str, fit: bool = False, force: bool = False
 ) -> Metadata:
-    """Write one checkpoint that forecasts the mean of its members; it is measured on validation if that is unseen.
+    """Write one checkpoint that forecasts the mean of its members; where validation is unseen, it gives its intervals.
 
     Args:
         paths: checkpoints or run folders, trained on the same series, columns, history and target.
@@ -98,36 +101,35 @@ def make_ensemble(
     prepared = load_prepared(data_dir)
     if prepared.manifest.source_sha256 != first.source_sha256:
         raise DataError(f"{data_dir} holds another series than the members were trained on; prepare theirs")
-    samples = split_samples(prepared, "val", first.encoding)
-    batches = Batches(samples)
-    forecasts_c = np.stack(
-        [
-            first.encoding.decode(predict(forward_function(member.model), batches), samples.reference_c)
-            for member in members
-        ]
-    )
-    blend = fit_blend(forecasts_c, samples.truth_c) if fit else equal_blend(len(members))
+    encoding, val = first.encoding, split_samples(prepared, "val", first.encoding)
+    leads_c = np.stack([forecast_leads_c(forward_function(member.model), val, encoding) for member in members])
+    forecasts_c = leads_c[:, :, -1]
+    blend = fit_blend(forecasts_c, val.truth_c) if fit else equal_blend(len(members))
     weights = blend.weights.tolist()
     kept = [number for number, weight in enumerate(weights) if weight > 0]
-    maes_c = [measure(each, samples.truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c)]
-    val_mae_c = maes_c[0] if first.trained_on == "train" else None
-    target = first.encoding.target
-    target = target.model_copy(update={"offset_c": target.offset_c + blend.offset_c})
+    maes_c = [measure(each, val.truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c)]
+    # What validation misses at one hour of the next day, it need not miss at another.
+    missing_c = truth_leads_c(val, encoding) - np.tensordot(blend.weights, leads_c, axes=1)
+    offsets_c = np.nanmedian(missing_c, axis=0) if fit else np.zeros(len(encoding.leads))
+    shape = encoding.history_hours, len(encoding.columns)
+    average = _average([(members[number].model, weights[number]) for number in kept], shape)
+    average = _shifted(average, offsets_c / encoding.target.scale_c) if fit else average
+    unseen = first.trained_on == "train"
     metadata = Metadata(
-        **first.model_dump(exclude={"format", "model", "encoding", "val_mae_c", "versions", "members"}),
+        **first.model_dump(exclude={"format", "model", "encoding", "val_mae_c", "versions", "members", "calibration"}),
         format=FORMAT,
         model=name,
-        encoding=first.encoding.model_copy(update={"target": target}),
-        val_mae_c=val_mae_c,
+        encoding=encoding,
+        val_mae_c=maes_c[0] if unseen else None,
         versions=versions(),
         members=tuple(_describe(abouts[number], weights[number]) for number in kept),
+        calibration=_calibrate(average, prepared, val, encoding) if unseen else None,
     )
-    shape = first.encoding.history_hours, len(first.encoding.columns)
-    save_checkpoint(_average([(members[number].model, weights[number]) for number in kept], shape), metadata, out)
+    save_checkpoint(average, metadata, out)
     logger.info(
         "%s: %d members, offset %+.3f °C, validation MAE %.3f °C (theirs %s)%s",
         *(name, len(kept), blend.offset_c, maes_c[0], ", ".join(f"{mae_c:.3f}" for mae_c in maes_c[1:])),
-        "; they were trained on validation too, so that says little" if val_mae_c is None else "",
+        "" if unseen else "; they were trained on validation too, so that says little",
     )
     return metadata
 
@@ -180,3 +182,15 @@ def _average(members: Sequence[tuple[Any, float]], shape: tuple[int, int]) -> An
         model.name = f"member_{number}"  # names are unique within a network
         outputs.append(keras.layers.Rescaling(weight)(model(inputs)))
     return keras.Model(inputs, keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0], name="ensemble")
+
+
+def _shifted(model: Any, offsets: Floats) -> Any:
+    """The network with (outputs,) `offsets` added to what it says, encoded."""
+    import keras
+
+    outputs = keras.layers.Rescaling(1.0, offset=offsets.tolist(), name="offsets")(model.outputs[0])
+    return keras.Model(model.inputs, outputs, name=model.name)
+
+
+def _calibrate(model: Any, prepared: Prepared, val: Samples, encoding: Encoding) -> Calibration | None:
+    return calibrate(forward_function(model), split_samples(prepared, "train", encoding), val, encoding)

@@ -69,6 +69,16 @@ def clear_leftovers(target: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name where the disk allows it, or copy it; only for files that are never written into."""
+    try:
+        if not os.access(source, os.W_OK):  # a link to it could not be flushed to disk either
+            raise PermissionError
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Refuse to overwrite a file that nobody asked to overwrite; call it before any long work.
 

@@ -12,7 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from jenacast import plots, rundir
-from jenacast.checkpoint import FORMAT, Metadata, save_checkpoint
+from jenacast.calibration import calibrate
+from jenacast.checkpoint import FORMAT, Metadata, load_checkpoint, save_checkpoint
 from jenacast.config import Config, TrainSettings
 from jenacast.datasets import Batches, Samples, batch_count
 from jenacast.encoding import Encoding
@@ -20,7 +21,7 @@ from jenacast.errors import JenacastError
 from jenacast.files import write_json
 from jenacast.interrupts import Deferred, deferred_signals
 from jenacast.kernels import Kernel
-from jenacast.learner import Learner
+from jenacast.learner import Learner, forward_function
 from jenacast.metrics import Errors, measure
 from jenacast.rundir import Outcome, read_outcome
 from jenacast.runtime import load_tensorflow
@@ -45,6 +46,7 @@ class Run:
     about: dict[str, Any]
     progress: Progress
     writer: Any = None
+    calibrated: bool = False
 
     @property
     def steps(self) -> int:
@@ -99,6 +101,8 @@ def fit(run: Run) -> Outcome:
                 _end_epoch(run, val_batches, signals)
                 bar.clear()
                 logger.info("%s", _epoch_line(run))
+            _calibrate(run)
+            signals.deliver()
         finally:
             if run.progress.history and (run.folder / rundir.RECORD).is_file():
                 _report(run, baseline_mae_c)
@@ -192,7 +196,20 @@ def _validate(run: Run, batches: Batches | None, signals: Deferred) -> Errors | 
         return None
     with run.learner.averaged():
         outputs = run.learner.predict(batches, between=signals.deliver)
-    return measure(run.encoding.decode(outputs, run.val.reference_c), run.val.truth_c)
+    return measure(run.encoding.decode(outputs[:, -1], run.val.reference_c), run.val.truth_c)
+
+
+def _calibrate(run: Run) -> None:
+    """Add to the best checkpoint how sure it is; a run that ends before that is not finished."""
+    if run.val:
+        _refuse_vanished(run)
+        path = run.folder / rundir.BEST
+        best = load_checkpoint(path)
+        if best.metadata is None:
+            raise JenacastError(f"{path} is not what this run wrote; start a new run")
+        calibration = calibrate(forward_function(best.model), run.train, run.val, run.encoding)
+        save_checkpoint(best.model, best.metadata.model_copy(update={"calibration": calibration}), path)
+    run.calibrated = True
 
 
 def _save(run: Run) -> None:
@@ -249,7 +266,7 @@ def _report(run: Run, baseline_mae_c: float | None) -> None:
         best_epoch=progress.best_epoch,
         val_mae_c=progress.best_val_mae_c if run.val else None,
         val_baseline_mae_c=baseline_mae_c,
-        finished=run.finished,
+        finished=run.finished and run.calibrated,
         protocol=run.about["protocol"],
         synthetic=run.about["synthetic"],
         parameters=run.about["parameters"],

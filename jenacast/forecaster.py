@@ -24,7 +24,7 @@ class Forecaster:
 
     Attributes:
         path: the file or folder it came from.
-        forward: (windows, steps, columns) float32 to (windows,) float32.
+        forward: (windows, steps, columns) float32 to (windows, outputs) float32.
         input_shape: what it takes, None for any size.
         output_shape: what it gives.
         metadata: how to use it; None for a network made elsewhere.
@@ -88,7 +88,7 @@ def _read_saved_model(folder: Path) -> Callable[[Any], Any]:
         raise CheckpointError(f"{folder} is not a SavedModel: {error}") from error
     if not hasattr(loaded, "serve"):
         raise CheckpointError(f"{folder} has no endpoint `serve`; jenacast export writes one")
-    return lambda inputs: loaded.serve(inputs)[:, -1]  # `loaded` owns the variables: it has to live on
+    return lambda inputs: loaded.serve(inputs)  # `loaded` owns the variables: it has to live on
 
 
 def _read_onnx(path: Path) -> Callable[[Any], Any]:
@@ -104,6 +104,6 @@ def _read_onnx(path: Path) -> Callable[[Any], Any]:
     name = session.get_inputs()[0].name
 
     def forward(inputs: Any) -> Any:
-        return tf.constant(session.run(None, {name: inputs.numpy()})[0][:, -1])
+        return tf.constant(session.run(None, {name: inputs.numpy()})[0])
 
     return forward

@@ -80,7 +80,7 @@ class Learner:
         self._sums.assign(np.zeros(3))
 
     def predict(self, batches: Batches, between: Callable[[], None]) -> Floats:
-        """(windows,) float32 outputs, in order of time; dropout's generators are left as they were.
+        """(windows, outputs) float32, in order of time; dropout's generators are left as they were.
 
         Args:
             batches: the windows.
@@ -179,14 +179,14 @@ def _loss(settings: TrainSettings) -> Callable[[Any], Any]:
 
 
 def forward_function(model: Any, *, xla: bool = False) -> Callable[[Any], Any]:
-    """A graph from (windows, steps, columns) to the last output, (windows,), dropout off; compiled with `xla`."""
+    """A graph from (windows, steps, columns) to (windows, outputs), dropout off; compiled with `xla`."""
     tf = load_tensorflow()
-    forward: Callable[[Any], Any] = tf.function(lambda inputs: model(inputs, training=False)[:, -1], jit_compile=xla)
+    forward: Callable[[Any], Any] = tf.function(lambda inputs: model(inputs, training=False), jit_compile=xla)
     return forward
 
 
 def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda: None) -> Floats:
-    """(windows,) float32 outputs of a function over batches, in order of time, none left out."""
+    """(windows, outputs) float32 of a function over batches, in order of time, none left out."""
     outputs = []
     for inputs, _ in batches.in_order():
         outputs.append(forward(inputs).numpy())

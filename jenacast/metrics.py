@@ -43,5 +43,11 @@ def measure(forecast_c: Floats, truth_c: Floats) -> Errors:
 
 
 def skill(mae_c: float, baseline_mae_c: float) -> float:
-    """1 - MAE / baseline MAE: 0 is no better than the baseline, 1 is perfect, below 0 is worse."""
+    """1 - MAE / baseline MAE: 0 is no better than the baseline, 1 is perfect, below 0 is worse.
+
+    Raises:
+        DataError: the baseline makes no error.
+    """
+    if not baseline_mae_c:
+        raise DataError("the baseline makes no error on these windows, so there is no skill; use a longer series")
     return 1 - mae_c / baseline_mae_c

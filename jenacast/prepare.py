@@ -2,17 +2,19 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from jenacast import audit
+from jenacast.audit import Borders
 from jenacast.cleaning import Cleaned, clean
 from jenacast.columns import COLUMNS
-from jenacast.config import standard_task
+from jenacast.config import DataSettings, standard_task
 from jenacast.download import CSV_NAME
 from jenacast.errors import DataError, ExistsError
-from jenacast.files import atomic_folder, clear_leftovers, write_json
+from jenacast.files import atomic_folder, clear_leftovers, link_or_copy, write_json
 from jenacast.lock import folder_lock
 from jenacast.prepared import (
     FOLDER,
@@ -20,6 +22,7 @@ from jenacast.prepared import (
     SPLITS,
     ColumnRecord,
     Manifest,
+    Prepared,
     SplitRecord,
     find_windows,
     load_manifest,
@@ -101,31 +104,19 @@ def _describe(
     borders = split_borders(raw, cleaned, protocol)
     columns = _statistics(cleaned.series, borders["train"], source)  # first: a dead instrument leaves no window either
     replaced_target_rows = cleaned.replaced_target_rows
-    windows: dict[str, Windows] = {}
-    splits = {}
-    for split, (start, stop) in borders.items():
-        windows[split] = find_windows(
+    windows = {
+        split: find_windows(
             cleaned.series,
             protocol,
-            start,
-            stop,
+            *border,
             rows_per_hour=per_hour,
             replaced_target_rows=replaced_target_rows,
             history_hours=data.history_hours,
             lead_hours=data.lead_hours,
         )
-        if not len(windows[split]):
-            raise DataError(
-                f"{source}: the {split} split ({stop - start} rows) holds no window of {data.history_hours} h of "
-                f"history and {data.lead_hours} h of lead; a longer or more complete series is needed"
-            )
-        splits[split] = SplitRecord(
-            start=start,
-            stop=stop,
-            first_time=str(cleaned.series.times[start]),
-            last_time=str(cleaned.series.times[stop - 1]),
-            windows=len(windows[split]),
-        )
+        for split, border in borders.items()
+    }
+    splits = _split_records(cleaned.series, borders, windows, data, source)
     return Manifest(
         format=FORMAT,
         protocol=protocol,
@@ -143,7 +134,57 @@ def _describe(
     )
 
 
-def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> dict[str, tuple[int, int]]:
+def _split_records(
+    series: Series, borders: Borders, windows: Mapping[str, Windows], data: DataSettings, source: object
+) -> dict[str, SplitRecord]:
+    records = {}
+    for split, (start, stop) in borders.items():
+        if not len(windows[split]):
+            raise DataError(
+                f"{source}: the {split} split ({stop - start} rows) holds no window of {data.history_hours} h of "
+                f"history and {data.lead_hours} h of lead; a longer or more complete series is needed"
+            )
+        records[split] = SplitRecord(
+            start=start,
+            stop=stop,
+            first_time=str(series.times[start]),
+            last_time=str(series.times[stop - 1]),
+            windows=len(windows[split]),
+        )
+    return records
+
+
+def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: str) -> Manifest:
+    """Give a prepared series other borders, as a data folder of its own; its rows are not written again.
+
+    The statistics are of the new train rows. Of the audit only what knows no border is carried over.
+
+    Args:
+        prepared: the series, cleaned under its protocol, in which nothing was repaired from the future.
+        borders: rows [start, stop) of train, val and test.
+        data_dir: gets `prepared/`, in place of one that stands there.
+        fold: the test period, in words; stands in the manifest.
+
+    Raises:
+        DataError: a split holds no window, or a column is the same throughout train.
+    """
+    series, data, where = prepared.series, standard_task(), f"{prepared.folder}, {fold}"
+    hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
+    columns = _statistics(series, borders["train"], where)
+    windows = {split: prepared.windows_between(*border, **hours) for split, border in borders.items()}
+    splits = _split_records(series, borders, windows, data, where)
+    found = {key: value for key, value in prepared.manifest.audit.items() if key not in audit.OF_SPLITS}
+    changes = {"splits": splits, "columns": columns, "audit": found, "fold": fold}
+    manifest = prepared.manifest.model_copy(update=changes)
+    clear_leftovers(data_dir / FOLDER)
+    with atomic_folder(data_dir / FOLDER) as new:
+        for name in ("values.npy", "times.npy"):
+            link_or_copy(prepared.folder / name, new / name)
+        write_json(new / "manifest.json", manifest.model_dump())
+    return manifest
+
+
+def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> Borders:
     """Rows [start, stop) of each split in the cleaned series.
 
     Both protocols cut at the times of the book's border rows; `book` cuts at the rows themselves.
@@ -168,7 +209,7 @@ def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> dict[str
     return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
 
 
-def _statistics(series: Series, train: tuple[int, int], source: Path) -> dict[str, ColumnRecord]:
+def _statistics(series: Series, train: tuple[int, int], source: object) -> dict[str, ColumnRecord]:
     values = series.values[train[0] : train[1]]
     records = {}
     for index, column in enumerate(COLUMNS):

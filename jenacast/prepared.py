@@ -44,7 +44,10 @@ class ColumnRecord(_Record):
 
 
 class Manifest(_Record):
-    """What was prepared from what, and everything the audit found."""
+    """What was prepared from what, and everything the audit found.
+
+    `fold` is the test period that a backtest cut the series for, None for the usual borders.
+    """
 
     format: int
     protocol: Protocol
@@ -59,6 +62,7 @@ class Manifest(_Record):
     columns: dict[str, ColumnRecord]
     replaced_target_rows: list[int]
     audit: dict[str, Any]
+    fold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,22 +84,27 @@ class Prepared:
         Raises:
             DataError: the split holds no such window.
         """
-        windows = find_windows(
-            self.series,
-            self.manifest.protocol,
-            *self.borders(split),
-            rows_per_hour=self.manifest.rows_per_hour,
-            replaced_target_rows=np.array(self.manifest.replaced_target_rows, dtype=np.int64),
-            history_hours=history_hours,
-            lead_hours=lead_hours,
-        )
+        start, stop = self.borders(split)
+        windows = self.windows_between(start, stop, history_hours=history_hours, lead_hours=lead_hours)
         if not len(windows):
-            start, stop = self.borders(split)
             raise DataError(
                 f"the {split} split ({stop - start} rows) holds no window of {history_hours} h "
                 f"of history and {lead_hours} h of lead; use a longer series or a shorter history"
             )
         return windows
+
+    def windows_between(self, start: int, stop: int, *, history_hours: int, lead_hours: int) -> Windows:
+        """The windows of rows [start, stop) under the prepared protocol, as if they were a split; perhaps none."""
+        return find_windows(
+            self.series,
+            self.manifest.protocol,
+            start,
+            stop,
+            rows_per_hour=self.manifest.rows_per_hour,
+            replaced_target_rows=np.array(self.manifest.replaced_target_rows, dtype=np.int64),
+            history_hours=history_hours,
+            lead_hours=lead_hours,
+        )
 
 
 def find_windows(

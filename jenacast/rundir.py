@@ -4,11 +4,11 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +28,8 @@ STATE = "state.npz"  # the training state; `train --resume` goes on from it
 LOCK = "train.lock"  # while a process trains: its id
 TENSORBOARD = "tensorboard"
 NEW_RUN = "restore a copy, or start a new run"
+_Kind = TypeVar("_Kind")
+MEASURED = ("train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_rate", "seconds")  # in `HISTORY`
 FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
 
 
@@ -101,9 +103,21 @@ def resumed_run_dir(path: Path) -> Iterator[None]:
         yield
 
 
+def remove_runs(runs: Sequence[Path]) -> None:
+    """Remove run folders, all or none: refused while a living process holds one. Files that no run wrote stay."""
+    with ExitStack() as locks:
+        for run in runs:
+            locks.enter_context(process_lock(run / LOCK))
+    for run in runs:
+        with claimed_run_dir(run, force=True):
+            pass
+        with suppress(OSError):  # something else stands in it
+            run.rmdir()
+
+
 def _half_written(path: Path) -> list[Path]:
     """What a killed process left of the run's own files, by the names `atomic_path` gives; no other hidden file."""
-    names = [Path(name) for name in (*FILES, "evaluation-.json", "evaluation-.png")]
+    names = [Path(name) for name in (*FILES, *(f"evaluation-.{kind}" for kind in ("json", "png", "svg", "pdf")))]
     return [file for name in names for file in path.glob(f".{name.stem}*-????????{name.suffix}") if file.is_file()]
 
 
@@ -131,13 +145,7 @@ def read_outcome(folder: Path) -> Outcome:
     Raises:
         JenacastError: it does not say, or is damaged.
     """
-    path = folder / METRICS
-    try:
-        return TypeAdapter(Outcome).validate_python(read_json(path))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise JenacastError(f"{path} is damaged ({key}: {problem['msg']}); {NEW_RUN}") from None
+    return read_as(Outcome, folder / METRICS)
 
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
@@ -146,6 +154,24 @@ def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(epochs[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(epochs)
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """What `write_history` wrote: one record an epoch; None where nothing was measured.
+
+    Raises:
+        JenacastError: absent or damaged.
+    """
+    path = folder / HISTORY
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        measured = [{key: float(line[key]) if line[key] else None for key in MEASURED} for line in lines]
+        return [{"epoch": int(line["epoch"]), **figures} for line, figures in zip(lines, measured, strict=True)]
+    except FileNotFoundError:
+        raise JenacastError(f"{path} not found; {folder} is not a whole run folder") from None
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise JenacastError(f"{path} is damaged ({error}); {NEW_RUN}") from None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -164,6 +190,20 @@ def read_record(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def read_as(kind: type[_Kind], path: Path) -> _Kind:
+    """Read a JSON file of a run folder, or of a folder of runs, as a dataclass.
+
+    Raises:
+        JenacastError: absent or damaged.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(read_json(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise JenacastError(f"{path} is damaged ({key}: {problem['msg']}); {NEW_RUN}") from None
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file of a run folder.
 
@@ -171,10 +211,14 @@ def read_json(path: Path) -> Any:
         JenacastError: absent or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise JenacastError(f"{path} not found; {path.parent} is not a whole run folder") from None
     except PermissionError:
         raise  # nothing is damaged
     except (OSError, ValueError, RecursionError) as error:
         raise JenacastError(f"{path} is damaged: {error}; {NEW_RUN}") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

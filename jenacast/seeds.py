@@ -8,11 +8,8 @@ has one at a time.
 import logging
 import statistics
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
 
 from jenacast import rundir
 from jenacast.compare import with_spread
@@ -108,7 +105,7 @@ def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
     Raises:
         JenacastError: not a run, not finished, or one without a validation to tell its best epoch.
     """
-    runs = [path / f"seed-{seed}" for seed in _read_plan(path).seeds] if is_seeds_dir(path) else [path]
+    runs = run_folders(path)
     outcomes = [rundir.read_outcome(run) for run in runs]
     for run, outcome in zip(runs, outcomes, strict=True):
         if not outcome.finished or outcome.val_mae_c is None:
@@ -119,35 +116,28 @@ def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
     return load_config(path / rundir.CONFIG, [*refit, *assignments])
 
 
+def run_folders(path: Path) -> list[Path]:
+    """The runs of a folder of seeds; any other folder is taken for a run itself.
+
+    Raises:
+        JenacastError: the folder of seeds is damaged.
+    """
+    return [path / f"seed-{seed}" for seed in _read_plan(path).seeds] if is_seeds_dir(path) else [path]
+
+
 def is_seeds_dir(path: Path) -> bool:
     """Whether `train_seeds` made this folder."""
     return (path / PLAN).is_file()
 
 
 def _read_plan(folder: Path) -> Plan:
-    try:
-        return TypeAdapter(Plan).validate_python(rundir.read_json(folder / PLAN))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise JenacastError(f"{folder / PLAN} is damaged ({key}: {problem['msg']}); train anew") from None
+    return rundir.read_as(Plan, folder / PLAN)
 
 
 def _remove_runs(folder: Path) -> None:
-    """Remove the runs of the plan before: none is gone on with, or compared, as one of the new plan.
-
-    Files that no run wrote stay. Refused, with nothing removed, while a living process holds one of the runs.
-    """
+    """Remove the runs of the plan before: none is gone on with, or compared, as one of the new plan."""
     numbered = [path for path in sorted(folder.glob("seed-*")) if path.name.removeprefix("seed-").isdecimal()]
-    runs = [path for path in numbered if rundir.is_run_dir(path)]
-    with ExitStack() as locks:
-        for run in runs:
-            locks.enter_context(process_lock(run / rundir.LOCK))
-    for run in runs:
-        with rundir.claimed_run_dir(run, force=True):
-            pass
-        with suppress(OSError):  # something else stands in it
-            run.rmdir()
+    rundir.remove_runs([path for path in numbered if rundir.is_run_dir(path)])
 
 
 def _train_all(config: Config, plan: Plan, folder: Path) -> Summary:

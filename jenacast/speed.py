@@ -43,8 +43,8 @@ def make_station(values: Floats) -> tuple[Floats, Floats]:
 
 
 def make_samples(inputs: Floats, temperatures: Floats, windows: Windows) -> Samples:
-    """Windows of a station's rows as `make_station` gives them; the times of their targets are left out."""
-    truth = temperatures[windows.targets]
+    """Windows of a station's rows as `make_station` gives them; their times are left out."""
+    truth, nowhen = temperatures[windows.targets], np.zeros(len(windows), dtype="datetime64[s]")
     return Samples(
         inputs=inputs[windows.lanes],
         starts=windows.starts,
@@ -54,7 +54,8 @@ def make_samples(inputs: Floats, temperatures: Floats, windows: Windows) -> Samp
         truth_c=truth,
         baseline_c=temperatures[windows.last_rows],
         rows=windows.last_rows,
-        valid_at=np.zeros(len(windows), dtype="datetime64[s]"),
+        now=nowhen,
+        valid_at=nowhen,
         dropped=0,
     )
 

@@ -25,6 +25,7 @@ CHUNK_ROWS = 8_192
 MAX_LINE = 100_000  # characters; no row is a hundredth of it, and a file without line ends must not fill the memory
 UTF8_BOM = "\ufeff".encode().decode("latin-1")
 GZIP_MAGIC = b"\x1f\x8b"
+ZIP_MAGIC = "PK\x03\x04"
 MEND = "mend or remove the line"
 REMEDY = "`jenacast download` fetches a file that fits"
 
@@ -73,6 +74,8 @@ def _parse_header(path: Path, line: str) -> list[str]:
     missing = [name for name in wanted if name not in header]
     if missing == wanted and "\0" in line and TIME_HEADER in line.replace("\0", ""):
         raise DataError(f"{path} is written in UTF-16 or the like, expected UTF-8 or Latin-1; save it as UTF-8")
+    if missing == wanted and line.startswith(ZIP_MAGIC):
+        raise DataError(f"{path} is a zip archive, expected the CSV in it; unpack it first")
     if missing == wanted:
         begins = f"begins with {_shorten(line.rstrip())!r}" if line else "is empty"
         raise DataError(f"{path} is not a station CSV: it {begins}; {REMEDY}")

@@ -55,8 +55,8 @@ def train(
     if require_cudnn:
         refuse_other_than_cudnn(run.kernel, config)
     with rundir.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
+        _write_config(run)  # first: by its settings a folder is known as one that may be replaced
         write_json(run_dir / rundir.RECORD, run.about)
-        _write_config(run)
         run.writer = _tensorboard_writer(run_dir) if tensorboard else None
         return fit(run)
 
@@ -156,6 +156,7 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
         "synthetic": manifest.synthetic,
         "parameters": model.count_params(),
         "fit_on": config.data.fit_on,
+        "fold": manifest.fold,
         "train_windows": len(train_samples),
         "val_windows": len(val_samples) if val_samples else 0,
         "windows_dropped": train_samples.dropped + (val_samples.dropped if val_samples else 0),

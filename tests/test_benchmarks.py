@@ -4,16 +4,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from jenacast.config import load_recipe
+from jenacast.datasets import split_samples
+from jenacast.download import CSV_NAME
+from jenacast.encoding import fit_encoding
 from jenacast.prepare import prepare
-from jenacast.synthetic import synthetic_series
+from jenacast.prepared import load_prepared
+from jenacast.synthetic import synthetic_series, write_csv
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 ALONE = {
     "peers.py": ["--quick", "--peers", "no-python"],
     "startup.py": ["--runs", "1", "--rows", "1400"],
-    "time_to_accuracy.py": ["--recipes", "best", "--book-epochs", "0", "--target", "99"],
+    "time_to_accuracy.py": ["--recipes", "best", "--book-epochs", "0"],
     "training_loop.py": ["--rows", "20000", "--steps", "20", "--rounds", "1", "--recipes", "1"],
 }
 # Those that `gpu.sh` runs, cut short, are tried by it.
@@ -22,42 +28,92 @@ BY_GPU_SCRIPT = {
     "recurrent_step.py": ("STEP", "--steps 1 --units 4 --peers no-python"),
     "input_pipeline.py": ("PIPELINE", "--rows 20000 --short-rows 9000 --long-rows 30000 --keras-batches 5"),
 }
+# Stands for the library in the environment of the peers: every tree halves the error.
+LIGHTGBM = """
+import numpy as np
+from types import SimpleNamespace
+from lightgbm.callback import EarlyStopException
+
+class LGBMRegressor:
+    def __init__(self, **settings):
+        assert settings["objective"] == "l1"
+
+    def fit(self, inputs, targets, *, eval_X, eval_y, eval_metric, callbacks):
+        assert inputs.shape[1] == eval_X.shape[1] and inputs.shape[:1] == targets.shape and eval_metric == "l1"
+        try:
+            for tree in range(99):
+                l1 = float(np.abs(eval_y).mean()) / 2**tree
+                state = SimpleNamespace(iteration=tree, evaluation_result_list=[("valid_0", "l1", l1, False)])
+                for callback in callbacks:
+                    callback(state)
+        except EarlyStopException:
+            pass
+"""
 # The shared task, and the peers' side, which runs where the peers are.
 NO_BENCHMARKS = {"task.py", "torch_step.py", "peers_fit.py"}
 
 
-def run_alone(script, *where):
+def run_alone(script, *where, **environment):
     command = [sys.executable, BENCHMARKS / script, *where, *ALONE[script], "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
-    return json.loads(done.stdout)
+    environment = os.environ | environment
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
 
 
 def test_startup_prints_one_object():
-    answer = run_alone("startup.py")
+    answer, _ = run_alone("startup.py")
     assert answer["ratio"] > 1
     assert answer["evaluate_over_import"] > 1
 
 
 def test_peers_prints_one_object():
-    rows = run_alone("peers.py")["rows"]
-    maes = {row["forecast"]: row["test_mae_c"] for row in rows}
+    answer, said = run_alone("peers.py")
+    maes = {row["forecast"]: row["test_mae_c"] for row in answer["rows"]}
     assert maes["jenacast, ridge"] < maes["the same as now"] < maes["jenacast, climatology"]
+    assert "no-python not found, so the peers are left out" in said
 
 
 def test_training_loop_prints_one_object():
-    (ways,) = run_alone("training_loop.py")["ms"].values()
+    (ways,) = run_alone("training_loop.py")[0]["ms"].values()
     assert len(ways) == 4
     assert all(milliseconds > 0 for milliseconds in ways.values())
 
 
-def test_time_to_accuracy_prints_one_object(place_csv):
-    folder = place_csv(*synthetic_series(rows=17_600, step_minutes=60, warts=False))  # a year of them trains
+@pytest.fixture(scope="module")
+def year_and_more(tmp_path_factory):
+    """A prepared series of which a year trains."""
+    folder = tmp_path_factory.mktemp("year")
+    write_csv(folder / CSV_NAME, *synthetic_series(rows=17_600, step_minutes=60, warts=False))
     prepare(folder, protocol="book", synthetic=True)
-    answer = run_alone("time_to_accuracy.py", folder)
-    best = answer["ways"]["best"]
+    return folder
+
+
+def test_time_to_accuracy_prints_one_object(year_and_more):
+    answer, said = run_alone("time_to_accuracy.py", year_and_more, "--target", "99", "--peers", "no-python")
+    (best,) = answer["ways"].values()
     assert (best["reached"], best["at"]) == (True, "epoch 1")
     assert best["val_mae_c"] < 99
     assert answer["fastest_s"] == best["seconds"] > 0
+    assert "no-python not found, so LightGBM is left out" in said
+
+
+def test_time_to_accuracy_counts_the_trees_of_lightgbm(year_and_more, tmp_path):
+    """With a stand-in: it stops at the first tree that is good enough in degC, as `best` scales its target."""
+    library = tmp_path / "lightgbm"
+    library.mkdir()
+    (library / "__init__.py").write_text(LIGHTGBM)
+    (library / "callback.py").write_text("class EarlyStopException(Exception):\n    def __init__(self, *about): pass\n")
+    prepared, data = load_prepared(year_and_more), load_recipe("best", ["data.every_hour=false"]).data
+    encoding = fit_encoding(prepared, data)
+    first_c = np.abs(split_samples(prepared, "val", encoding).targets).mean() * encoding.target.scale_c
+    target_c = 0.9 * first_c
+    where = (year_and_more, "--target", str(target_c), "--peers", sys.executable)
+    ways = run_alone("time_to_accuracy.py", *where, PYTHONPATH=str(tmp_path))[0]["ways"]
+    lightgbm = ways["LightGBM"]
+    assert (lightgbm["reached"], lightgbm["at"]) == (True, "tree 2")
+    assert lightgbm["val_mae_c"] == pytest.approx(first_c / 2)
+    assert 0 < lightgbm["seconds"] < 60
 
 
 def test_all_figures_of_a_gpu_box_go_into_one_file(tmp_path):

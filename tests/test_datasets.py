@@ -32,6 +32,7 @@ def make_samples(windows, seed=0):
         truth_c=np.zeros(windows),
         baseline_c=np.zeros(windows),
         rows=starts + HISTORY - 1,
+        now=np.zeros(windows, dtype="datetime64[s]"),
         valid_at=np.zeros(windows, dtype="datetime64[s]"),
         dropped=0,
     )

@@ -324,7 +324,7 @@ def test_scores_stay_in_the_folder_whatever_the_checkpoint_is_called(name, best,
     before = {path for path in tmp_path.rglob("*") if path != out.parent and out.parent not in path.parents}
     done = jenacast("evaluate", odd, "--data-dir", data_dir, "--out", out)
     assert done.exit_code == 0, done.stderr
-    assert len(list(out.iterdir())) == 2
+    assert len(list(out.iterdir())) == 3
     assert {path for path in tmp_path.rglob("*") if out.parent not in (path, *path.parents)} == before
 
 

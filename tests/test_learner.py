@@ -51,6 +51,7 @@ def samples(windows, steps=4, columns=3):
         truth_c=nothing,
         baseline_c=nothing,
         rows=np.arange(windows) + steps - 1,
+        now=np.zeros(windows, "datetime64[s]"),
         valid_at=np.zeros(windows, "datetime64[s]"),
         dropped=0,
     )
@@ -102,7 +103,7 @@ def test_forecasts_do_not_depend_on_the_size_of_their_batches(keras):
     batches, forward = Batches(samples(50)), forward_function(recurrent_model(seed=0))
     whole = predict(forward, batches)
     by_seven = predict(forward, SimpleNamespace(in_order=lambda: batches.in_order(batch_size=7)))
-    assert whole.shape == (50,)
+    assert whole.shape == (50, 1)
     np.testing.assert_allclose(by_seven, whole, atol=1e-5)
 
 
@@ -126,7 +127,7 @@ def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout(keras):
     for inputs, targets in batches.shuffled(batch_size=20, seed=0, epoch=0):
         learner.train_batch(inputs, targets)
     windows = np.stack([samples(20).inputs[start : start + 4] for start in range(20)])
-    expected = learner.model(windows, training=False).numpy()[:, 0]
+    expected = learner.model(windows, training=False).numpy()
     np.testing.assert_allclose(learner.predict(batches, between=NOTHING), expected, atol=1e-6)
     assert not np.allclose(before, expected)
 

@@ -106,6 +106,7 @@ def test_a_refit_trains_on_both_splits_up_to_the_best_epoch(original, refit, dat
 
     about = read_metadata(folder / "best.keras")
     assert (about.trained_on, about.epoch, about.val_mae_c) == ("train+val", best_epoch, None)
+    assert about.calibration is None  # nothing was held out
     for best, last in zip(weights(folder / "best.keras"), weights(folder / "last.keras"), strict=True):
         np.testing.assert_array_equal(best, last)
 

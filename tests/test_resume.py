@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import tomli_w
 
-from jenacast.checkpoint import load_checkpoint
+from jenacast import fitting, rundir
+from jenacast.checkpoint import load_checkpoint, read_metadata
 from jenacast.download import CSV_NAME
 from jenacast.learner import Learner
 from jenacast.lock import process_lock
@@ -58,6 +59,10 @@ def weights(path):
     return [variable.numpy() for variable in load_checkpoint(path).model.weights]
 
 
+def calibration(run, name="best.keras"):
+    return read_metadata(run / name).calibration
+
+
 def history(run):
     with (run / "history.csv").open() as file:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
@@ -74,6 +79,8 @@ def assert_same_run(run, reference):
     for name in ("best.keras", "last.keras"):
         for mine, theirs in zip(weights(run / name), weights(reference / name), strict=True):
             np.testing.assert_array_equal(mine, theirs)
+        assert calibration(run, name) == calibration(reference, name)
+    assert bool(calibration(run)) is (outcome(run)["val_mae_c"] is not None)  # a refit has no validation
     assert not list(run.glob(".*"))
     assert not (run / "train.lock").exists()
 
@@ -172,6 +179,81 @@ def test_a_run_killed_between_its_last_state_and_its_report_is_reported(data_dir
     (run / "metrics.json").write_bytes((other / "metrics.json").read_bytes())  # as an earlier sitting left it
     assert jenacast("train", "--resume", run).exit_code == 0
     assert outcome(run) == told
+
+
+# A run in a process of its own that is killed while it writes the calibrated network.
+KILLED = """
+import os, signal, sys
+from jenacast import checkpoint, fitting
+from jenacast.cli import main
+
+class Killing(checkpoint.zipfile.ZipFile):
+    def writestr(self, *arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def save(model, metadata, path, write=fitting.save_checkpoint):
+    if metadata.calibration:
+        checkpoint.zipfile.ZipFile = Killing
+    write(model, metadata, path)
+
+fitting.save_checkpoint = save
+main()
+"""
+
+
+def test_a_run_killed_while_its_calibration_is_written_gets_it_when_it_goes_on(data_dir, tmp_path, jenacast):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    options = ("--model", "dense", *settings(2), "--data-dir", data_dir, "--run-dir")
+    assert jenacast("train", *options, whole).exit_code == 0
+    arguments = [sys.executable, "-c", KILLED, "train", *map(str, options), cut]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert history(cut) == history(whole)
+    assert not (cut / "metrics.json").exists()
+    assert calibration(cut) is None  # the checkpoint of its best epoch is whole
+    assert list(cut.glob(".best-*.keras"))
+    resumed = jenacast("train", "--resume", cut)
+    assert resumed.exit_code == 0, resumed.output
+    assert_same_run(cut, whole)
+
+
+def test_a_run_stopped_after_its_last_epoch_is_not_finished_until_it_is_calibrated(
+    data_dir, tmp_path, jenacast, monkeypatch
+):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    options = ("--model", "dense", *settings(2), "--data-dir", data_dir, "--run-dir")
+    assert jenacast("train", *options, whole).exit_code == 0
+    write = rundir.write_history
+
+    def stopped_at_the_end(path, epochs):
+        write(path, epochs)
+        if len(epochs) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rundir, "write_history", stopped_at_the_end)
+        assert jenacast("train", *options, cut).exit_code == 143
+    assert outcome(cut) == outcome(whole) | {"finished": False}
+    assert calibration(cut) is None
+    assert jenacast("train", "--resume", cut).exit_code == 0
+    assert_same_run(cut, whole)
+
+
+def test_a_signal_during_the_calibration_waits_for_it(data_dir, tmp_path, jenacast, monkeypatch):
+    run = tmp_path / "run"
+    calibrate = fitting.calibrate
+
+    def stopped(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return calibrate(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "calibrate", stopped)
+        options = ("--model", "dense", *settings(1), "--data-dir", data_dir, "--run-dir", run)
+        assert jenacast("train", *options).exit_code == 143
+    assert outcome(run)["finished"]
+    assert calibration(run)
+    assert "finished: nothing to do" in jenacast("train", "--resume", run).stderr
 
 
 EVERYTHING = (

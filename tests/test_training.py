@@ -12,10 +12,12 @@ import tomllib
 import numpy as np
 import pytest
 
+from jenacast import fitting
 from jenacast.checkpoint import load_checkpoint, read_metadata
 from jenacast.config import load_config, load_recipe
 from jenacast.datasets import Batches, split_samples
 from jenacast.encoding import fit_encoding
+from jenacast.evaluation import evaluate
 from jenacast.learner import Learner, forward_function, predict
 from jenacast.metrics import measure
 from jenacast.models import build_model
@@ -103,6 +105,50 @@ def test_a_run_leaves_a_folder_that_explains_itself(jenacast, data_dir, tmp_path
     assert json.loads(judged.stdout)["model"] == "gru"
 
 
+def test_a_finished_run_knows_how_sure_it_is_and_is_otherwise_the_same(trained_run, train, data_dir, monkeypatch):
+    assert metrics(trained_run)["finished"] is True
+    about = read_metadata(trained_run / "best.keras")
+    assert len(about.calibration.leads) == 1
+    assert read_metadata(trained_run / "last.keras").calibration is None
+    # Of 315 windows of validation the outer quantiles have the ranks 316 p, down and up: 15 and 301 of 90 %, and so on.
+    intervals = evaluate(trained_run, data_dir=data_dir, split="val").scores.intervals
+    expected = {"50": (237 - 79 + 1) / 315, "80": (285 - 31 + 1) / 315, "90": (301 - 15 + 1) / 315}
+    assert intervals.coverage == pytest.approx(expected, abs=2.1 / 315)  # a residual that is an end may fall out
+    # Without that last act of a training everything else is the same.
+    monkeypatch.setattr(fitting, "_calibrate", lambda run: None)
+    plain = train("plain")
+    assert metrics(plain)["finished"] is False
+    assert read_metadata(plain / "best.keras") == about.model_copy(update={"calibration": None})
+    for name in ("best.keras", "last.keras"):
+        np.testing.assert_array_equal(weights(plain, name), weights(trained_run, name))
+    assert history(plain, *UNTIMED) == history(trained_run, *UNTIMED)
+
+
+def test_too_few_windows_of_validation_leave_a_run_without_intervals(train, data_dir, jenacast):
+    # 350 hours of validation hold 350 - (history + lead - 1) windows: here 19, and 20 would do.
+    runs = [
+        train(f"run-{hours}", "--set", f"data.history_hours={hours}", epochs=1)
+        for hours in (350 - 23 - 19, 350 - 23 - 20)
+    ]
+    assert [json.loads((run / "run.json").read_text())["val_windows"] for run in runs] == [19, 20]
+    assert [read_metadata(run / "best.keras").calibration is None for run in runs] == [True, False]
+    assert [metrics(run)["finished"] for run in runs] == [True, True]
+    assert evaluate(runs[0], data_dir=data_dir).scores.intervals is None
+
+
+def test_a_network_that_forecasts_every_hour_is_calibrated_for_each(train, data_dir):
+    run = train("run", "--set", "data.every_hour=true", "--set", "data.target=change")
+    leads = read_metadata(run / "best.keras").calibration.leads
+    assert len(leads) == 24
+    (found,) = (evaluate(run, data_dir=data_dir, split="val"),)
+    for lead in found.leads:
+        inside = (lead.quantiles_c[:, 0] - 1e-6 <= lead.truth_c) & (lead.truth_c <= lead.quantiles_c[:, -1] + 1e-6)
+        assert inside.mean() == pytest.approx((301 - 15 + 1) / 315, abs=2.1 / 315)
+    # The next hour is surer than the same one tomorrow.
+    widths_c = [float((lead.quantiles_c[:, -1] - lead.quantiles_c[:, 0]).mean()) for lead in found.leads]
+    assert widths_c[0] < 0.7 * widths_c[-1]
+
+
 def test_json_prints_what_metrics_json_holds(jenacast, data_dir, tmp_path):
     run = tmp_path / "run"
     done = jenacast(
@@ -127,7 +173,7 @@ def test_training_lowers_the_error_of_the_untrained_network(train, data_dir):
     set_seed(config.train.seed)
     untrained = build_model(config)
     outputs = predict(forward_function(untrained), Batches(samples))
-    assert metrics(run)["val_mae_c"] < 0.9 * measure(outputs, samples.truth_c).mae_c
+    assert metrics(run)["val_mae_c"] < 0.9 * measure(outputs[:, -1], samples.truth_c).mae_c
 
 
 def test_one_seed_gives_one_run_bit_for_bit(train):
@@ -247,14 +293,18 @@ def test_force_replaces_the_run_and_what_was_measured_of_it(train, trained_run, 
     assert jenacast("evaluate", trained_run, "--data-dir", data_dir).exit_code == 0
     (trained_run / "tensorboard").mkdir()
     (trained_run / "tensorboard" / "events.out").write_text("of the old run")
-    mine, left = trained_run / ".mine", trained_run / ".best-abcd1234.keras"
+    mine, left = (
+        trained_run / ".mine",
+        [trained_run / f".{name}" for name in ("best-abcd1234.keras", "evaluation-test-by-month-abcd1234.svg")],
+    )
     mine.write_text("a hidden file of the user's")
-    left.write_text("half a model of a killed process")
+    for file in left:
+        file.write_text("half of what a killed process wrote")
     train("run", "--force", "--seed", 9, epochs=1)
     assert metrics(trained_run)["seed"] == 9
     names = {path.name for path in trained_run.iterdir()}
     assert mine.exists()
-    assert not left.exists()
+    assert not any(file.exists() for file in left)
     assert not [name for name in names if name.startswith(("evaluation-", "tensorboard"))]
 
 
@@ -398,6 +448,7 @@ def test_a_signal_ends_a_run_and_keeps_what_it_has(endless):
         outcome = metrics(run)
         best = load_checkpoint(run / "best.keras")
         assert (best.metadata.epoch, best.metadata.val_mae_c) == (outcome["best_epoch"], outcome["val_mae_c"])
+        assert (best.metadata.calibration, outcome["finished"]) == (None, False)
         assert 1 <= outcome["best_epoch"] <= outcome["epochs"] == len(history(run, "epoch"))
         assert load_recipe("dense").train.epochs < load_config(run / "config.toml").train.epochs == 100_000
         assert not [path.name for path in run.iterdir() if path.name.startswith(".") or path.suffix == ".lock"]

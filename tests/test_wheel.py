@@ -77,4 +77,10 @@ def test_the_wheel_trains(installed, data_dir, tmp_path):
 def test_the_wheel_holds_the_package_alone(installed):
     names = zipfile.ZipFile(installed.wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"jenacast"}
-    assert not [name for name in names if "test" in name]
+    assert not [name for name in names if "tests/" in name or "/test_" in name]
+
+
+def test_the_wheel_holds_what_a_report_is_made_of(installed):
+    names = zipfile.ZipFile(installed.wheel).namelist()
+    for name in ("report.html.j2", "report.css", "report.js"):
+        assert f"jenacast/report/{name}" in names

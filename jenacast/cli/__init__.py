@@ -5,6 +5,7 @@ usage, 130 Ctrl-C, 143 SIGTERM. TensorFlow and pandas are imported inside comman
 """
 
 from jenacast.cli import (
+    backtest,
     baseline,
     compare,
     demo,
@@ -13,8 +14,10 @@ from jenacast.cli import (
     ensemble,
     evaluate,
     export,
+    forecast,
     models,
     prepare,
+    report,
     reproduce,
     train,
 )
@@ -29,8 +32,11 @@ app.command()(models.models)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(ensemble.ensemble)
+app.command()(forecast.forecast)
 app.command()(export.export)
 app.command()(compare.compare)
+app.command()(report.report)
+app.command()(backtest.backtest)
 app.command()(reproduce.reproduce)
 app.command()(demo.demo)
 app.command()(doctor.doctor)

@@ -32,7 +32,8 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
     output: Annotated[Format, typer.Option("--format", help="How to print the table.")] = Format.table,
     plot: Annotated[
-        Path | None, typer.Option(help="PNG of the test MAEs, the baseline as a line.", show_default=False)
+        Path | None,
+        typer.Option(help="Picture of the test MAEs, .png, .svg or .pdf, the baseline as a line.", show_default=False),
     ] = None,
     force: Force = False,
 ) -> None:
@@ -43,15 +44,15 @@ def compare(
 
     Example: jenacast compare runs/* --plot comparison.png
     """
+    from jenacast import plots
     from jenacast.compare import compare as run
     from jenacast.files import refuse_existing
 
     if plot:
+        plots.check_suffix(plot)
         refuse_existing(plot, force=force)
     rows = run(runs)
     if plot:
-        from jenacast import plots
-
         plots.comparison(plot, rows)
         say(f"wrote {plot}")
     typer.echo(_render(rows, output))

@@ -1,0 +1,116 @@
+"""`jenacast backtest`."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.table import format_table
+from jenacast.cli.train import Assignments, ConfigFile, ModelName, load_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jenacast.backtest import Backtest
+
+
+def backtest(
+    model: ModelName = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DATE", help="Where the first test period begins: 2012, 2012-07, 2012-07-15."),
+    ] = None,
+    step: Annotated[
+        str | None, typer.Option(metavar="STEP", help="How long a period is: 1y, 6m.", show_default="1y")
+    ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the folds are kept.", show_default="runs/backtest-<model>-<date>-<time>"),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on with this backtest; it knows the rest.", show_default=False),
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    force: Force = False,
+    json_output: Json = False,
+) -> None:
+    """Test a recipe on one period after the other, each time trained on all that came before.
+
+    Every fold is trained anew: tested on one step from --from on, validated on the step before it, trained on
+    everything before that, a year at least. The last fold ends with the series; a period cut short by it counts
+    from 56 days with windows on. Histories stay inside their split as in any training, so the first six days of a
+    period are not forecast.
+
+    Each fold is a folder named by its first test day, with data and run, for the other commands: jenacast compare
+    A/2012-01-01/run B/2012-01-01/run. Beside them stand backtest.json and backtest.png. `all` is over the windows
+    of all folds.
+
+    A backtest that was stopped or killed goes on with --resume DIR.
+
+    Example: jenacast backtest --model best --from 2012 --step 1y
+    """
+    from jenacast.backtest import backtest as run
+    from jenacast.backtest import resume_backtest
+    from jenacast.rundir import default_run_dir
+
+    if resume is not None:
+        if any((model, config, assignments, first, step, run_dir, force)):
+            raise typer.BadParameter("--resume takes everything from the backtest")
+        done = resume_backtest(resume)
+    else:
+        begin, months = parse_day(first), parse_step("1y" if step is None else step)
+        settings = load_settings(model, config, assignments or [])
+        folder = run_dir or default_run_dir(f"backtest-{settings.name}")
+        done = run(settings, data_dir=data_dir, first=begin, step_months=months, folder=folder, force=force)
+    typer.echo(json.dumps(asdict(done)) if json_output else describe(done))
+    last = Path(done.folds[-1].run)
+    say(f"kept in {done.folder}; to look into a fold: jenacast evaluate {last} --data-dir {last.parent}")
+
+
+def parse_day(text: str | None) -> "np.datetime64":
+    """The first day of a year, of a month, or a day itself."""
+    import numpy as np
+
+    try:
+        if re.fullmatch(r"\d{4}(-\d\d){0,2}", text or "", flags=re.ASCII):
+            return np.datetime64(text, "D")
+    except ValueError:  # no such month or day
+        pass
+    received = f"received {text!r}" if text is not None else "received none"
+    raise typer.BadParameter(f"--from: expected a year or a date such as 2012, 2012-07 or 2012-07-15, {received}")
+
+
+def parse_step(text: str) -> int:
+    """Months in a step."""
+    match = re.fullmatch(r"([1-9]\d?)([ym])", text, flags=re.ASCII)
+    if not match:
+        raise typer.BadParameter(f"--step: expected years or months such as 1y, 6m or 3m, received {text!r}")
+    return int(match[1]) * (12 if match[2] == "y" else 1)
+
+
+def describe(done: "Backtest") -> str:
+    """The folds as a table, and all windows together."""
+    header = ["test", "train windows", "test windows", "epochs", "validation MAE °C", "test MAE °C", "95 % interval"]
+    header += ["baseline MAE °C", "skill"]
+    rows = []
+    for fold in done.folds:
+        interval = " .. ".join(f"{end:.3f}" for end in fold.test_mae_ci95_c) if fold.test_mae_ci95_c else "-"
+        rows.append(
+            [
+                f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}",
+                *(f"{fold.train_windows:,}", f"{fold.test_windows:,}", str(fold.epochs)),
+                *("-" if fold.val_mae_c is None else f"{fold.val_mae_c:.3f}", f"{fold.test_mae_c:.3f}", interval),
+                *(f"{fold.baseline_mae_c:.3f}", f"{fold.skill:.1%}"),
+            ]
+        )
+    pooled = [f"{done.test_mae_c:.3f}", "", f"{done.baseline_mae_c:.3f}", f"{done.skill:.1%}"]
+    rows.append(["all", "", f"{done.test_windows:,}", "", "", *pooled])
+    warning = "; SYNTHETIC SERIES, not Jena" if done.synthetic else ""
+    return f"{done.model}, protocol {done.protocol}{warning}\n{format_table(header, rows)}"

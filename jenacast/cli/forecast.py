@@ -1,0 +1,142 @@
+"""`jenacast forecast`."""
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.table import format_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from jenacast.forecast import Forecasts
+
+PRETRAINED = Path("pretrained")
+TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
+SECONDS = {"m": 60, "h": 3600, "d": 86400}
+
+
+def forecast(
+    csv: Annotated[
+        list[Path],
+        typer.Option("--csv", metavar="FILE", help="A station file, as published then or today; repeatable."),
+    ],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="[CKPT]", help="A .keras file, a run folder, or `pretrained`.")
+    ] = PRETRAINED,
+    at: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            formats=TIME_FORMATS,
+            metavar="TIME",
+            help="Forecast from the last observation at or before this time instead of the newest; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEP",
+            help="Forecast from the whole file, once in every step, such as 1h, 30m or 1d, back from the newest.",
+            show_default=False,
+        ),
+    ] = None,
+    max_gap: Annotated[
+        float, typer.Option(min=0, metavar="HOURS", help="Interpolate gaps up to this length; refuse longer ones.")
+    ] = 3.0,
+    predictions: Annotated[
+        Path | None, typer.Option(help="CSV file for every hour of every forecast.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.", show_default=False)
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    force: Force = False,
+    json_output: Json = False,
+) -> None:
+    """Forecast the temperature 24 hours after the newest observation in station files.
+
+    The network inside the package is used unless another checkpoint is named. Files are taken as the station in Jena
+    publishes them: 10-minute or hourly rows, several at once, overlapping or out of order. All times are by the
+    station's clock. The 50, 80 and 90 % intervals should hold the truth in that share of all cases.
+
+    --json prints one object, or a list with --every or several --at.
+
+    Example: jenacast forecast --csv mpi_roof_2026b.csv --plot tomorrow.png
+    Example: jenacast forecast runs/best --csv june.csv --csv july.csv --every 1h --predictions forecasts.csv
+    """
+    from jenacast import plots
+    from jenacast.files import refuse_existing
+    from jenacast.forecast import forecast as run
+    from jenacast.forecast_files import as_dict, draw_forecasts, write_forecasts
+
+    if every is not None and at:
+        raise typer.BadParameter("--every and --at exclude each other; give one of them")
+    if plot and plot == predictions:
+        raise typer.BadParameter(f"--plot and --predictions both name {plot}; give two files")
+    every_s = None if every is None else _parse_step(every)
+    for path in (predictions, plot):
+        if path:
+            refuse_existing(path, force=force)
+    if plot:
+        plots.check_suffix(plot)
+    moments = [_as_datetime64(time) for time in at or []]
+    made = run(checkpoint, csv, data_dir=data_dir, max_gap_hours=max_gap, at=moments, every_s=every_s)
+    for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)):
+        if path:
+            write(made, path)
+            say(f"wrote {path}")
+    if json_output:
+        answers = (json.dumps(as_dict(made, outlook)) for outlook in made.outlooks)
+        if every_s or len(moments) > 1:
+            _print_list(answers)
+        else:
+            typer.echo(next(answers))
+        return
+    typer.echo(_describe(made))
+
+
+def _as_datetime64(time: datetime) -> "np.datetime64":
+    import numpy as np
+
+    return np.datetime64(time, "s")
+
+
+def _parse_step(text: str) -> int:
+    match = re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", text)
+    if not match:
+        raise typer.BadParameter(f"--every {text!r}: expected a number and m, h or d, such as 30m, 1h or 1d")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+def _print_list(answers: "Iterable[str]") -> None:
+    """A JSON list, one after the other: those of nine years would fill gigabytes."""
+    for number, answer in enumerate(answers):
+        typer.echo(f"{',' if number else '['}\n{answer}", nl=False)
+    typer.echo("\n]")
+
+
+def _describe(made: "Forecasts") -> str:
+    """A line a forecast; times to the minute."""
+    from jenacast.intervals import ENDS
+    from jenacast.moments import minute
+
+    header = ["from", "for", "°C", *(f"{name} %" for name in ENDS), "the same as now"]
+    rows = [
+        [
+            *(minute(time) for time in (outlook.last_observation, outlook.valid_at[-1])),
+            f"{outlook.temperature_c[-1]:.1f}",
+            *("{:.1f} .. {:.1f}".format(*outlook.ends_c[name][-1]) if outlook.ends_c else "-" for name in ENDS),
+            f"{outlook.baseline_c:.1f}",
+        ]
+        for outlook in made.outlooks
+    ]
+    table = format_table(header, rows)
+    return table + ("\nSYNTHETIC SERIES, not Jena" if made.synthetic else "")

@@ -1,0 +1,38 @@
+"""One page about runs, complete in itself: what was trained on what, and what came of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jenacast.files import atomic_path, refuse_existing
+from jenacast.report.data import describe_data
+from jenacast.report.details import describe_run
+from jenacast.report.page import render
+from jenacast.report.result import describe_result
+from jenacast.report.runs import gather
+
+
+def write_report(paths: Sequence[Path], out: Path, *, force: bool = False) -> None:
+    """Write `out`, an HTML page that needs no network, about the runs in `paths`.
+
+    Runs are judged on the test split of the prepared data that they were trained on; where that is gone, the page says
+    so and holds what stands in the run folders. The same runs give the same page.
+
+    Args:
+        paths: run folders, or folders of seeds.
+        out: the page.
+        force: overwrite it.
+
+    Raises:
+        ExistsError: `out` exists and `force` is not given.
+        JenacastError: a path is no run folder, or a run is damaged.
+    """
+    refuse_existing(out, force=force)
+    runs = gather(paths)
+    page = render(
+        result=describe_result(runs),
+        data=describe_data(runs),
+        runs=[describe_run(run, f"run-{number}") for number, run in enumerate(runs, start=1)],
+        synthetic=any(run.synthetic for run in runs),
+    )
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(page.encode("utf-8", "replace"))  # a folder's name may hold what is no text

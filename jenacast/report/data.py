@@ -1,0 +1,126 @@
+"""The section of a report about the data: where they are from, how they are cut, what is wrong with them."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ValidationError
+
+from jenacast.prepared import Manifest
+from jenacast.report.parts import Part, Section, Table, number, word
+from jenacast.report.runs import ReportedRun
+
+NAMES = {"train": "train", "val": "validation", "test": "test"}
+
+
+class _Step(BaseModel):
+    after: str
+    next: str
+    hours: float
+
+
+class _Value(BaseModel):
+    column: str
+    split: str
+    sentinels: int
+    missing_or_out_of_range: int
+    first_time: str
+    windows_touched: int
+
+
+class _Counts(BaseModel):
+    touched: int
+    lost: dict[str, int]
+
+
+class _Audit(BaseModel):
+    rows_in_file: int
+    duplicate_rows: int
+    gaps: list[_Step]
+    backward_jumps: list[_Step]
+    values: list[_Value]
+    windows: dict[str, _Counts]
+
+
+def describe_data(runs: Sequence[ReportedRun]) -> Section:
+    """One part for each series that the runs were trained on."""
+    series = {run.series: run for run in reversed(runs)}
+    return Section("data", "Data", [_part(run, len(series) > 1, runs) for run in reversed(series.values())])
+
+
+def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -> Part:
+    whose = [other.label for other in runs if other.series == run.series]
+    title = f"Of {', '.join(whose)}" if is_one_of_many else "The series"
+    notes = [f"Protocol {run.record['protocol']}; SHA-256 of the source: {run.record['source_sha256']}."]
+    if run.synthetic:
+        notes.insert(0, "SYNTHETIC SERIES, not Jena: no figure of this page says anything about real weather.")
+    if run.manifest is None:
+        return Part(title, [*notes, f"The prepared data cannot be had, so there is no more about them: {run.trouble}"])
+    if run.trouble:
+        notes.append(f"The runs could not be evaluated: {run.trouble}")
+    manifest = run.manifest
+    if manifest.fold:
+        notes.append(f"A fold of a backtest: {manifest.fold}.")
+    notes.append(f"Source: {manifest.source}, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour.")
+    try:
+        audit = _Audit.model_validate(manifest.audit)
+    except ValidationError:
+        return Part(title, [*notes, "The audit in the manifest cannot be read."], tables=[_splits(manifest, None)])
+    notes.append(_found(audit))
+    return Part(title, notes, tables=[_splits(manifest, audit), *_findings(audit)])
+
+
+def _found(audit: _Audit) -> str:
+    values = sum(value.sentinels + value.missing_or_out_of_range for value in audit.values)
+    return (
+        f"The audit found {len(audit.gaps)} gaps, {len(audit.backward_jumps)} jumps back in time, "
+        f"{audit.duplicate_rows:,} rows that stand twice and {values:,} values that cannot be true."
+    )
+
+
+def _splits(manifest: Manifest, audit: _Audit | None) -> Table:
+    causes = list(next(iter(audit.windows.values())).lost) if audit and audit.windows else []
+    columns = ["split", "rows", "from", "to", "windows", *(f"lost: {cause}" for cause in causes)]
+    rows = []
+    for name, split in manifest.splits.items():
+        times = [word(time.replace("T", " ")) for time in (split.first_time, split.last_time)]
+        counts = audit.windows.get(name) if audit else None
+        lost = [number(counts.lost.get(cause) if counts else None, ",") for cause in causes]
+        rows.append(
+            [
+                word(NAMES.get(name, name)),
+                number(split.stop - split.start, ","),
+                *times,
+                number(split.windows, ","),
+                *lost,
+            ]
+        )
+    caption = "The splits (times by the station's clock) and the windows that make no forecast, by cause"
+    return Table(caption, columns, rows)
+
+
+def _findings(audit: _Audit) -> list[Table]:
+    tables = []
+    steps = [("gap", step) for step in audit.gaps] + [("jump back", step) for step in audit.backward_jumps]
+    if steps:
+        rows = [
+            [
+                word(step.after.replace("T", " ")),
+                word(kind),
+                word(step.next.replace("T", " ")),
+                number(step.hours, ".1f"),
+            ]
+            for kind, step in steps
+        ]
+        columns = ["after", "what", "next row", "length (h)"]
+        tables.append(Table("Gaps and jumps in time (station's clock)", columns, rows, is_folded=True))
+    if audit.values:
+        rows = [
+            [
+                *(word(value.column), word(NAMES.get(value.split, value.split)), number(value.sentinels, ",")),
+                *(number(value.missing_or_out_of_range, ","), word(value.first_time.replace("T", " "))),
+                number(value.windows_touched, ","),
+            ]
+            for value in audit.values
+        ]
+        columns = ["column", "split", "sentinels", "missing or out of range", "first at", "windows touched"]
+        tables.append(Table("Values that cannot be true", columns, rows, is_folded=True))
+    return tables

@@ -1,0 +1,201 @@
+"""The section of a report about one run: how it was trained, where it errs, how sure it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from jenacast import plots
+from jenacast.config import dump_config
+from jenacast.evaluation import Evaluation
+from jenacast.groups import By, Group, errors_by
+from jenacast.intervals import ENDS, LEVELS, IntervalScores
+from jenacast.report.parts import Cell, Part, Picture, Section, Table, interval, number, word
+from jenacast.report.pictures import inline_svg
+from jenacast.report.runs import ReportedRun
+from jenacast.report.weeks import chosen_weeks
+
+GROUPS: dict[By, str] = {"month": "month", "hour": "hour of the day (station's clock)"}
+WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00"}
+
+
+@dataclass(frozen=True)
+class RunSection(Section):
+    """A section, with the run's settings as TOML."""
+
+    settings: str = ""
+
+
+def describe_run(run: ReportedRun, anchor: str) -> RunSection:
+    """Everything about one run; `anchor` names its section and begins its pictures' ids."""
+    parts = [_training(run), _curves(run, anchor)]
+    if run.evaluation is None:
+        parts.append(Part("Forecasts", [f"There are no forecasts to show: {run.trouble}"]))
+    else:
+        parts += [_groups(run, run.evaluation, by, anchor) for by in GROUPS]
+        parts += _leads(run, run.evaluation, anchor)
+        parts.append(_weeks(run, run.evaluation, anchor))
+    if run.scores and run.scores.intervals:
+        parts.append(_intervals(run, run.scores.intervals, anchor))
+    return RunSection(anchor, run.label, parts, dump_config(run.config))
+
+
+def _training(run: ReportedRun) -> Part:
+    record, outcome = run.record, run.outcome
+    facts = {
+        "recipe": f"{run.config.name}: {run.config.summary}" if run.config.summary else run.config.name,
+        "network": f"{run.config.model.architecture}, {outcome.parameters:,} parameters",
+        "history and lead": f"{run.config.data.history_hours} h, {run.config.data.lead_hours} h",
+        "columns": ", ".join(run.config.data.columns),
+        "target": run.config.data.target,
+        "seed": outcome.seed,
+        "epochs": f"{outcome.epochs}, the best {outcome.best_epoch}" + ("" if outcome.finished else "; not finished"),
+        "fitted on": f"{run.config.data.fit_on}, {record['train_windows']:,} windows",
+        "time": f"{outcome.seconds:.0f} s for {outcome.steps:,} steps",
+        "device": outcome.device,
+        "kernel": record.get("kernel", "unknown"),
+        "begun": record.get("started", "unknown"),
+        "commit": record["commit"],
+        "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
+        "data": record["data_dir"],
+        "run folder": run.folder,
+    }
+    rows = [[word(name), word(fact)] for name, fact in facts.items()]
+    return Part("How it was trained", tables=[Table("What was trained, on what, with what", ["what", "which"], rows)])
+
+
+def _curves(run: ReportedRun, anchor: str) -> Part:
+    outcome, baseline_mae_c = run.outcome, run.outcome.val_baseline_mae_c
+    draw = partial(
+        plots.learning_curves, history=run.history, baseline_mae_c=baseline_mae_c, title="", synthetic=run.synthetic
+    )
+    finding = f"{outcome.epochs} epochs on train and validation together; no validation chose among them."
+    if outcome.val_mae_c is not None and baseline_mae_c is not None:
+        finding = (
+            f"The MAE on validation is lowest after epoch {outcome.best_epoch} of {outcome.epochs}: "
+            f"{outcome.val_mae_c:.3f} °C, beside the baseline's {baseline_mae_c:.3f} °C."
+        )
+    form = {"train_mae_c": ".3f", "val_mae_c": ".3f", "learning_rate": ".2e", "seconds": ".1f"}
+    rows = [
+        [number(record["epoch"], "d"), *(number(record.get(key), digits) for key, digits in form.items())]
+        for record in run.history
+    ]
+    columns = ["epoch", "train MAE (°C)", "validation MAE (°C)", "learning rate", "since the start (s)"]
+    table = Table("The epochs", columns, rows, is_folded=True)
+    return Part("Learning curves", pictures=[_picture(draw, f"{anchor}-curves", finding)], tables=[table])
+
+
+def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Part:
+    found = errors_by(evaluation, by)
+    draw = partial(
+        plots.groups,
+        labels=[group.label for group in found],
+        mae_c=[group.mae_c for group in found],
+        ci95_c=[group.mae_ci95_c for group in found],
+        baseline_mae_c=[group.baseline_mae_c for group in found],
+        bias_c=[group.bias_c for group in found],
+        by=GROUPS[by],
+        title="",
+        synthetic=run.synthetic,
+    )
+    worst, best = max(found, key=lambda group: group.mae_c), min(found, key=lambda group: group.mae_c)
+    worst_at, best_at = (WHEN[by].format(group.label) for group in (worst, best))
+    better = sum(group.mae_c < group.baseline_mae_c for group in found)
+    finding = (
+        f"The MAE is largest {worst_at} ({worst.mae_c:.2f} °C) and smallest {best_at} ({best.mae_c:.2f} °C); it is "
+        f"below the baseline's in {better} of {len(found)} {by}s."
+    )
+    table = _group_table(f"Errors by {by}", GROUPS[by], found)
+    return Part(f"Errors by {by}", pictures=[_picture(draw, f"{anchor}-{by}", finding)], tables=[table])
+
+
+def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
+    """Nothing for a network that says one hour alone."""
+    found = errors_by(evaluation, "lead")
+    if len(found) < 2:
+        return []
+    shares = None
+    if found[0].coverage:
+        shares = {name: [(group.coverage or {}).get(name, np.nan) for group in found] for name in ENDS}
+    first, last = found[0], found[-1]
+    draw = partial(
+        plots.leads,
+        lead_hours=[lead.hours for lead in evaluation.leads],
+        mae_c=[group.mae_c for group in found],
+        baseline_mae_c=[group.baseline_mae_c for group in found],
+        coverage=shares,
+        title="",
+        synthetic=run.synthetic,
+    )
+    finding = (
+        f"The MAE goes from {first.mae_c:.2f} °C after {first.label} to {last.mae_c:.2f} °C after {last.label}; the "
+        f"baseline's, the present temperature, from {first.baseline_mae_c:.2f} to {last.baseline_mae_c:.2f} °C."
+    )
+    table = _group_table("Errors by lead", "lead", found)
+    return [Part("Errors over the lead", pictures=[_picture(draw, f"{anchor}-leads", finding)], tables=[table])]
+
+
+def _group_table(caption: str, by: str, groups: Sequence[Group]) -> Table:
+    columns = [by, "windows", "MAE (°C)", "95 % interval (°C)", "baseline's MAE (°C)", "skill (%)", "bias (°C)"]
+    covered = [f"{group} % interval holds (%)" for group in ENDS] if groups[0].coverage else []
+    rows = [
+        [
+            *(word(group.label), number(group.windows, ","), number(group.mae_c), interval(group.mae_ci95_c)),
+            *(number(group.baseline_mae_c), number(None if group.skill is None else 100 * group.skill, ".1f")),
+            number(group.bias_c, "+.3f"),
+            *(number(100 * share, ".1f") for share in (group.coverage or {}).values()),
+        ]
+        for group in groups
+    ]
+    return Table(caption, [*columns, *covered], rows, is_folded=True)
+
+
+def _intervals(run: ReportedRun, scores: IntervalScores, anchor: str) -> Part:
+    draw = partial(plots.reliability, levels=LEVELS, observed=scores.reliability, title="", synthetic=run.synthetic)
+    said = ", ".join(f"{100 * share:.1f} % inside the {name} % interval" for name, share in scores.coverage.items())
+    finding = f"Of the truths, {said}."
+    rows = [
+        [
+            *(Cell(f"{name} %", float(name)), number(100 * scores.coverage[name], ".1f")),
+            *(number(scores.width_c[name], ".2f"), number(scores.pinball_c[name])),
+        ]
+        for name in scores.coverage
+    ]
+    columns = ["interval", "truths inside (%)", "mean width (°C)", "pinball loss of its ends (°C)"]
+    table = Table(f"Intervals on the test split; CRPS {scores.crps_c:.3f} °C", columns, rows)
+    return Part("How sure it is", pictures=[_picture(draw, f"{anchor}-reliability", finding)], tables=[table])
+
+
+def _weeks(run: ReportedRun, evaluation: Evaluation, anchor: str) -> Part:
+    errors_c = np.abs(evaluation.forecast_c - evaluation.truth_c)
+    before_c = np.abs(evaluation.baseline_c - evaluation.truth_c)
+    pictures = []
+    for place, (name, shown) in enumerate(chosen_weeks(evaluation.valid_at, errors_c).items()):
+        quantiles_c = None if evaluation.quantiles_c is None else evaluation.quantiles_c[shown]
+        bands = {} if quantiles_c is None else {n: (quantiles_c[:, a], quantiles_c[:, b]) for n, (a, b) in ENDS.items()}
+        draw = partial(
+            plots.outlooks,
+            valid_at=evaluation.valid_at[shown],
+            forecast_c=evaluation.forecast_c[shown],
+            bands=bands,
+            baseline_c=evaluation.baseline_c[shown],
+            truth_c=evaluation.truth_c[shown],
+            title="",
+            synthetic=run.synthetic,
+        )
+        finding = (
+            f"{name}, from {str(evaluation.valid_at[shown][0])[:10]} on: MAE {errors_c[shown].mean():.2f} °C, the "
+            f"baseline's {before_c[shown].mean():.2f} °C."
+        )
+        pictures.append(_picture(draw, f"{anchor}-week-{place}", finding))
+    hours = run.config.data.lead_hours
+    notes = [
+        f"Every point was forecast {hours} hours before. Typical is the week whose MAE is the median of its season's."
+    ]
+    return Part("Forecasts against the truth", notes, pictures)
+
+
+def _picture(draw: Any, name: str, finding: str) -> Picture:
+    return Picture(name, inline_svg(draw, name), finding)

@@ -1,0 +1,48 @@
+"""Pictures that stand in the page itself, and follow its colours, light or dark."""
+
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from markupsafe import Markup
+
+from jenacast.plots import style
+
+# Which variable of the page's style sheet takes the place of a colour of the plots
+COLOURS = {
+    style.BLACK: "ink",
+    style.GREY: "grey",
+    style.BLUE: "blue",
+    style.ORANGE: "orange",
+    style.GREEN: "green",
+    "#ffffff": "card",  # matplotlib's backgrounds, grid and frames
+    "#b0b0b0": "line",
+    "#cccccc": "line",
+}
+
+
+def inline_svg(draw: Callable[[Path], None], name: str) -> Markup:
+    """The SVG that `draw` writes, to stand in an HTML page beside others.
+
+    Args:
+        draw: one of `jenacast.plots`, given the path. It escapes what it writes as text.
+        name: tells its ids from those of the page's other pictures; letters, digits and hyphens.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.svg"
+        draw(path)
+        svg = path.read_text(encoding="utf-8")
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r">\s+<", "><", svg)
+    svg = re.sub(r"(\d\.\d\d)\d{2,}", r"\1", svg)  # hundredths of a point are fine enough
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)  # as wide as its place
+    svg = re.sub(r'\bid="|href="#|url\(#', lambda found: f"{found.group()}{name}-", svg)
+    svg = re.sub("|".join(COLOURS), _variable, svg, flags=re.IGNORECASE)
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-finding" ', 1))  # noqa: S704
+
+
+def _variable(found: re.Match[str]) -> str:
+    names = {colour.lower(): name for colour, name in COLOURS.items()}
+    return f"var(--{names[found.group().lower()]})"

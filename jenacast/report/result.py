@@ -1,0 +1,188 @@
+"""The first section of a report: the runs beside the baseline, and beside each other."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jenacast import plots
+from jenacast.bootstrap import Interval
+from jenacast.compare import recipe_of
+from jenacast.evaluation import Scores
+from jenacast.report.parts import Cell, Part, Picture, Section, Table, digits, interval, number, span, word
+from jenacast.report.pictures import inline_svg
+from jenacast.report.runs import ReportedRun, are_comparable
+
+BASELINE = "the same as now"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure in large digits."""
+
+    name: str
+    figure: str
+    below: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the page begins with, and its first section."""
+
+    title: str
+    summary: str
+    tiles: Sequence[Tile]
+    section: Section
+
+
+def describe_result(runs: Sequence[ReportedRun]) -> Result:
+    """The runs beside the baseline, and beside the best of them on validation."""
+    first = runs[0]
+    recipes = _by_recipe(runs)
+    parts = [Part("Beside the baseline", _missing(runs), _pictures(runs), [_table(runs)])]
+    if len(recipes) < len(runs):
+        parts.append(Part("Seeds of one recipe", tables=[_seeds(recipes)]))
+    if len(runs) > 1:
+        parts.append(Part("Beside each other", [_together(first)], tables=[_against_first(runs)]))
+    tiles = _tiles(first.scores) if first.scores else []
+    title = f"{first.config.name}, {len(runs)} seeds" if len(recipes) == 1 else f"{len(runs)} runs"
+    section = Section("result", "Result", parts)
+    return Result(first.label if len(runs) == 1 else title, _summary(first, len(runs)), tiles, section)
+
+
+def verdict(difference_c: float, ends: Interval | None, other: str) -> str:
+    """Whether one forecast is better than another, as far as the days of the split can tell."""
+    if ends is None:
+        return f"too few days to tell it from {other}"
+    if ends[0] <= 0 <= ends[1]:
+        return f"not to be told from {other}"
+    return f"{'better' if difference_c < 0 else 'worse'} than {other}"
+
+
+def _summary(run: ReportedRun, runs: int) -> str:
+    scores, hours = run.scores, run.config.data.lead_hours
+    who = run.label if runs == 1 else f"{run.label}, the best on validation,"
+    if scores is None:
+        return f"{who} forecasts the temperature {hours} hours ahead. It is not judged on the test split here."
+    sure = f" (95 % interval {span(scores.mae_ci95_c, '.2f')} °C)" if scores.mae_ci95_c else ""
+    better = f"{abs(scores.skill):.1%}".replace("%", " %")
+    text = (
+        f"{who} forecasts the temperature {hours} hours ahead with a mean absolute error of {scores.mae_c:.3f} °C"
+        f"{sure} on the test split. The guess “{BASELINE}” errs by {scores.baseline_mae_c:.3f} °C: the network's error "
+        f"is {better} {'smaller' if scores.skill >= 0 else 'larger'}"
+    )
+    ends = scores.difference_ci95_c
+    if ends is None:
+        return f"{text}. There are too few days to say how sure that is."
+    holds = "holds 0: it may be chance" if ends[0] <= 0 <= ends[1] else "leaves out 0"
+    return f"{text}. The 95 % interval of the difference, {span(ends, '+.2f')} °C, {holds}."
+
+
+def _tiles(scores: Scores) -> list[Tile]:
+    sure = f"95 % interval {span(scores.mae_ci95_c, '.2f')}" if scores.mae_ci95_c else "no interval: too few days"
+    tiles = [
+        Tile("test MAE", f"{scores.mae_c:.3f} °C", sure),
+        Tile("baseline's MAE", f"{scores.baseline_mae_c:.3f} °C", BASELINE),
+        Tile("skill", f"{digits(100 * scores.skill, '.1f')} %", "1 − MAE / baseline's MAE"),
+    ]
+    if scores.intervals:
+        inside = scores.intervals.coverage["90"]
+        width = f"its mean width: {scores.intervals.width_c['90']:.1f} °C"
+        tiles.append(Tile("truths in the 90 % interval", f"{100 * inside:.1f} %", width))
+    return tiles
+
+
+def _by_recipe(runs: Sequence[ReportedRun]) -> list[list[ReportedRun]]:
+    """The runs that differ in their seed alone, and learnt from the same series, together."""
+    found: dict[tuple[object, ...], list[ReportedRun]] = {}
+    for run in runs:
+        found.setdefault((*run.series, recipe_of(run.config)), []).append(run)
+    return list(found.values())
+
+
+def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> Table:
+    rows = []
+    for group in recipes:
+        val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
+        test = [run.scores.mae_c for run in group if run.scores]
+        seeds = ", ".join(map(str, sorted(run.config.train.seed for run in group)))
+        rows.append([word(group[0].config.name), word(seeds), *_mean_and_spread(val), *_mean_and_spread(test)])
+    columns = ["recipe", "seeds", "validation MAE (°C)", "its deviation (°C)", "test MAE (°C)", "its deviation (°C)"]
+    return Table("Mean and standard deviation over seeds; differences within them mean nothing", columns, rows)
+
+
+def _mean_and_spread(maes_c: Sequence[float]) -> list[Cell]:
+    mean_c = statistics.mean(maes_c) if maes_c else None
+    return [number(mean_c), number(statistics.stdev(maes_c) if len(maes_c) > 1 else None)]
+
+
+def _missing(runs: Sequence[ReportedRun]) -> list[str]:
+    return [f"{run.label} is not judged on the test split here." for run in runs if run.scores is None]
+
+
+def _table(runs: Sequence[ReportedRun]) -> Table:
+    columns = ["forecast", "validation MAE (°C)", "test MAE (°C)", "95 % interval (°C)", "less baseline's (°C)"]
+    columns += ["its 95 % interval (°C)", "skill (%)", "RMSE (°C)", "bias (°C)"]
+    measured = [run.scores for run in runs if run.scores]
+    rows = [_row(run.label, run.outcome.val_mae_c, run.scores) for run in runs]
+    for baseline in {(scores.baseline_mae_c, scores.windows): scores for scores in measured}.values():
+        errors = [number(baseline.baseline_mae_c), interval(baseline.baseline_mae_ci95_c), number(0), interval(None)]
+        val = next((run.outcome.val_baseline_mae_c for run in runs if run.scores is baseline), None)
+        last = [number(0, ".1f"), number(baseline.baseline_rmse_c), number(None)]
+        rows.append([word(f"baseline: {BASELINE}"), number(val), *errors, *last])
+    windows = " or ".join(f"{count:,}" for count in sorted({scores.windows for scores in measured}))
+    caption = f"Errors on {windows or 'no'} windows of the test split, and the baseline's on the same"
+    return Table(caption, columns, rows)
+
+
+def _row(label: str, val_mae_c: float | None, scores: Scores | None) -> list[Cell]:
+    if scores is None:
+        return [word(label), number(val_mae_c), *[number(None)] * 7]
+    return [
+        *(word(label), number(val_mae_c), number(scores.mae_c), interval(scores.mae_ci95_c)),
+        *(number(scores.difference_c, "+.3f"), interval(scores.difference_ci95_c, "+.3f")),
+        *(number(100 * scores.skill, ".1f"), number(scores.rmse_c), number(scores.bias_c, "+.3f")),
+    ]
+
+
+def _pictures(runs: Sequence[ReportedRun]) -> list[Picture]:
+    judged = [(run, run.scores) for run in runs if run.scores]
+    if len(judged) < 2:
+        return []
+    verdicts = [verdict(scores.difference_c, scores.difference_ci95_c, "the baseline") for _, scores in judged]
+    better = verdicts.count("better than the baseline")
+    finding = (
+        f"{better} of {len(judged)} runs are better than the baseline on the test split, beyond chance of the days."
+    )
+    svg = inline_svg(
+        lambda path: plots.differences(
+            path,
+            [run.label for run, _ in judged],
+            [scores.difference_c for _, scores in judged],
+            [scores.difference_ci95_c for _, scores in judged],
+            title="",
+            synthetic=any(run.synthetic for run, _ in judged),
+        ),
+        "runs",
+    )
+    return [Picture("runs", svg, finding)]
+
+
+def _together(first: ReportedRun) -> str:
+    return (
+        f"Each run is held against {first.label}, the best on validation, window by window: what makes a day hard for "
+        "both cancels. An interval that holds 0 may be chance; none of them says what other seeds would give."
+    )
+
+
+def _against_first(runs: Sequence[ReportedRun]) -> Table:
+    rows = []
+    for run in runs[1:]:
+        scores = run.scores
+        difference = scores.difference_to_against_c if scores else None
+        ends = scores.difference_to_against_ci95_c if scores else None
+        reading = "not measured here" if are_comparable(run, runs[0]) else "another task, or other data"
+        if difference is not None:
+            reading = verdict(difference, ends, "it")
+        rows.append([word(run.label), number(difference, "+.3f"), interval(ends, "+.3f"), word(reading)])
+    columns = ["run", "difference (°C)", "95 % interval (°C)", "reading"]
+    return Table(f"Test MAE less that of {runs[0].label}", columns, rows)

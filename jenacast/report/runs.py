@@ -1,0 +1,126 @@
+"""The runs of a report: what their folders hold, and their forecasts of the test split."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from jenacast import rundir
+from jenacast.config import Config, load_config
+from jenacast.errors import DataError, JenacastError
+from jenacast.evaluation import Evaluation, Scores, evaluate
+from jenacast.prepared import Manifest, load_prepared
+from jenacast.seeds import run_folders
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """One run folder, and what can be said about it.
+
+    `manifest` and `evaluation` are None where the prepared data cannot be had, which `trouble` then explains; `scores`
+    may stand in the run folder all the same.
+    """
+
+    folder: Path
+    config: Config
+    record: dict[str, Any]
+    outcome: rundir.Outcome
+    history: list[dict[str, Any]]
+    manifest: Manifest | None
+    trouble: str | None
+    label: str = ""
+    scores: Scores | None = None
+    evaluation: Evaluation | None = None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the series is made up."""
+        return self.outcome.synthetic or bool(self.manifest and self.manifest.synthetic)
+
+    @property
+    def series(self) -> tuple[str, str, str]:
+        """What tells its data from others'."""
+        return (self.record["data_dir"], self.record["source_sha256"], self.record["protocol"])
+
+
+def gather(paths: Sequence[Path]) -> list[ReportedRun]:
+    """Read the runs and evaluate them on the test split, the best by validation MAE first.
+
+    The others are measured against that one too, where both forecast the same hours of the same series.
+
+    Raises:
+        JenacastError: a path is no run folder, a run is damaged, or its checkpoint cannot be used.
+    """
+    folders = dict.fromkeys(folder for path in paths for folder in run_folders(path))
+    runs = sorted(map(_read, folders), key=_rank)
+    names = [f"{run.config.name}, seed {run.config.train.seed}" for run in runs]
+    labels = [
+        name if names.count(name) == 1 else f"{name} ({run.folder})" for name, run in zip(names, runs, strict=True)
+    ]
+    return [_judge(replace(run, label=_as_text(label)), runs[0]) for run, label in zip(runs, labels, strict=True)]
+
+
+def are_comparable(one: ReportedRun, other: ReportedRun) -> bool:
+    """Whether both forecast the same hours of the same series."""
+    return one.series == other.series and one.config.data.lead_hours == other.config.data.lead_hours
+
+
+def _read(folder: Path) -> ReportedRun:
+    if not rundir.is_run_dir(folder):
+        raise JenacastError(f"{folder} is not a run folder; give one that `jenacast train` made, or a folder of seeds")
+    record, outcome = rundir.read_record(folder), rundir.read_outcome(folder)
+    manifest, trouble = _open_data(record)
+    config, history = load_config(folder / rundir.CONFIG), rundir.read_history(folder)
+    return ReportedRun(folder, config, record, outcome, history, manifest, trouble)
+
+
+def _rank(run: ReportedRun) -> float:
+    return math.inf if run.outcome.val_mae_c is None else run.outcome.val_mae_c
+
+
+def _open_data(record: dict[str, Any]) -> tuple[Manifest | None, str | None]:
+    """The manifest of the data that a run was trained on, or why it cannot be had."""
+    data_dir = Path(record["data_dir"])
+    try:
+        manifest = load_prepared(data_dir).manifest
+    except (DataError, OSError) as error:
+        return None, str(error)
+    began_with = (record["source_sha256"], record["protocol"], record.get("fold"))
+    if (manifest.source_sha256, manifest.protocol, manifest.fold) != began_with:
+        return None, f"{data_dir} now holds another series, protocol or fold than the run was trained on"
+    return manifest, None
+
+
+def _judge(run: ReportedRun, first: ReportedRun) -> ReportedRun:
+    if run.manifest is None:
+        return replace(run, scores=_standing_scores(run.folder))
+    against = first.folder if run.folder != first.folder and are_comparable(run, first) else None
+    logger.info("evaluating %s", run.label)
+    try:
+        evaluation = evaluate(run.folder, data_dir=Path(run.record["data_dir"]), against=against)
+    except DataError as error:
+        return replace(run, scores=_standing_scores(run.folder), trouble=str(error))
+    return replace(run, scores=evaluation.scores, evaluation=evaluation)
+
+
+def _standing_scores(folder: Path) -> Scores | None:
+    """The scores on test that `jenacast evaluate` left in the run folder, unless they are older than the network."""
+    best = folder / rundir.BEST
+    path = folder / f"{rundir.evaluation_stem(best, 'test')}.json"
+    if not path.is_file() or (best.exists() and path.stat().st_mtime < best.stat().st_mtime):
+        return None
+    try:
+        return TypeAdapter(Scores).validate_python(rundir.read_json(path))
+    except (JenacastError, ValidationError):
+        return None
+
+
+def _as_text(name: str) -> str:
+    """A folder's name may hold what is no text, which no picture can show."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)

@@ -1,0 +1,370 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from conftest import refused
+from hypothesis import given
+from hypothesis import strategies as st
+from test_resume import weights
+
+from jenacast import plots
+from jenacast.backtest import FoldScores
+from jenacast.columns import NAMES
+from jenacast.config import load_recipe
+from jenacast.download import CSV_NAME
+from jenacast.evaluation import evaluate
+from jenacast.folds import Fold, find_edges, first_row_from, make_folds, shift
+from jenacast.lock import process_lock
+from jenacast.prepare import prepare, prepare_fold
+from jenacast.prepared import load_prepared
+from jenacast.synthetic import synthetic_series, write_csv
+from jenacast.training import train
+
+ROWS = 3 * 365 * 24  # hourly: 2009-01-01T00:10 to 2011-12-31T23:10
+SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.save_every_seconds=0.01")
+CONFIG = load_recipe("dense", SMALL)
+SETTINGS = ("--model", "dense", *(word for setting in SMALL for word in ("--set", setting)))
+WHEN = ("--from", "2010-07", "--step", "6m")
+DAYS = [np.datetime64(day) for day in ("2010-01-01", "2010-07-01", "2011-01-01", "2011-07-01", "2012-01-01")]
+NAMED = [str(day) for day in DAYS[1:-1]]
+
+
+@pytest.fixture(scope="module")
+def years(tmp_path_factory):
+    """A data folder with three years of hourly rows, prepared under `strict`."""
+    folder = tmp_path_factory.mktemp("years")
+    write_csv(folder / CSV_NAME, *synthetic_series(rows=ROWS, step_minutes=60, seed=3, warts=False))
+    prepare(folder, synthetic=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(years, tmp_path_factory):
+    """A backtest of three folds that nothing disturbed: its folder, and what it told."""
+    folder = tmp_path_factory.mktemp("whole") / "backtest"
+    return folder, *finish(*SETTINGS, *WHEN, "--data-dir", years, "--run-dir", folder, "--json")
+
+
+@pytest.fixture
+def copied(whole, tmp_path):
+    """A copy of that backtest."""
+    return shutil.copytree(whole[0], tmp_path / "backtest")
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "jenacast", "backtest", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*arguments):
+    """What a process of its own told; a training in this one, after others, may differ in the last digits."""
+    process = start(*arguments)
+    told, log = process.communicate(timeout=120)
+    assert process.returncode == 0, log
+    return told, log
+
+
+def figures(told):
+    """What was told, without the places and seconds."""
+    told = json.loads(told)
+    told.pop("folder")
+    told["folds"] = [{k: v for k, v in fold.items() if k not in ("run", "seconds")} for fold in told["folds"]]
+    return told
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "expected"),
+    [
+        ("2012-01-01", 12, "2013-01-01"),
+        ("2012-01-01", -6, "2011-07-01"),
+        ("2011-01-31", 1, "2011-02-28"),
+        ("2012-01-31", 1, "2012-02-29"),
+        ("2012-02-29", 12, "2013-02-28"),
+        ("2012-03-31", -1, "2012-02-29"),
+    ],
+)
+def test_months_are_the_calendars(day, months, expected):
+    assert str(shift(np.datetime64(day), months)) == expected
+
+
+def test_the_folds_of_a_series_lie_where_the_calendar_says(years):
+    prepared = load_prepared(years)
+    edges = find_edges(prepared, np.datetime64("2010-07-01"), 6, CONFIG.data)
+    assert edges == DAYS
+    first, _, last = make_folds(edges)
+    year, half, leap = 365 * 24, 181 * 24, 184 * 24  # January to June, July to December
+    times = prepared.series.times
+    assert first.borders(times) == {
+        "train": (0, year),
+        "val": (year, year + half),
+        "test": (year + half, year + half + leap),
+    }
+    assert last.borders(times)["test"] == (2 * year + half, ROWS)
+    assert (first.name, first.period) == ("2010-07-01", "2010-07-01/2011-01-01")
+
+
+@given(
+    steps=st.lists(st.integers(1, 72), min_size=20, max_size=200),
+    jumps=st.lists(st.tuples(st.integers(1, 199), st.integers(1, 80)), max_size=3),
+    first=st.integers(2, 60),
+    months=st.integers(1, 3),
+    count=st.integers(1, 6),
+)
+def test_folds_are_in_order_adjacent_and_tile_the_tests_whatever_the_clock_does(steps, jumps, first, months, count):
+    hours = np.cumsum(steps)
+    for row, back in jumps:  # a time stands twice
+        hours[row:] -= back
+    times = np.datetime64("2009-01-01T00:10:00") + hours.astype("timedelta64[h]")
+    begin = np.datetime64("2009-01-01") + first
+    edges = [shift(begin, k * months) for k in range(-1, count + 1)]
+    borders = [fold.borders(times) for fold in make_folds(edges)]
+    assert len(borders) == count
+    for fold in borders:
+        (start, a), (b, c), (d, stop) = fold.values()
+        assert start == 0
+        assert a == b <= c == d <= stop
+    for before, after in pairwise(borders):
+        assert after["val"] == before["test"]
+        assert after["train"] == (0, before["val"][1])
+    assert borders[0]["test"][0] == first_row_from(times, begin)
+    assert borders[-1]["test"][1] == first_row_from(times, edges[-1])
+    for fold, rows in zip(make_folds(edges), borders, strict=True):
+        assert (times[: rows["train"][1]] < fold.val_from).all()
+        assert (times[: rows["val"][1]] < fold.test_from).all()
+
+
+def test_a_last_period_cut_short_counts_from_56_days_with_windows_on(years):
+    prepared = load_prepared(years)
+    for day, folds in (("2011-05-05", 2), ("2011-05-06", 1)):  # its second period has 57 days, the first without target
+        edges = find_edges(prepared, np.datetime64(day), 6, CONFIG.data)
+        assert len(make_folds(edges)) == folds
+
+
+def test_a_period_without_windows_is_refused_before_any_training(place_csv, jenacast, tmp_path):
+    times, values = synthetic_series(rows=ROWS, step_minutes=60, seed=3, warts=False)
+    keep = (times < np.datetime64("2010-09-01")) | (times >= np.datetime64("2010-10-02"))
+    folder = place_csv(times[keep], values[keep])
+    prepare(folder)
+    options = ("--from", "2010-08", "--step", "1m", "--data-dir", folder, "--run-dir", tmp_path / "run")
+    done = jenacast("backtest", *SETTINGS, *options)
+    refused(done, "the period 2010-09-01/2010-10-01 holds no window", "longer steps")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("protocol", ["strict", "book"])
+def test_a_folds_statistics_are_numpys_over_its_train_rows_and_its_arrays_are_the_series(protocol, tmp_path):
+    write_csv(tmp_path / CSV_NAME, *synthetic_series(rows=ROWS, step_minutes=60, seed=3))
+    whole = prepare(tmp_path, protocol=protocol)
+    prepared = load_prepared(tmp_path)
+    fold = Fold(*DAYS[:3])
+    manifest = prepare_fold(prepared, fold.borders(prepared.series.times), tmp_path / "fold", fold=fold.period)
+    train_rows = prepared.series.values[: manifest.splits["train"].stop].astype(np.float64)
+    for name, record in manifest.columns.items():
+        assert record.mean == pytest.approx(train_rows[:, NAMES.index(name)].mean(), rel=1e-12)
+        assert record.deviation == pytest.approx(train_rows[:, NAMES.index(name)].std(), rel=1e-12)
+    opened = load_prepared(tmp_path / "fold")
+    assert opened.manifest == manifest
+    for split, record in manifest.splits.items():
+        assert record.windows == len(opened.windows(split, history_hours=120, lead_hours=24)) > 3000
+    assert [record.first_time[:10] for record in manifest.splits.values()] == ["2009-01-01", *map(str, DAYS[:2])]
+    for name in ("values.npy", "times.npy"):
+        assert (tmp_path / "fold" / "prepared" / name).samefile(tmp_path / "prepared" / name)
+    # What was counted by the usual splits is not carried over; what is of the whole series is.
+    assert set(whole.audit) - set(manifest.audit) == {"values", "windows"}
+    assert manifest.audit["gaps"] == whole.audit["gaps"]
+
+
+def test_what_comes_after_a_folds_validation_changes_nothing_in_its_network(whole, place_csv, tmp_path):
+    times, values = synthetic_series(rows=ROWS, step_minutes=60, seed=3, warts=False)
+    later = times >= DAYS[1]
+    values[later] = synthetic_series(rows=ROWS, step_minutes=60, seed=4, warts=False)[1][later]
+    values[-100:, 0] = -9999
+    folder = place_csv(times, values)
+    prepare(folder)
+    prepared, fold = load_prepared(folder), Fold(*DAYS[:3])
+    manifest = prepare_fold(prepared, fold.borders(times), tmp_path / "changed", fold=fold.period)
+    assert manifest.columns == load_prepared(whole[0] / fold.name).manifest.columns
+    train(CONFIG, data_dir=whole[0] / fold.name, run_dir=tmp_path / "run")
+    train(CONFIG, data_dir=tmp_path / "changed", run_dir=tmp_path / "run-of-changed")
+    networks = [weights(tmp_path / name / "best.keras") for name in ("run-of-changed", "run")]
+    for mine, theirs in zip(*networks, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_folds_figures_are_those_of_train_and_evaluate(whole, tmp_path):
+    place = whole[0] / "2011-01-01"
+    outcome = train(CONFIG, data_dir=place, run_dir=tmp_path / "run")
+    scores = evaluate(tmp_path / "run", data_dir=place).scores
+    fold = json.loads(whole[1])["folds"][1]
+    assert (fold["epochs"], fold["best_epoch"]) == (2, outcome.best_epoch)
+    assert fold["val_mae_c"] == pytest.approx(outcome.val_mae_c, rel=1e-5)
+    for key, value in (("test_mae_c", scores.mae_c), ("baseline_mae_c", scores.baseline_mae_c)):
+        assert fold[key] == pytest.approx(value, rel=1e-5)
+    assert fold["test_mae_ci95_c"] == pytest.approx(scores.mae_ci95_c, rel=1e-5)
+    assert (fold["skill"], fold["test_windows"]) == (pytest.approx(scores.skill, rel=1e-4), scores.windows)
+    # 12 observations, the target 24 h after: 35 rows of each split are the 'now' of no window.
+    assert (fold["train_windows"], fold["val_windows"], fold["test_windows"]) == (
+        (365 + 181) * 24 - 35,
+        184 * 24 - 35,
+        181 * 24 - 35,
+    )
+    assert json.loads((place / "run" / "evaluation-test.json").read_text())["mae_c"] == fold["test_mae_c"]
+
+
+def test_the_answer_pools_the_windows_of_all_folds(whole, jenacast):
+    folder, told, log = whole
+    told = json.loads(told)
+    assert told == json.loads((folder / "backtest.json").read_text())
+    assert [path.name for path in sorted(folder.glob("2*"))] == NAMED
+    windows = [fold["test_windows"] for fold in told["folds"]]
+    assert told["test_windows"] == sum(windows)
+    for key in ("test_mae_c", "baseline_mae_c"):
+        absolute = sum(fold[key] * count for fold, count in zip(told["folds"], windows, strict=True))
+        assert told[key] == pytest.approx(absolute / sum(windows), rel=1e-12)
+    assert told["skill"] == pytest.approx(1 - told["test_mae_c"] / told["baseline_mae_c"], rel=1e-12)
+    assert told["synthetic"]
+    for number in (1, 2):
+        assert f"fold {number} of 3: test MAE {told['folds'][number - 1]['test_mae_c']:.3f} °C" in log
+    assert "s left" in log.split("fold 2 of 3: test MAE")[1].splitlines()[0]
+
+    table = jenacast("backtest", "--resume", folder)
+    assert "fold 3 of 3 is done already" in table.stderr
+    first = table.stdout.splitlines()[3].split("  ")[0], f"{told['folds'][0]['test_mae_c']:.3f}"
+    assert first == ("2010-07-01 to 2010-12-31", table.stdout.splitlines()[3].split()[7])
+    assert table.stdout.splitlines()[-1].startswith("all")
+    assert "SYNTHETIC" in table.stdout.splitlines()[0]
+    assert (folder / "backtest.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_folds_are_not_ranked_in_one_table_since_their_windows_are_others(whole, jenacast):
+    runs = [whole[0] / name / "run" for name in NAMED[:2]]
+    refused(jenacast("compare", *runs), "fold 2010-07-01/2011-01-01", "fold 2011-01-01/2011-07-01")
+    alone = jenacast("compare", runs[0], "--format", "json")
+    assert json.loads(alone.stdout)[0]["test_mae_c"] == json.loads(whole[1])["folds"][0]["test_mae_c"]
+
+
+def test_a_backtest_killed_in_its_second_fold_and_resumed_tells_the_same(whole, years, tmp_path):
+    folder = tmp_path / "backtest"
+    process = start(*SETTINGS, *WHEN, "--data-dir", years, "--run-dir", folder)
+    first, second = folder / NAMED[0], folder / NAMED[1]
+    until = time.monotonic() + 60
+    while not (second / "run" / "state.npz").exists():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert (first / "scores.json").exists()
+    assert not (second / "scores.json").exists()
+    trained = (first / "run" / "best.keras").stat().st_mtime_ns
+
+    told, log = finish("--resume", folder, "--json")
+    assert "fold 1 of 3 is done already" in log
+    assert figures(told) == figures(whole[1])
+    assert (first / "run" / "best.keras").stat().st_mtime_ns == trained
+
+
+def test_whatever_a_kill_left_of_a_fold_is_gone_on_with(whole, copied):
+    begun, trained, absent = (copied / name for name in NAMED)
+    for file in (begun / "run").iterdir():  # killed when the settings alone were written
+        if file.name != "config.toml":
+            file.unlink()
+    (begun / "scores.json").unlink()
+    (trained / "scores.json").unlink()  # killed before the test
+    (trained / "run" / "evaluation-test.json").unlink()
+    shutil.rmtree(absent)
+    (copied / "backtest.json").unlink()
+    told, log = finish("--resume", copied, "--json")
+    assert figures(told) == figures(whole[1])
+    assert log.count("best checkpoint") == 2
+    assert (trained / "run" / "evaluation-test.json").exists()
+
+
+def test_other_data_are_refused_where_a_fold_still_needs_them(copied, jenacast):
+    shutil.rmtree(copied / NAMED[2])
+    plan = json.loads((copied / "folds.json").read_text())
+    (copied / "folds.json").write_text(json.dumps(plan | {"source_sha256": "0" * 64}))
+    refused(jenacast("backtest", "--resume", copied), "holds another series or protocol", "0" * 12)
+    (copied / "folds.json").write_text(json.dumps(plan | {"edges": 5}))
+    refused(jenacast("backtest", "--resume", copied), "folds.json is damaged (edges")
+    (copied / "folds.json").unlink()
+    refused(jenacast("backtest", "--resume", copied), "folds.json not found")
+
+
+def test_force_replaces_the_folds_of_before_and_nothing_else(copied, years, jenacast):
+    mine = [copied / "notes.txt", copied / NAMED[0] / "notes.txt"]
+    for path in mine:
+        path.write_text("mine")
+    options = ("backtest", *SETTINGS, "--from", "2011-01", "--step", "1y", "--data-dir", years, "--run-dir", copied)
+    before = set(copied.rglob("*"))
+    refused(jenacast(*options, "--from", "2011"), "holds a backtest already", "--resume", "--force")
+    with process_lock(copied / NAMED[1] / "run" / "train.lock"):
+        refused(jenacast(*options, "--force"), "is in use by process")
+    assert set(copied.rglob("*")) == before
+
+    done = jenacast(*options, "--force", "--set", "train.epochs=1")
+    assert done.exit_code == 0, done.stderr
+    folds = [path.parent.name for path in sorted(copied.glob("*/scores.json"))]
+    assert folds == ["2011-01-01"]
+    assert [path.read_text() for path in mine] == ["mine", "mine"]
+    assert [path.name for path in (copied / NAMED[0]).iterdir()] == ["notes.txt"]
+    assert not (copied / NAMED[2]).exists()
+
+
+def test_a_folder_of_something_else_is_refused(trained_run, years, jenacast):
+    done = jenacast("backtest", *SETTINGS, *WHEN, "--data-dir", years, "--run-dir", trained_run, "--force")
+    refused(done, "exists and holds no backtest")
+
+
+@pytest.mark.parametrize(
+    ("day", "step", "texts"),
+    [
+        ("2010", "6m", ("2009-07-01", "less than a year", "first possible day is 2010-07-01")),
+        ("2010-12-31", "1y", ("first possible day is 2011-01-01",)),
+        ("0001", "99y", ("first possible day is 2109-01-01",)),
+        ("2012", "6m", ("no test period can begin on 2012-01-01", "ends on 2011-12-31T23:10:00", "begin earlier")),
+        ("2011-12", "6m", ("56 days",)),
+        ("9999", "99y", ("begin earlier",)),
+    ],
+)
+def test_a_start_too_early_or_too_late_is_refused_with_what_is_possible(day, step, texts, years, tmp_path, jenacast):
+    options = ("--from", day, "--step", step, "--data-dir", years, "--run-dir", tmp_path / "run")
+    refused(jenacast("backtest", *SETTINGS, *options), *texts)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--from", "2012"),
+        ("--from", "2012", "--model", "dense", "--config", "x.toml"),
+        ("--model", "dense"),
+        *(("--model", "dense", "--from", day) for day in ("12", "2012-13", "2012-02-30", "2012-1-1", "soon", "")),
+        *(("--model", "dense", "--from", "2012", "--step", step) for step in ("0y", "1", "y", "100y", "2w", "-1y", "")),
+        ("--resume", "x", "--from", "2012"),
+        ("--resume", "x", "--step", "1y"),
+        ("--resume", "x", "--force"),
+    ],
+)
+def test_wrong_usage_is_told(arguments, jenacast):
+    done = jenacast("backtest", *arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+
+
+def test_the_picture_shows_folds_with_and_without_an_interval(whole, tmp_path):
+    first, *others = (FoldScores(**fold) for fold in json.loads(whole[1])["folds"])
+    short = FoldScores(**first.__dict__ | {"test_mae_ci95_c": None})
+    plots.folds(tmp_path / "folds.svg", [short, *others], title="title", synthetic=False)
+    text = (tmp_path / "folds.svg").read_text()
+    for label in ("baseline: the same as now", "95 % interval", "test MAE (°C)"):
+        assert text.count(label) == 1
+    plots.folds(tmp_path / "one.svg", [short], title="title", synthetic=True)
+    assert "95 % interval" not in (tmp_path / "one.svg").read_text()

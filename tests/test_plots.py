@@ -1,0 +1,225 @@
+import re
+import xml.etree.ElementTree as ET
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from jenacast import plots
+from jenacast.errors import ConfigError
+from jenacast.plots import intervals, style
+
+SVG = "{http://www.w3.org/2000/svg}"
+NAN = float("nan")
+BASELINE = "baseline: the same as now"
+
+
+def hours(count):
+    return np.datetime64("2016-03-01T00:00:00") + np.arange(count) * np.timedelta64(1, "h")
+
+
+def wave(count):
+    return 5 + 4 * np.sin(np.arange(count) / 4)
+
+
+def around(middle):
+    return {level: (middle - width, middle + width) for level, width in (("50", 1), ("90", 3))}
+
+
+def draw_curves(path, **said):
+    history = [{"epoch": i, "train_mae_c": 3 / i, "val_mae_c": 2.5 - i / 10} for i in (1, 2, 3)]
+    plots.learning_curves(path, history, baseline_mae_c=2.44, **said)
+
+
+def draw_evaluation(path, count=500, **said):
+    truth = wave(count)
+    series = {"forecast_c": truth + 1, "truth_c": truth, "baseline_c": truth - 2}
+    plots.evaluation(path, valid_at=hours(count), **series, **said)
+
+
+def draw_groups(path, **said):
+    intervals = [(1.5, 2.5), None, (2.0, 4.0)]
+    plots.groups(path, ["DJF", "MAM", "JJA"], [2.0, NAN, 3.0], intervals, [2.6, NAN, 3.1], [0.1, NAN, -0.2], **said)
+
+
+def draw_reliability(path, **said):
+    plots.reliability(path, [0.05, 0.25, 0.5, 0.75, 0.95], [0.06, 0.22, 0.5, NAN, 0.93], **said)
+
+
+def draw_leads(path, **said):
+    coverage = {"50": [0.5, 0.45, NAN], "90": [0.9, 0.92, 0.88]}
+    plots.leads(path, [1, 12, 24], [0.5, 1.5, 2.2], [0.7, 2.0, 2.6], coverage=coverage, **said)
+
+
+def draw_outlook(path, leads=24, **said):
+    observed, coming = wave(120), wave(leads)
+    plots.outlook(
+        path,
+        observed_at=hours(120),
+        observed_c=observed,
+        now=hours(120)[-1],
+        valid_at=hours(120 + leads)[120:],
+        forecast_c=coming,
+        bands=around(coming),
+        baseline_c=coming + 1,
+        **said,
+    )
+
+
+def draw_outlooks(path, count=100, **said):
+    middle, truth = wave(count), wave(count) + 1
+    truth[count // 2 :] = NAN  # not known yet
+    curves = {"forecast_c": middle, "bands": around(middle), "baseline_c": middle - 1, "truth_c": truth}
+    plots.outlooks(path, valid_at=hours(count), **curves, **said)
+
+
+def draw_comparison(path, **said):
+    rows = [SimpleNamespace(model="gru", test_mae_c=2.4, test_maes_c=[2.3, 2.5], baseline_mae_c=2.6)]
+    plots.comparison(path, rows)
+
+
+# each picture, and the words that its axes and legends say
+PICTURES = {
+    "curves": (draw_curves, {"epoch", "MAE (°C)", "validation", BASELINE}),
+    "evaluation": (draw_evaluation, {"temperature (°C)", "truth (°C)", "forecast minus truth (°C)", BASELINE}),
+    "groups": (lambda path, **said: draw_groups(path, by="season", **said), {"MAE (°C)", "bias (°C)", "JJA", BASELINE}),
+    "reliability": (draw_reliability, {"truths at or below it (%)", "truths inside it (%)", "as predicted"}),
+    "leads": (draw_leads, {"lead (h)", "MAE (°C)", "truths inside (%)", BASELINE}),
+    "outlook": (draw_outlook, {"temperature (°C)", "time (the station's clock)", "now", "90 % interval", BASELINE}),
+    "outlook of one hour": (
+        lambda path, **said: draw_outlook(path, leads=1, **said),
+        {"temperature (°C)", "now", "50 % interval", BASELINE},
+    ),
+    "outlooks": (draw_outlooks, {"temperature (°C)", "time (the station's clock)", "truth", BASELINE}),
+    "comparison": (draw_comparison, {"test MAE (°C)", "one seed", BASELINE}),
+}
+SAID = {"title": "best <&> $x$", "synthetic": False}
+
+
+def texts(path):
+    return {text.text for text in ET.parse(path).iter(f"{SVG}text")}  # noqa: S314 - our own
+
+
+@pytest.fixture(params=PICTURES)
+def picture(request):
+    return PICTURES[request.param]
+
+
+def test_a_picture_says_units_and_baseline_as_text(picture, tmp_path):
+    draw, words = picture
+    draw(tmp_path / "a.svg", **SAID)
+    assert words <= texts(tmp_path / "a.svg")
+
+
+def test_a_title_stands_as_it_is_and_a_made_up_series_is_named(tmp_path):
+    draw_leads(tmp_path / "a.svg", title="best <&> $x$", synthetic=True)
+    assert "best <&> $x$  —  SYNTHETIC SERIES, not Jena" in texts(tmp_path / "a.svg")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_file_comes_out_the_same_every_time(picture, suffix, tmp_path):
+    draw, _ = picture
+    first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    draw(first, **SAID)
+    draw(second, **SAID)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_png_is_an_image_of_the_screens_width(picture, tmp_path):
+    picture[0](tmp_path / "a.PNG", **SAID)
+    with Image.open(tmp_path / "a.PNG") as image:
+        assert image.width == 9 * 120
+        assert len(set(image.convert("L").tobytes())) > 10
+
+
+def test_a_pdf_is_180_mm_wide_in_letters_of_8_pt(tmp_path):
+    draw_outlooks(tmp_path / "a.pdf", **SAID)
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    width_pt = float(re.search(rb"/MediaBox \[ ?0 0 ([\d.]+)", content).group(1))
+    assert width_pt / 72 * 25.4 == pytest.approx(180, abs=0.1)
+    assert style.PRINT["font.size"] == 8
+    assert b"CreationDate" not in content
+
+
+def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
+    with pytest.raises(ConfigError, match=r"'\.jpg', expected \.png, \.svg or \.pdf"):
+        plots.check_suffix(tmp_path / "a.jpg")
+    with pytest.raises(ConfigError):
+        draw_leads(tmp_path / "a", **SAID)
+    refused = jenacast("compare", tmp_path / "no-run", "--plot", tmp_path / "a.gif")
+    assert refused.exit_code == 1
+    assert "expected .png, .svg or .pdf" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda path: plots.outlook(
+            path,
+            observed_at=hours(1),
+            observed_c=wave(1),
+            now=hours(1)[0],
+            valid_at=hours(2)[1:],
+            forecast_c=wave(1),
+            bands={},
+            baseline_c=wave(1),
+            **SAID,
+        ),
+        lambda path: draw_outlooks(path, count=1, **SAID),
+        lambda path: draw_outlooks(path, count=0, **SAID),
+        lambda path: draw_evaluation(path, count=1, **SAID),
+        lambda path: plots.groups(path, ["all"], [2.0], None, [2.6], [0.0], by="year", **SAID),
+        lambda path: plots.groups(path, [], [], None, [], [], by="year", **SAID),
+        lambda path: plots.reliability(path, [0.5], [0.4], **SAID),
+        lambda path: plots.reliability(path, [], [], **SAID),
+        lambda path: plots.leads(path, [24], [2.2], [2.6], **SAID),
+        lambda path: plots.leads(path, [], [], [], **SAID),
+        lambda path: plots.learning_curves(path, [{"epoch": 1, "train_mae_c": 3.0}], baseline_mae_c=None, **SAID),
+    ],
+)
+def test_few_points_or_none_make_a_picture_too(draw, tmp_path):
+    draw(tmp_path / "a.svg")
+    assert SAID["title"] in texts(tmp_path / "a.svg")
+
+
+def test_a_failure_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError):
+        plots.leads(tmp_path / "a.png", [1, 2], [1.0], [1.0, 2.0], **SAID)
+    assert not list(tmp_path.iterdir())
+
+
+def test_central_intervals_are_read_off_the_quantiles_that_mirror_each_other(tmp_path, monkeypatch):
+    drawn, draw = [], intervals._against_diagonal
+    monkeypatch.setattr(intervals, "_against_diagonal", lambda *args: (drawn.append(args[1:]), draw(*args)))
+    plots.reliability(tmp_path / "a.svg", [0.05, 0.25, 0.5, 0.75, 0.9], [0.1, 0.2, 0.5, 0.9, 1.0], **SAID)
+    (nominal, inside) = drawn[1]
+    assert nominal == pytest.approx([0.5])  # 5 % has no 95 % beside it
+    assert inside == pytest.approx([0.7])
+
+
+def test_a_gap_gets_a_nan_and_nothing_else_does():
+    times = hours(10)[[0, 1, 2, 6, 7]]
+    drawn_at, values = style.with_gaps(times, np.array([1.0, 2, 3, 4, 5]))
+    np.testing.assert_array_equal(values, [1, 2, 3, NAN, 4, 5])
+    assert len(drawn_at) == 6
+    assert style.with_gaps(hours(9), wave(9))[1] == pytest.approx(wave(9))
+
+
+@given(st.sets(st.integers(0, 60), min_size=3))
+def test_no_line_crosses_a_gap_and_no_value_is_lost(present):
+    picks = sorted(present)
+    drawn_at, values = style.with_gaps(hours(61)[picks], np.array(picks, float))
+    np.testing.assert_array_equal(values[~np.isnan(values)], picks)
+    usual = min(step for step in np.diff(picks) if list(np.diff(picks)).count(step) == most_common(np.diff(picks)))
+    steps = np.diff(drawn_at).astype("timedelta64[h]").astype(int)
+    crossed = steps[~np.isnan(values[1:]) & ~np.isnan(values[:-1])]
+    assert (crossed <= 1.5 * usual).all()
+
+
+def most_common(steps):
+    return max(list(steps).count(step) for step in steps)

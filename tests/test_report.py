@@ -1,0 +1,384 @@
+import base64
+import hashlib
+import itertools
+import json
+import re
+import shutil
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import refused
+from hypothesis import given
+from hypothesis import strategies as st
+from report_page import Page
+
+from jenacast import plots
+from jenacast.config import dump_config, load_config, load_recipe, with_train
+from jenacast.evaluation import evaluate
+from jenacast.report.parts import digits, interval, number, span
+from jenacast.report.pictures import inline_svg
+from jenacast.report.result import verdict
+from jenacast.report.weeks import chosen_weeks
+from jenacast.training import train
+
+HOSTILE = "<script>alert('Jena')</script>"
+SMALL = ["data.history_hours=12", "model.units=4", "train.epochs=1"]
+
+
+@pytest.fixture
+def report(jenacast, tmp_path):
+    """A function that writes a report and reads it."""
+
+    def write(*runs):
+        done = jenacast("report", *runs, "-o", tmp_path / "report.html", "--force")
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout == f"{tmp_path / 'report.html'}\n"
+        return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def _other_run(_synthetic_data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("other") / "run"
+    train(
+        load_recipe("dense", [*SMALL, "train.seed=7", "data.every_hour=true"]),
+        data_dir=_synthetic_data_dir,
+        run_dir=folder,
+    )
+    return folder
+
+
+@pytest.fixture
+def other_run(_other_run, tmp_path):
+    return Path(shutil.copytree(_other_run, tmp_path / "other"))
+
+
+def change(file, **values):
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def data_dir_of(run):
+    return Path(json.loads((run / "run.json").read_text())["data_dir"])
+
+
+def test_a_report_holds_the_run_and_its_judgement(trained_run, report):
+    page = report(trained_run)
+    scores = evaluate(trained_run, data_dir=data_dir_of(trained_run)).scores
+    record = json.loads((trained_run / "run.json").read_text())
+    outcome = json.loads((trained_run / "metrics.json").read_text())
+    assert page.one("h1").text == "dense, seed 0"
+    row, baseline = page.rows("Errors on")
+    assert row[:4] == ["dense, seed 0", f"{outcome['val_mae_c']:.3f}", f"{scores.mae_c:.3f}", "–"]  # a fortnight
+    assert row[4] == digits(scores.difference_c, "+.3f")
+    assert row[6] == digits(100 * scores.skill, ".1f")
+    assert baseline[:3] == [
+        "baseline: the same as now",
+        f"{outcome['val_baseline_mae_c']:.3f}",
+        f"{scores.baseline_mae_c:.3f}",
+    ]
+    trained = dict(page.rows("What was trained"))
+    assert trained["epochs"] == f"{outcome['epochs']}, the best {outcome['best_epoch']}"
+    assert trained["commit"] == record["commit"]
+    assert f"keras {record['versions']['keras']}" in trained["versions"]
+    assert record["source_sha256"] in page.text
+    assert dump_config(load_config(trained_run / "config.toml")).split() == page.one("pre").text.split()
+    assert len(page.rows("The epochs")) == 2
+    assert [row[0] for row in page.rows("The splits")] == ["train", "validation", "test"]
+    assert len(page.rows("Errors by hour")) == 24
+    assert sum(int(row[1]) for row in page.rows("Errors by month")) == scores.windows
+    assert [row[0] for row in page.rows("Intervals on the test split")] == ["50 %", "80 %", "90 %"]
+
+
+def test_a_made_up_series_is_named_loudly(trained_run, report):
+    page = report(trained_run)
+    assert page.one("title").text.startswith("SYNTHETIC")
+    assert page.one("header").text.startswith("SYNTHETIC SERIES, not Jena.")
+    assert all("SYNTHETIC SERIES, not Jena" in svg.text for svg in page.all("svg"))
+
+
+def test_a_page_is_well_formed_and_reaches_out_to_nothing(trained_run, other_run, report):
+    page = report(trained_run, other_run)
+    assert page.one("html").attributes["lang"] == "en"
+    levels = [int(heading.tag[1]) for heading in page.all("h1", "h2", "h3", "h4")]
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
+    for element in page.elements:
+        for name, value in element.attributes.items():
+            if name in ("href", "xlink:href"):
+                assert value[0] == "#"
+                assert value[1:] in ids
+            if name == "aria-labelledby":
+                assert value in ids
+            if name in ("src", "action", "srcset", "data") or name.startswith("on"):
+                pytest.fail(f"{element.tag} {name}={value}")
+    assert not page.all("link", "iframe", "object", "embed", "form", "base")
+    assert len(page.all("svg")) > 10
+    for svg in page.all("svg"):
+        assert svg.attributes["role"] == "img"
+        assert svg.attributes["aria-labelledby"]
+    captioned = [table for table in page.all("caption") if table.text]
+    assert len(captioned) == len(page.all("table"))
+    for cell in page.all("th"):
+        assert cell.attributes["scope"] == ("col" if cell.parent.parent.tag == "thead" else "row")
+    assert not re.search(r"url\((?!#)", page.one("style").text)
+
+
+def test_the_policy_of_the_page_allows_its_own_script_alone(trained_run, report, tmp_path):
+    page = report(trained_run)
+    (policy,) = [m.attributes["content"] for m in page.all("meta") if "http-equiv" in m.attributes]
+    html = (tmp_path / "report.html").read_bytes()
+    (script,) = re.findall(rb"<script>(.*?)</script>", html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    assert policy.startswith("default-src 'none'; ")
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert "http" not in policy
+    assert len(html) < 1_000_000
+
+
+def test_the_same_run_gives_the_same_page(trained_run, report, tmp_path):
+    report(trained_run)
+    first = (tmp_path / "report.html").read_bytes()
+    report(trained_run)
+    assert (tmp_path / "report.html").read_bytes() == first
+
+
+def test_text_of_a_run_is_never_markup(trained_run, report, tmp_path):
+    run = trained_run.rename(tmp_path / f"{HOSTILE.replace('/', '')} &amp; $x$")
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(re.sub("^summary = .*$", f'summary = "{HOSTILE}"', config, flags=re.MULTILINE))
+    change(run / "run.json", commit=HOSTILE, kernel={HOSTILE: HOSTILE}, started=HOSTILE, versions={HOSTILE: HOSTILE})
+    change(run / "metrics.json", device=f'"><img src=x onerror="{HOSTILE}')
+    page = report(run, shutil.copytree(run, tmp_path / HOSTILE.replace("/", "-")))
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert page.text.count(HOSTILE) > 6
+    assert page.text.count("&amp; $x$") >= 1
+    assert all(HOSTILE in settings.text for settings in page.all("pre"))
+
+
+def test_a_name_that_is_no_text_does_no_harm(trained_run, report, tmp_path):
+    twins = [tmp_path / "run-\udcff", tmp_path / "耶拿-\x1b"]
+    for twin in twins:
+        shutil.copytree(trained_run, twin)
+    page = report(*twins)
+    assert f"dense, seed 0 ({tmp_path}/run-?)" in page.text
+    assert f"dense, seed 0 ({tmp_path}/耶拿-?)" in page.text
+
+
+def test_where_the_data_are_gone_the_page_says_so_and_goes_on(trained_run, report, jenacast, tmp_path):
+    change(trained_run / "run.json", data_dir=str(tmp_path / "gone"))
+    page = report(trained_run)
+    assert "The prepared data cannot be had" in page.text
+    assert f"{tmp_path / 'gone' / 'prepared' / 'manifest.json'} not found" in page.text
+    assert "It is not judged on the test split here." in page.one("header").text
+    assert len(page.all("svg")) == 1  # the learning curves
+    assert len(page.rows("The epochs")) == 2
+
+
+def test_scores_that_stand_in_the_folder_are_shown_without_the_data(trained_run, data_dir, jenacast, report, tmp_path):
+    scores = json.loads(jenacast("evaluate", trained_run, "--data-dir", data_dir, "--json").stdout)
+    change(trained_run / "run.json", data_dir=str(tmp_path / "gone"))
+    assert report(trained_run).rows("Errors on")[0][2] == f"{scores['mae_c']:.3f}"
+    (trained_run / "best.keras").touch()  # another network than the scores'
+    (row,) = report(trained_run).rows("Errors on")
+    assert row[2] == "–"
+
+
+def test_a_folder_that_holds_other_data_by_now_is_not_judged_on(trained_run, report):
+    change(trained_run / "run.json", source_sha256="0" * 64)
+    assert "now holds another series, protocol or fold" in report(trained_run).text
+
+
+def test_an_audit_that_cannot_be_read_is_left_out(trained_run, data_dir, report):
+    change(data_dir / "prepared" / "manifest.json", audit={"gaps": HOSTILE})
+    change(trained_run / "run.json", data_dir=str(data_dir))
+    page = report(trained_run)
+    assert "The audit in the manifest cannot be read." in page.text
+    assert len(page.rows("The splits")) == 3
+
+
+def test_two_runs_are_held_against_the_best_on_validation(trained_run, other_run, report):
+    runs = {json.loads((run / "metrics.json").read_text())["val_mae_c"]: run for run in (trained_run, other_run)}
+    (_, best), (_, second) = sorted(runs.items())
+    page = report(second, best)
+    seeds = [load_config(run / "config.toml").train.seed for run in (best, second)]
+    assert [row[0] for row in page.rows("Errors on")[:2]] == [f"dense, seed {seed}" for seed in seeds]
+    against = evaluate(second, data_dir=data_dir_of(best), against=best).scores.difference_to_against_c
+    assert page.rows("Test MAE less that of") == [
+        [f"dense, seed {seeds[1]}", digits(against, "+.3f"), "–", "too few days to tell it from it"]
+    ]
+    assert page.one("h1").text == "2 runs"  # another number of epochs
+
+
+def test_a_network_that_says_every_hour_has_its_errors_over_the_lead(trained_run, other_run, report):
+    assert "Errors over the lead" not in report(trained_run).text
+    rows = report(other_run).rows("Errors by lead")
+    assert [row[0] for row in rows] == [f"{hour} h" for hour in range(1, 25)]
+    assert len(rows[0]) == 10  # with the coverage of three intervals
+
+
+def test_a_network_without_intervals_has_no_part_about_them(trained_run, report, monkeypatch):
+    def without_intervals(*paths, **options):
+        made = evaluate(*paths, **options)
+        leads = [replace(lead, quantiles_c=None) for lead in made.leads]
+        return replace(made, scores=replace(made.scores, intervals=None), leads=leads)
+
+    monkeypatch.setattr("jenacast.report.runs.evaluate", without_intervals)
+    page = report(trained_run)
+    assert "How sure it is" not in page.text
+    assert "90 % interval" not in page.one("header").text
+    assert not any("90 % interval" in svg.text for svg in page.all("svg"))
+    assert len(page.rows("Errors by hour")[0]) == 7
+
+
+def test_a_run_of_other_data_is_shown_but_not_compared(trained_run, other_run, report):
+    change(other_run / "run.json", protocol="book")
+    page = report(trained_run, other_run)
+    assert page.rows("Test MAE less that of")[0][-1] == "another task, or other data"
+    assert page.text.count("SHA-256 of the source") == 2
+
+
+def test_a_folder_of_seeds_means_its_runs(trained_run, report, tmp_path):
+    seeds = tmp_path / "seeds"
+    for seed in (3, 4):
+        run = Path(shutil.copytree(trained_run, seeds / f"seed-{seed}"))
+        config = with_train(load_config(run / "config.toml"), seed=seed)
+        (run / "config.toml").write_text(dump_config(config))
+        change(run / "metrics.json", val_mae_c=2.0 + seed)
+    plan = {"data_dir": "data", "seeds": [3, 4], "require_cudnn": False, "tensorboard": False}
+    (seeds / "plan.json").write_text(json.dumps(plan))
+    page = report(seeds)
+    assert page.one("h1").text == "dense, 2 seeds"
+    (row,) = page.rows("Mean and standard deviation over seeds")
+    assert row[:4] == ["dense", "3, 4", "5.500", f"{statistics.stdev([5.0, 6.0]):.3f}"]
+    assert row[5] == "0.000"  # the same network twice
+
+
+def test_a_run_without_validation_has_a_page_too(trained_run, report):
+    change(trained_run / "metrics.json", val_mae_c=None, val_baseline_mae_c=None, finished=False)
+    history = (trained_run / "history.csv").read_text().splitlines()
+    lines = [",".join("" if i in (3, 4) else cell for i, cell in enumerate(line.split(","))) for line in history[1:]]
+    (trained_run / "history.csv").write_text("\n".join([history[0], *lines]))
+    page = report(trained_run)
+    assert page.rows("Errors on")[0][1] == "–"
+    assert "no validation chose among them" in page.text
+    assert dict(page.rows("What was trained"))["epochs"].endswith("; not finished")
+
+
+def test_an_existing_file_is_not_overwritten_unasked(trained_run, jenacast, tmp_path):
+    out = tmp_path / "report.html"
+    out.write_text("mine")
+    refused(jenacast("report", trained_run, "-o", out), str(out), "exists", "--force")
+    assert out.read_text() == "mine"
+
+
+def test_a_folder_that_is_no_run_is_refused(trained_run, jenacast, tmp_path):
+    refused(jenacast("report", trained_run, tmp_path, "-o", tmp_path / "a.html"), str(tmp_path), "not a run folder")
+    refused(jenacast("report", tmp_path / "gone", "-o", tmp_path / "a.html"), "gone is not a run folder")
+    assert not (tmp_path / "a.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("history.csv", "epoch,loss\n1,2\n"),
+        ("history.csv", "epoch,train_loss,train_mae_c,val_mae_c,val_rmse_c,learning_rate,seconds\none,1,1,1,1,1,1\n"),
+        ("history.csv", None),
+        ("metrics.json", "{"),
+        ("metrics.json", '{"val_baseline_mae_c": NaN}'),
+        ("run.json", '{"data_dir": 3}'),
+        ("config.toml", "name = "),
+        ("best.keras", "no network"),
+    ],
+)
+def test_a_damaged_run_is_refused_by_the_name_of_its_file(trained_run, jenacast, tmp_path, name, content):
+    if content is None:
+        (trained_run / name).unlink()
+    else:
+        (trained_run / name).write_text(content)
+    refused(jenacast("report", trained_run, "-o", tmp_path / "a.html"), str(trained_run / name))
+    assert not list(tmp_path.glob("*a.html"))
+
+
+@pytest.mark.parametrize("hostile", ["\0", "/dev/null", "x" * 5000, ""])
+def test_a_record_that_names_a_strange_data_folder_does_no_harm(trained_run, report, hostile):
+    change(trained_run / "run.json", data_dir=hostile)
+    assert "The prepared data cannot be had" in report(trained_run).text
+
+
+def test_numbers_have_a_minus_sign_and_a_dash_where_nothing_was_measured():
+    assert digits(-0.3914, "+.3f") == "−0.391"
+    assert span((-0.47, -0.31), ".2f") == "−0.47 to −0.31"
+    assert replace(number(1234, ","), key=None).text == "1,234"
+    assert (number(None).text, number(None).key, number(None).is_number) == ("–", None, True)
+    assert (interval((1.0, 2.0)).key, interval(None).key) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("ends", "reading"),
+    [
+        ((-0.2, -0.1), "better than it"),
+        ((-0.2, 0.0), "not to be told from it"),
+        ((0.1, 0.2), "worse than it"),
+        (None, "too few days to tell it from it"),
+    ],
+)
+def test_a_verdict_is_given_where_the_interval_leaves_out_0(ends, reading):
+    assert verdict(sum(ends) / 2 if ends else -0.1, ends, "it") == reading
+
+
+def test_a_picture_in_the_page_has_its_own_ids_and_the_pages_colours():
+    def draw(path):
+        plots.leads(path, [1, 24], [0.5, 2.2], [0.7, 2.6], title="a < b", synthetic=False)
+
+    svg = inline_svg(draw, "here")
+    assert svg.startswith('<svg role="img" aria-labelledby="here-finding" ')
+    ids = re.findall(r'\bid="([^"]+)"', svg)
+    assert ids
+    assert all(name.startswith("here-") for name in ids)
+    assert set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg)) <= {(i, "") for i in ids} | {("", i) for i in ids}
+    assert not re.search(r"#[0-9a-fA-F]{6}\b", svg)
+    assert "a &lt; b" in svg
+
+
+MONDAY = np.datetime64("2015-01-05T00:00:00")
+
+
+def hours(start, count):
+    return start + np.arange(count) * np.timedelta64(1, "h")
+
+
+def test_the_chosen_weeks_are_the_seasons_middle_ones_and_the_worst():
+    valid_at = hours(MONDAY, 24 * 7 * 5)  # five weeks of winter
+    errors_c = np.repeat([3.0, 1.0, 5.0, 2.0, 4.0], 24 * 7)
+    chosen = chosen_weeks(valid_at, errors_c)
+    assert {name: (errors_c[shown][0], shown.sum()) for name, shown in chosen.items()} == {
+        "A typical week in winter": (3.0, 168),
+        "The worst week": (5.0, 168),
+    }
+
+
+def test_a_week_with_holes_is_not_shown_and_one_is_shown_once():
+    valid_at = np.concatenate([hours(MONDAY, 168), hours(MONDAY + np.timedelta64(7, "D"), 100)])
+    chosen = chosen_weeks(valid_at, np.concatenate([np.ones(168), np.full(100, 9.0)]))
+    assert list(chosen) == ["A typical week in winter"]
+    assert list(chosen_weeks(valid_at[:1], np.ones(1))) == ["A typical week in winter"]
+
+
+@given(st.integers(0, 400), st.integers(1, 24 * 100), st.integers(0, 2**32 - 1))
+def test_a_chosen_week_goes_from_monday_to_sunday(first_day, count, seed):
+    valid_at = hours(MONDAY + np.timedelta64(first_day, "D"), count)
+    errors_c = np.random.default_rng(seed).random(count)
+    chosen = chosen_weeks(valid_at, errors_c)
+    assert chosen
+    for shown in chosen.values():
+        monday = ((valid_at[shown] - MONDAY) // np.timedelta64(7, "D")).astype(int)
+        assert len(set(monday)) == 1
+    starts = [valid_at[shown][0] for shown in chosen.values()]
+    assert len(set(starts)) == len(starts)
