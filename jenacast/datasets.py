@@ -83,12 +83,19 @@ def split_samples(prepared: Prepared, split: Split, encoding: Encoding, *, windo
         prepared.windows(split, history_hours=hours, lead_hours=encoding.lead_hours).pick(slice(None, None, nth))
         for hours in (encoding.needed_hours, encoding.history_hours)
     )
-    samples = make_samples(prepared.series, windows, encoding)
+    replaced = np.array(prepared.manifest.replaced_target_rows, dtype=np.int64)
+    samples = make_samples(prepared.series, windows, encoding, replaced_target_rows=replaced)
     return replace(samples, dropped=len(without) - len(samples))
 
 
-def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Samples:
+def make_samples(series: Series, windows: Windows, encoding: Encoding, *, replaced_target_rows: Rows) -> Samples:
     """The samples of any windows of `encoding.needed_hours`.
+
+    Args:
+        series: where they lie.
+        windows: their histories and targets.
+        encoding: what a network sees and says.
+        replaced_target_rows: rows whose temperature was not measured; as hours on the way they are not known.
 
     Raises:
         DataError: the look-back of every window lacks an hour.
@@ -101,7 +108,9 @@ def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Sample
     if not np.isfinite(targets).all():
         raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
     if encoding.every_hour:
-        targets = np.column_stack([*_on_the_way(series, seen.now, seen.baseline_c, encoding), targets])
+        measured_c = series.column(TARGET).astype(np.float64)
+        measured_c[replaced_target_rows] = np.nan
+        targets = np.column_stack([*_on_the_way(series.times, measured_c, seen, encoding), targets])
     return Samples(
         **{field.name: getattr(seen, field.name) for field in fields(seen)},
         targets=targets,
@@ -143,15 +152,15 @@ def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Historie
     return seen, windows
 
 
-def _on_the_way(series: Series, now: Times, present_c: Floats, encoding: Encoding) -> Iterator[Floats]:
-    """The encoded targets of the hours before the lead, (windows,) each, by time; NaN where there is no such row."""
-    order = np.argsort(series.times, kind="stable")
-    times, temperature_c = series.times[order], series.column(TARGET)[order]
+def _on_the_way(times: Times, measured_c: Floats, seen: Histories, encoding: Encoding) -> Iterator[Floats]:
+    """The encoded targets of the hours before the lead, (windows,) each, by time; NaN where none was measured."""
+    order = np.argsort(times, kind="stable")
+    times, measured_c = times[order], measured_c[order]
     for lead in encoding.leads[:-1]:
-        wanted = now + np.timedelta64(lead, "h")
+        wanted = seen.now + np.timedelta64(lead, "h")
         rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
-        came_c = np.where(times[rows] == wanted, temperature_c[rows], np.nan)
-        yield encoding.encode_target(came_c, encoding.reference_c(now, present_c, lead))
+        came_c = np.where(times[rows] == wanted, measured_c[rows], np.nan)
+        yield encoding.encode_target(came_c, encoding.reference_c(seen.now, seen.baseline_c, lead))
 
 
 def _is_whole(inputs: Floats, windows: Windows) -> NDArray[np.bool_]:

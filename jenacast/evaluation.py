@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jenacast.bootstrap import Interval, mean_interval
 from jenacast.calibration import truth_leads_c
 from jenacast.ensemble import Blend, equal_blend, fit_blend, refuse_seen_validation
-from jenacast.groups import Lead, leads
+from jenacast.groups import Lead, Leads
 from jenacast.intervals import IntervalScores, score_intervals
 from jenacast.metrics import measure, skill
 from jenacast.prepared import Split, load_prepared
@@ -87,7 +87,8 @@ class Evaluation:
     @property
     def quantiles_c(self) -> Floats | None:
         """(windows, `intervals.LEVELS`) predicted quantiles, degC; None where the checkpoint gives none."""
-        return self.leads[-1].quantiles_c
+        last: Lead = self.leads[-1]
+        return last.quantiles_c
 
 
 def evaluate(
@@ -122,7 +123,8 @@ def evaluate(
     task, pick = tasks[0], picks[0]
     valid_at, truth_c = task.samples.valid_at[pick], task.samples.truth_c[pick]
     baseline_c = task.samples.baseline_c[pick]
-    forecast_c, quantiles_c = hours[-1].forecast_c, hours[-1].quantiles_c
+    last = hours[-1]
+    forecast_c, quantiles_c = last.forecast_c, last.quantiles_c
     errors, baseline = measure(forecast_c, truth_c), measure(baseline_c, truth_c)
     absolute_c, baseline_absolute_c = _absolute_errors(forecast_c, truth_c), _absolute_errors(baseline_c, truth_c)
     metadata = task.checkpoint.metadata
@@ -149,7 +151,7 @@ def evaluate(
         baseline_mae_ci95_c=mean_interval(baseline_absolute_c, valid_at),
         difference_c=errors.mae_c - baseline.mae_c,
         difference_ci95_c=mean_interval(absolute_c - baseline_absolute_c, valid_at),
-        intervals=score_intervals(quantiles_c, truth_c) if quantiles_c is not None else None,
+        intervals=score_intervals(quantiles_c, truth_c, valid_at) if quantiles_c is not None else None,
         members=[str(task.checkpoint.path) for task in tasks] if len(tasks) > 1 else [],
         weights=blend.weights.tolist() if len(tasks) > 1 else [],
         offset_c=blend.offset_c,
@@ -167,17 +169,17 @@ def evaluate(
     return Evaluation(scores, valid_at, forecast_c, truth_c, baseline_c, hours)
 
 
-def _hours(task: Task, pick: NDArray[np.bool_]) -> list[Lead]:
+def _hours(task: Task, pick: NDArray[np.bool_]) -> Leads:
     """What one network says of every hour, over some of its windows."""
     samples, metadata = task.samples.pick(pick), task.checkpoint.metadata
     calibration = metadata.calibration if metadata else None
-    return leads(task.encoding.leads, samples, task.leads_c()[pick], truth_leads_c(samples, task.encoding), calibration)
+    return Leads(task.encoding.leads, samples, task.leads_c()[pick], truth_leads_c(samples, task.encoding), calibration)
 
 
-def _blended(tasks: Sequence[Task], picks: Sequence[NDArray[np.bool_]], blend: Blend) -> list[Lead]:
+def _blended(tasks: Sequence[Task], picks: Sequence[NDArray[np.bool_]], blend: Blend) -> Leads:
     """What several networks say together of the hour that is judged, without intervals."""
     samples, forecast_c = tasks[0].samples.pick(picks[0]), blend.apply(_forecasts_c(tasks, picks))
-    return leads([tasks[0].encoding.lead_hours], samples, forecast_c[:, None], samples.truth_c[:, None], None)
+    return Leads([tasks[0].encoding.lead_hours], samples, forecast_c[:, None], samples.truth_c[:, None], None)
 
 
 def _forecasts_c(tasks: Sequence[Task], picks: Sequence[NDArray[np.bool_]]) -> Floats:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from jenacast.bootstrap import Interval, mean_interval
 from jenacast.calibration import situations
 from jenacast.datasets import Histories
-from jenacast.intervals import Calibration, is_inside
+from jenacast.intervals import Calibration, measure_coverage
 from jenacast.metrics import measure, skill
 from jenacast.series import Floats, Times
 
@@ -27,8 +27,8 @@ CHANGES_C = (2.0, 4.0, 6.0, 10.0)  # where a change of the temperature, up or do
 class Group:
     """The errors of some windows.
 
-    `mae_ci95_c` is None for too few days, `skill` where the baseline does not err, `coverage` for forecasts without
-    intervals.
+    Intervals, `ci95`, are None for too few days, `skill` where the baseline does not err, and what is said of coverage
+    for forecasts without intervals.
     """
 
     label: str
@@ -39,6 +39,7 @@ class Group:
     baseline_mae_c: float
     skill: float | None
     coverage: dict[str, float] | None
+    coverage_ci95: dict[str, Interval | None] | None
 
 
 @dataclass(frozen=True)
@@ -67,29 +68,33 @@ def errors_by(evaluation: "Evaluation", by: By) -> list[Group]:
     return [_group(label, last, numbers == number) for number, label in enumerate(labels) if (numbers == number).any()]
 
 
-def leads(
-    hours: Sequence[int],
-    histories: Histories,
-    forecasts_c: Floats,
-    truths_c: Floats,
-    calibration: Calibration | None,
-) -> list[Lead]:
-    """One for each output: the windows whose hour is known.
+@dataclass(frozen=True)
+class Leads(Sequence[Lead]):
+    """One `Lead` for each output of a network, of the windows whose hour is known; made when it is asked for.
 
-    Args:
+    Attributes:
         hours: of each output, from now on.
         histories: the windows.
         forecasts_c: (windows, outputs) degC.
         truths_c: (windows, outputs) degC; NaN where it is not known.
         calibration: of the outputs, where there is one.
     """
-    made = []
-    for number, ahead in enumerate(hours):
-        known, where = np.isfinite(truths_c[:, number]), situations(histories, ahead)
-        forecast_c, where = forecasts_c[known, number], where.pick(known)
-        quantiles_c = calibration.quantiles_c(number, forecast_c, where) if calibration else None
-        made.append(Lead(ahead, where.valid_at, forecast_c, truths_c[known, number], where.present_c, quantiles_c))
-    return made
+
+    hours: Sequence[int]
+    histories: Histories
+    forecasts_c: Floats
+    truths_c: Floats
+    calibration: Calibration | None
+
+    def __len__(self) -> int:
+        return len(self.hours)
+
+    def __getitem__(self, number: Any) -> Any:
+        known = np.isfinite(self.truths_c[:, number])
+        forecast_c, truth_c = self.forecasts_c[known, number], self.truths_c[known, number]
+        where = situations(self.histories, self.hours[number]).pick(known)
+        quantiles_c = self.calibration.quantiles_c(number, forecast_c, where) if self.calibration else None
+        return Lead(self.hours[number], where.valid_at, forecast_c, truth_c, where.present_c, quantiles_c)
 
 
 def _numbers(lead: Lead, by: By) -> tuple[list[str], np.ndarray]:
@@ -115,14 +120,16 @@ def _numbers(lead: Lead, by: By) -> tuple[list[str], np.ndarray]:
 def _group(label: str, lead: Lead, which: np.ndarray) -> Group:
     forecast_c, truth_c, baseline_c = lead.forecast_c[which], lead.truth_c[which], lead.baseline_c[which]
     errors, baseline_mae_c = measure(forecast_c, truth_c), measure(baseline_c, truth_c).mae_c
-    inside = {} if lead.quantiles_c is None else is_inside(lead.quantiles_c[which], truth_c)
+    valid_at = lead.valid_at[which]
+    covered = None if lead.quantiles_c is None else measure_coverage(lead.quantiles_c[which], truth_c, valid_at)
     return Group(
         label=label,
         windows=errors.windows,
         mae_c=errors.mae_c,
-        mae_ci95_c=mean_interval(np.abs(forecast_c - truth_c), lead.valid_at[which]),
+        mae_ci95_c=mean_interval(np.abs(forecast_c - truth_c), valid_at),
         bias_c=errors.bias_c,
         baseline_mae_c=baseline_mae_c,
         skill=skill(errors.mae_c, baseline_mae_c) if baseline_mae_c else None,
-        coverage={name: float(found.mean()) for name, found in inside.items()} or None,
+        coverage=covered and covered[0],
+        coverage_ci95=covered and covered[1],
     )

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from jenacast.bootstrap import Interval, mean_interval
 from jenacast.climatology import day_waves, year_waves
 from jenacast.errors import CheckpointError
 from jenacast.series import Floats, Times
@@ -30,7 +31,7 @@ CALENDAR_TERMS = 15  # and one for each column that the network sees
 MOST_DEVIATIONS = (
     3.0  # of a column from its mean; what lies further out counts as this, since nothing like it was fitted
 )
-LEAST_WINDOWS = len(LEVELS) + 1  # fewer residuals have no order statistic for the outer levels
+LEAST_WINDOWS = len(LEVELS)  # fewer residuals have no order statistic for the outer levels
 CHANGE_C = 5.0  # the change of temperature that counts as one, so that no coefficient is small or large
 MOST_CHANGES = 6.0  # no weather changes more, and one absurd forecast must not decide the fit
 LEAST_SPREAD_C = 1e-3
@@ -119,13 +120,16 @@ class IntervalScores:
 
     Attributes:
         coverage: share of truths inside each interval.
+        coverage_ci95: 95 % intervals of these shares over days; None for too few.
         width_c: mean width.
         pinball_c: mean pinball loss of each interval's two ends (Koenker & Bassett 1978).
-        crps_c: continuous ranked probability score: twice the mean pinball loss over `LEVELS` (Gneiting & Ranjan 2011).
+        crps_c: continuous ranked probability score: twice the pinball loss, integrated over the levels (Gneiting &
+            Ranjan 2011) by the trapezoidal rule; at levels 0 and 1 there is none.
         reliability: for each level the share of truths at or below its quantile.
     """
 
     coverage: dict[str, float]
+    coverage_ci95: dict[str, Interval | None]
     width_c: dict[str, float]
     pinball_c: dict[str, float]
     crps_c: float
@@ -162,25 +166,37 @@ def conformal_quantiles(ordered: Floats) -> Floats:
     return quantiles
 
 
-def score_intervals(quantiles_c: Floats, truth_c: Floats) -> IntervalScores:
-    """Scores of (windows, LEVELS) predicted quantiles against (windows,) truths, degC."""
+def score_intervals(quantiles_c: Floats, truth_c: Floats, valid_at: Times) -> IntervalScores:
+    """Scores of (windows, LEVELS) predicted quantiles against (windows,) truths, degC, at their times."""
     above_c = truth_c.astype(np.float64)[:, None] - quantiles_c
     levels = np.array(LEVELS)
     pinball_c = np.maximum(levels * above_c, (levels - 1) * above_c).mean(axis=0)
-    inside = is_inside(quantiles_c, truth_c)
+    coverage, coverage_ci95 = measure_coverage(quantiles_c, truth_c, valid_at)
     return IntervalScores(
-        coverage={name: float(inside[name].mean()) for name in ENDS},
+        coverage=coverage,
+        coverage_ci95=coverage_ci95,
         width_c={
             name: float((quantiles_c[:, high] - quantiles_c[:, low]).mean()) for name, (low, high) in ENDS.items()
         },
         pinball_c={name: float(pinball_c[list(ends)].mean()) for name, ends in ENDS.items()},
-        crps_c=float(2 * pinball_c.mean()),
+        crps_c=float(2 * pinball_c.sum() / (len(LEVELS) + 1)),
         reliability=(above_c <= 0).mean(axis=0).tolist(),
     )
 
 
-def is_inside(quantiles_c: Floats, truth_c: Floats) -> dict[str, np.ndarray]:
-    """(windows,) whether the truth lies inside each interval, its ends included."""
+def measure_coverage(
+    quantiles_c: Floats, truth_c: Floats, valid_at: Times
+) -> tuple[dict[str, float], dict[str, Interval | None]]:
+    """By interval the share of (windows,) truths inside it, and the 95 % interval of that over days."""
+    inside = is_inside(quantiles_c, truth_c)
+    return (
+        {name: float(found.mean()) for name, found in inside.items()},
+        {name: mean_interval(found.astype(np.float64), valid_at) for name, found in inside.items()},
+    )
+
+
+def is_inside(quantiles_c: Floats, truth_c: Floats) -> dict[str, NDArray[np.bool_]]:
+    """(windows,) by interval whether the truth lies inside it, its ends included."""
     return {
         name: (quantiles_c[:, low] <= truth_c) & (truth_c <= quantiles_c[:, high]) for name, (low, high) in ENDS.items()
     }

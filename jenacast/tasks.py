@@ -144,7 +144,7 @@ def _csv_samples(paths: Sequence[Path], encoding: Encoding) -> Samples:
             f"{names} ({len(raw.times)} rows) holds no window of {encoding.needed_hours} h of history and "
             f"{encoding.lead_hours} h of lead without a gap; give a longer file"
         )
-    return make_samples(cleaned.series, windows, encoding)
+    return make_samples(cleaned.series, windows, encoding, replaced_target_rows=cleaned.replaced_target_rows)
 
 
 def _note_differences(checkpoint: Forecaster, prepared: Prepared) -> None:

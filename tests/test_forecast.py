@@ -313,6 +313,12 @@ def test_what_excludes_each_other_is_wrong_usage(jenacast, run, tmp_path):
         assert jenacast("forecast", run, *arguments).exit_code == 2, arguments
 
 
+def test_a_shells_list_of_files_is_told_from_a_checkpoint(jenacast, tmp_path):
+    done = jenacast("forecast", "--csv", tmp_path / "a.csv", tmp_path / "b.csv")
+    assert done.exit_code == 2
+    assert "repeat --csv" in done.stderr
+
+
 # Gaps
 
 
@@ -447,7 +453,8 @@ def test_a_file_that_is_none_is_refused(refuse, tmp_path):
 
 def test_a_file_in_the_place_of_the_checkpoint_is_told(jenacast, tmp_path):
     file = station_file(tmp_path / "file.csv", 40)
-    refused(jenacast("forecast", "--csv", file, file), f"{file} begins with", "neither a .keras zip nor HDF5")
+    other = file.rename(file.with_suffix(".txt"))
+    refused(jenacast("forecast", "--csv", file, other), f"{other} begins with", "neither a .keras zip nor HDF5")
 
 
 # Checkpoints

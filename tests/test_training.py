@@ -125,12 +125,12 @@ def test_a_finished_run_knows_how_sure_it_is_and_is_otherwise_the_same(trained_r
 
 
 def test_too_few_windows_of_validation_leave_a_run_without_intervals(train, data_dir, jenacast):
-    # 350 hours of validation hold 350 - (history + lead - 1) windows: here 19, and 20 would do.
+    # 350 hours of validation hold 350 - (history + lead - 1) windows: here 18, and 19 would do.
     runs = [
         train(f"run-{hours}", "--set", f"data.history_hours={hours}", epochs=1)
-        for hours in (350 - 23 - 19, 350 - 23 - 20)
+        for hours in (350 - 23 - 18, 350 - 23 - 19)
     ]
-    assert [json.loads((run / "run.json").read_text())["val_windows"] for run in runs] == [19, 20]
+    assert [json.loads((run / "run.json").read_text())["val_windows"] for run in runs] == [18, 19]
     assert [read_metadata(run / "best.keras").calibration is None for run in runs] == [True, False]
     assert [metrics(run)["finished"] for run in runs] == [True, True]
     assert evaluate(runs[0], data_dir=data_dir).scores.intervals is None

@@ -81,6 +81,8 @@ def forecast(
         raise typer.BadParameter("--every and --at exclude each other; give one of them")
     if plot and plot == predictions:
         raise typer.BadParameter(f"--plot and --predictions both name {plot}; give two files")
+    if checkpoint.suffix == ".csv":  # what a shell makes of --csv *.csv
+        raise typer.BadParameter(f"{checkpoint} is no checkpoint; repeat --csv before each station file")
     every_s = None if every is None else _parse_step(every)
     for path in (predictions, plot):
         if path:
