@@ -54,16 +54,15 @@ def write_forecasts(forecasts: Forecasts, path: Path) -> None:
 
 def draw_forecasts(forecasts: Forecasts, path: Path) -> None:
     """Draw one forecast after the last days' temperature, or several beside the temperature that came."""
-    series, outlooks = forecasts.observations.series, forecasts.outlooks
-    temperature_c = series.column(TARGET)
+    measured, outlooks = forecasts.observations.measured, forecasts.outlooks
+    times = forecasts.observations.series.times[measured]  # what was interpolated is no observation
+    temperature_c = forecasts.observations.series.column(TARGET)[measured]
     if len(outlooks) == 1:
         one = outlooks[0]
-        shown = (series.times <= one.last_observation) & (
-            series.times > one.last_observation - np.timedelta64(SHOWN_HOURS, "h")
-        )
+        shown = (times <= one.last_observation) & (times > one.last_observation - np.timedelta64(SHOWN_HOURS, "h"))
         plots.outlook(
             path,
-            observed_at=series.times[shown],
+            observed_at=times[shown],
             observed_c=temperature_c[shown],
             now=one.last_observation,
             valid_at=one.valid_at,
@@ -75,7 +74,7 @@ def draw_forecasts(forecasts: Forecasts, path: Path) -> None:
         )
         return
     valid_at = np.array([outlook.valid_at[-1] for outlook in outlooks])
-    rows = np.minimum(np.searchsorted(series.times, valid_at), len(series.times) - 1)
+    rows = np.minimum(np.searchsorted(times, valid_at), len(times) - 1)
     names = list(outlooks[0].ends_c or {})
     ends = {name: np.array([outlook.ends_c[name][-1] for outlook in outlooks if outlook.ends_c]) for name in names}
     plots.outlooks(
@@ -84,7 +83,7 @@ def draw_forecasts(forecasts: Forecasts, path: Path) -> None:
         forecast_c=np.array([outlook.temperature_c[-1] for outlook in outlooks]),
         bands={name: (ends_c[:, 0], ends_c[:, 1]) for name, ends_c in ends.items()},
         baseline_c=np.array([outlook.baseline_c for outlook in outlooks]),
-        truth_c=np.where(series.times[rows] == valid_at, temperature_c[rows], np.nan),
+        truth_c=np.where(times[rows] == valid_at, temperature_c[rows], np.nan),
         title=f"{forecasts.model}: {len(outlooks):,} forecasts",
         synthetic=forecasts.synthetic,
     )

@@ -613,6 +613,19 @@ def test_another_suffix_is_refused_before_any_work(jenacast, tmp_path):
         refused(done, f"{tmp_path / name} ends in", "expected .png, .svg or .pdf")
 
 
+def test_what_was_interpolated_is_not_drawn_as_observed(jenacast, run, tmp_path, monkeypatch):
+    file, drawn = station_file(tmp_path / "file.csv", 60, without=[40, 41]), {}
+    monkeypatch.setattr("jenacast.plots.outlook", lambda path, **what: drawn.update(what))
+    monkeypatch.setattr("jenacast.plots.outlooks", lambda path, **what: drawn.update(what))
+    assert jenacast("forecast", run, "--csv", file, "--plot", tmp_path / "one.png").exit_code == 0
+    times, _ = weather(60)
+    np.testing.assert_array_equal(drawn["observed_at"], np.delete(times, [40, 41]))
+    done = jenacast("forecast", run, "--csv", file, "--every", "1h", "--plot", tmp_path / "all.png")
+    assert done.exit_code == 0, done.output
+    unknown = (drawn["valid_at"] > times[-1]) | np.isin(drawn["valid_at"], times[[40, 41]])
+    np.testing.assert_array_equal(np.isnan(drawn["truth_c"]), unknown)
+
+
 @pytest.mark.parametrize(("option", "name"), [("--plot", "there.png"), ("--predictions", "there.csv")])
 def test_nothing_is_overwritten_unasked(option, name, jenacast, run, tmp_path):
     file, there = station_file(tmp_path / "file.csv", 40), tmp_path / name
