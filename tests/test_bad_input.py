@@ -379,13 +379,13 @@ def metadata(**values):
     return zipped(jenacast__json=lambda old: json.dumps(json.loads(old) | values))
 
 
-def encoding(change):
-    """Spoil a checkpoint's encoding by a function that changes it in place."""
+def encoding(change, **values):
+    """Spoil a checkpoint's encoding by a function that changes it in place, and what else it says of itself."""
 
     def spoil(old):
         told = json.loads(old)
         change(told["encoding"])
-        return json.dumps(told)
+        return json.dumps(told | values)
 
     return zipped(jenacast__json=spoil)
 
@@ -504,7 +504,12 @@ CHECKPOINTS = {
         "more than once",
         RESTORE,
     ),
-    "a column less": (encoding(lambda told: told["columns"].pop()), "(None, 12, 14)", "(None, 12, 13)", FOR_THIS_TASK),
+    "a column less": (
+        encoding(lambda told: told["columns"].pop(), calibration=None),
+        "(None, 12, 14)",
+        "(None, 12, 13)",
+        FOR_THIS_TASK,
+    ),
     "no deviation": (
         encoding(lambda told: told["columns"][3].update(deviation=0.0)),
         "encoding.columns.3.deviation: Input should be greater than 0",
