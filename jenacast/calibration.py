@@ -11,7 +11,7 @@ from jenacast.intervals import Calibration, Residuals, Situations, fit_lead
 from jenacast.learner import predict
 from jenacast.series import Floats
 
-MOST_TRAIN_WINDOWS = 20_000  # evenly spaced; more would not change fifteen coefficients
+MOST_TRAIN_WINDOWS = 20_000  # evenly spaced; more would not change a few dozen coefficients
 
 
 def forecast_leads_c(forward: Callable[[Any], Any], histories: Histories, encoding: Encoding) -> Floats:

@@ -63,9 +63,10 @@ def write_evaluation(
 def write_predictions(evaluation: Evaluation, path: Path) -> None:
     """Write `valid_at, forecast_c, truth_c, baseline_c` as CSV, one line a window, and the intervals' ends if any."""
     columns = {"forecast_c": evaluation.forecast_c, "truth_c": evaluation.truth_c, "baseline_c": evaluation.baseline_c}
-    if evaluation.quantiles_c is not None:
+    quantiles_c = evaluation.quantiles_c  # worked out each time it is asked for
+    if quantiles_c is not None:
         for name, (low, high) in ENDS.items():
-            columns[f"low_{name}_c"], columns[f"high_{name}_c"] = evaluation.quantiles_c[:, (low, high)].T
+            columns[f"low_{name}_c"], columns[f"high_{name}_c"] = quantiles_c[:, (low, high)].T
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["valid_at", *columns])
@@ -73,15 +74,31 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
             writer.writerow([str(time), *(f"{value:.4f}" for value in values)])
 
 
+def lead_figures(groups: Sequence[Group]) -> dict[str, Any]:
+    """What `plots.leads` takes of groups by lead."""
+    shares = [group.coverage for group in groups if group.coverage]
+    return {
+        "lead_hours": [int(group.label.removesuffix(" h")) for group in groups],
+        "mae_c": [group.mae_c for group in groups],
+        "baseline_mae_c": [group.baseline_mae_c for group in groups],
+        "coverage": {name: [share[name] for share in shares] for name in ENDS} if shares else None,
+    }
+
+
+def group_figures(groups: Sequence[Group], by: By) -> dict[str, Any]:
+    """What `plots.groups` takes of groups of another kind."""
+    return {
+        "labels": [group.label for group in groups],
+        "mae_c": [group.mae_c for group in groups],
+        "ci95_c": [group.mae_ci95_c for group in groups],
+        "baseline_mae_c": [group.baseline_mae_c for group in groups],
+        "bias_c": [group.bias_c for group in groups],
+        "by": AXES[by],
+    }
+
+
 def _draw(path: Path, by: By, groups: list[Group], *, title: str, synthetic: bool) -> None:
-    labels = [group.label for group in groups]
-    maes_c, baselines_c = [group.mae_c for group in groups], [group.baseline_mae_c for group in groups]
     if by == "lead":
-        hours = [int(label.split()[0]) for label in labels]
-        shares = [group.coverage for group in groups if group.coverage]
-        covered = {name: [share[name] for share in shares] for name in ENDS} if shares else None
-        plots.leads(path, hours, maes_c, baselines_c, coverage=covered, title=title, synthetic=synthetic)
-        return
-    intervals = [group.mae_ci95_c for group in groups]
-    biases_c = [group.bias_c for group in groups]
-    plots.groups(path, labels, maes_c, intervals, baselines_c, biases_c, by=AXES[by], title=title, synthetic=synthetic)
+        plots.leads(path, **lead_figures(groups), title=title, synthetic=synthetic)
+    else:
+        plots.groups(path, **group_figures(groups, by), title=title, synthetic=synthetic)

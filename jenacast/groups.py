@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jenacast.bootstrap import Interval, mean_interval
 from jenacast.calibration import situations
@@ -97,13 +98,19 @@ class Leads(Sequence[Lead]):
         return Lead(self.hours[number], where.valid_at, forecast_c, truth_c, where.present_c, quantiles_c)
 
 
+def season_numbers(times: Times) -> NDArray[np.int64]:
+    """(times,) the place of each datetime64's season in `SEASONS`."""
+    months = times.astype("datetime64[M]").astype(np.int64) % 12
+    return (months + 1) % 12 // 3
+
+
 def _numbers(lead: Lead, by: By) -> tuple[list[str], np.ndarray]:
     """The groups' labels in their order, and for each window the number of its group."""
     months = lead.valid_at.astype("datetime64[M]").astype(np.int64) % 12
     if by == "month":
         return list(MONTHS), months
     if by == "season":
-        return list(SEASONS), (months + 1) % 12 // 3
+        return list(SEASONS), season_numbers(lead.valid_at)
     if by == "hour":
         of_day = lead.valid_at.astype("datetime64[h]").astype(np.int64) % 24
         return [f"{hour:02d}" for hour in range(24)], of_day

@@ -2,6 +2,7 @@ import gzip
 
 import numpy as np
 import pytest
+from station_files import ALSO_TODAY
 
 from jenacast import station
 from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
@@ -15,15 +16,7 @@ ROWS = [
     [time.strftime(TIME_FORMAT), *(f"{value:.2f}" for value in row)]
     for time, row in zip(TIMES.tolist(), VALUES.tolist(), strict=True)
 ]
-TODAY = [
-    "rain (mm)",
-    "raining (s)",
-    "SWDR (W/m²)",
-    "PAR (µmol/m²/s)",
-    "max. PAR (µmol/m²/s)",
-    "Tlog (degC)",
-    "CO2 (ppm)",
-]
+TODAY = [*ALSO_TODAY]
 TODAY_CELLS = ["0.00", "-9999", " 12.50", "23.10", "40.00", " 21.3", "-9999.00"]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jenacast import plots
 from jenacast.config import dump_config
 from jenacast.evaluation import Evaluation
+from jenacast.evaluation_files import AXES, group_figures, lead_figures
 from jenacast.groups import By, Group, errors_by
 from jenacast.intervals import ENDS, LEVELS, IntervalScores
 from jenacast.report.parts import Cell, Part, Picture, Section, Table, interval, number, word
@@ -17,7 +18,6 @@ from jenacast.report.pictures import inline_svg
 from jenacast.report.runs import ReportedRun
 from jenacast.report.weeks import chosen_weeks
 
-GROUPS: dict[By, str] = {"month": "month", "hour": "hour of the day (station's clock)"}
 WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00"}
 
 
@@ -34,7 +34,7 @@ def describe_run(run: ReportedRun, anchor: str) -> RunSection:
     if run.evaluation is None:
         parts.append(Part("Forecasts", [f"There are no forecasts to show: {run.trouble}"]))
     else:
-        parts += [_groups(run, run.evaluation, by, anchor) for by in GROUPS]
+        parts += [_groups(run, run.evaluation, by, anchor) for by in WHEN]
         parts += _leads(run, run.evaluation, anchor)
         parts.append(_weeks(run, run.evaluation, anchor))
     if run.scores and run.scores.intervals:
@@ -89,17 +89,7 @@ def _curves(run: ReportedRun, anchor: str) -> Part:
 
 def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Part:
     found = errors_by(evaluation, by)
-    draw = partial(
-        plots.groups,
-        labels=[group.label for group in found],
-        mae_c=[group.mae_c for group in found],
-        ci95_c=[group.mae_ci95_c for group in found],
-        baseline_mae_c=[group.baseline_mae_c for group in found],
-        bias_c=[group.bias_c for group in found],
-        by=GROUPS[by],
-        title="",
-        synthetic=run.synthetic,
-    )
+    draw = partial(plots.groups, **group_figures(found, by), title="", synthetic=run.synthetic)
     worst, best = max(found, key=lambda group: group.mae_c), min(found, key=lambda group: group.mae_c)
     worst_at, best_at = (WHEN[by].format(group.label) for group in (worst, best))
     better = sum(group.mae_c < group.baseline_mae_c for group in found)
@@ -107,7 +97,7 @@ def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Pa
         f"The MAE is largest {worst_at} ({worst.mae_c:.2f} °C) and smallest {best_at} ({best.mae_c:.2f} °C); it is "
         f"below the baseline's in {better} of {len(found)} {by}s."
     )
-    table = _group_table(f"Errors by {by}", GROUPS[by], found)
+    table = _group_table(f"Errors by {by}", AXES[by], found)
     return Part(f"Errors by {by}", pictures=[_picture(draw, f"{anchor}-{by}", finding)], tables=[table])
 
 
@@ -116,19 +106,8 @@ def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
     found = errors_by(evaluation, "lead")
     if len(found) < 2:
         return []
-    shares = None
-    if found[0].coverage:
-        shares = {name: [(group.coverage or {}).get(name, np.nan) for group in found] for name in ENDS}
     first, last = found[0], found[-1]
-    draw = partial(
-        plots.leads,
-        lead_hours=[lead.hours for lead in evaluation.leads],
-        mae_c=[group.mae_c for group in found],
-        baseline_mae_c=[group.baseline_mae_c for group in found],
-        coverage=shares,
-        title="",
-        synthetic=run.synthetic,
-    )
+    draw = partial(plots.leads, **lead_figures(found), title="", synthetic=run.synthetic)
     finding = (
         f"The MAE goes from {first.mae_c:.2f} °C after {first.label} to {last.mae_c:.2f} °C after {last.label}; the "
         f"baseline's, the present temperature, from {first.baseline_mae_c:.2f} to {last.baseline_mae_c:.2f} °C."
@@ -171,9 +150,9 @@ def _intervals(run: ReportedRun, scores: IntervalScores, anchor: str) -> Part:
 def _weeks(run: ReportedRun, evaluation: Evaluation, anchor: str) -> Part:
     errors_c = np.abs(evaluation.forecast_c - evaluation.truth_c)
     before_c = np.abs(evaluation.baseline_c - evaluation.truth_c)
-    pictures = []
+    all_c, pictures = evaluation.quantiles_c, []
     for place, (name, shown) in enumerate(chosen_weeks(evaluation.valid_at, errors_c).items()):
-        quantiles_c = None if evaluation.quantiles_c is None else evaluation.quantiles_c[shown]
+        quantiles_c = None if all_c is None else all_c[shown]
         bands = {} if quantiles_c is None else {n: (quantiles_c[:, a], quantiles_c[:, b]) for n, (a, b) in ENDS.items()}
         draw = partial(
             plots.outlooks,

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.groups import SEASONS
+from jenacast.groups import SEASONS, season_numbers
 from jenacast.series import Floats, Times
 
 LEAST_SHARE = 0.9  # of the fullest week's windows: a week with less is not shown
@@ -23,8 +23,7 @@ def chosen_weeks(valid_at: Times, errors_c: Floats) -> dict[str, NDArray[np.bool
     weeks, place, windows = np.unique((days + 3) // 7, return_inverse=True, return_counts=True)  # day 0: a Thursday
     mae_c = np.bincount(place, weights=errors_c) / windows
     whole = windows >= LEAST_SHARE * windows.max()
-    months = (weeks * 7).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
-    seasons = (months + 1) % 12 // 3
+    seasons = season_numbers((weeks * 7).astype("datetime64[D]"))
     chosen: dict[int, str] = {}
     for number, season in enumerate(SEASONS):
         candidates = np.flatnonzero(whole & (seasons == number))
