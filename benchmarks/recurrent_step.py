@@ -99,6 +99,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--units", type=int, default=32, help="width of the layer")
+    parser.add_argument("--cells", nargs="+", choices=GATES, default=list(GATES), help="cells to measure")
     parser.add_argument("--steps", type=int, default=60, help="steps of each")
     parser.add_argument("--peers", type=Path, default=PEERS, help="Python with benchmarks/requirements.txt")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -108,7 +109,7 @@ def main() -> None:
     set_seed(0)
     torch, rate = torch_ms(arguments.peers, arguments.units, arguments.steps), matrix_rate()
     cells: dict[str, dict[str, Any]] = {}
-    for cell in GATES:
+    for cell in arguments.cells:
         ways = layer_steps(cell, arguments.units)
         for step in ways.values():
             step()

@@ -26,7 +26,7 @@ from jenacast.metrics import skill
 from jenacast.models import check_model
 from jenacast.prepare import prepare_fold
 from jenacast.prepared import FOLDER, load_manifest, load_prepared
-from jenacast.training import resume, train
+from jenacast.training import train_or_resume
 
 logger = logging.getLogger(__name__)
 
@@ -236,10 +236,7 @@ def _run_folds(config: Config, folds: Sequence[Fold], folder: Path) -> list[Fold
 def _run_fold(config: Config, place: Path) -> FoldScores:
     """Train a fold, or go on with it, and test it; what it came to is written last."""
     run = place / RUN
-    if (run / rundir.CONFIG).is_file() and rundir.is_run_dir(run):
-        outcome = resume(run)
-    else:
-        outcome = train(config, data_dir=place, run_dir=run, force=True)
+    outcome = train_or_resume(config, data_dir=place, run_dir=run)
     evaluation = evaluate(run / rundir.BEST, data_dir=place)
     write_evaluation(evaluation, run)
     record, scores, splits = rundir.read_record(run), evaluation.scores, load_manifest(place / FOLDER).splits

@@ -5,7 +5,7 @@ as `stacked-gru.toml` states only its difference. This module owns the rules: na
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -133,7 +133,7 @@ def recipe_names() -> list[str]:
 
 def default_settings() -> dict[str, Any]:
     """The content of `default.toml`: complete except for the recipe's name, summary and source."""
-    return _read_toml(configs_dir() / "default.toml")
+    return read_toml(configs_dir() / "default.toml")
 
 
 def load_recipe(name: str, assignments: Iterable[str] = ()) -> Config:
@@ -154,13 +154,13 @@ def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: the file cannot be read, or settings break a rule; all problems in one text.
     """
-    recipe = {"name": path.stem, "summary": "", "source": str(path), **_read_toml(path)}
+    recipe = {"name": path.stem, "summary": "", "source": str(path), **read_toml(path)}
     settings = merge(default_settings(), recipe)
     problems = []
     for assignment in assignments:
         problem = _assign(settings, assignment)
         problems += [problem] if problem else []
-    return _check(settings, problems, where=str(path))
+    return check_settings(settings, problems, where=str(path))
 
 
 def with_train(config: Config, **changes: Any) -> Config:
@@ -171,7 +171,7 @@ def with_train(config: Config, **changes: Any) -> Config:
     """
     settings = config.model_dump()
     settings["train"].update({key: value for key, value in changes.items() if value is not None})
-    return _check(settings, [], where="options")
+    return check_settings(settings, where="options")
 
 
 def standard_task() -> DataSettings:
@@ -200,7 +200,24 @@ def dump_config(config: Config) -> str:
     return tomli_w.dumps(config.model_dump())
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def dump_difference(config: Config) -> str:
+    """The settings that differ from `default.toml`, as a short TOML that `load_config` takes back."""
+    defaults, short = default_settings(), {}
+    for section, settings in config.model_dump().items():
+        if not isinstance(settings, dict):
+            short[section] = settings
+            continue
+        changed = {key: value for key, value in settings.items() if value != defaults[section][key]}
+        short |= {section: changed} if changed else {}
+    return tomli_w.dumps(short)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: absent, unreadable, or not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -234,12 +251,22 @@ def _assign(settings: dict[str, Any], assignment: str) -> str | None:
     return None
 
 
-def _check(settings: dict[str, Any], problems: list[str], *, where: str) -> Config:
+def check_settings(settings: Mapping[str, Any], problems: Sequence[str] = (), *, where: str) -> Config:
+    """Complete settings as a config.
+
+    Args:
+        settings: as `Config.model_dump` gives them.
+        problems: that were found before.
+        where: what they are the settings of, for the error.
+
+    Raises:
+        ConfigError: they break rules, or there were problems before; all in one text.
+    """
     # TOML writes 1 where a float is meant as readily as 1.0; strict mode accepts that already.
     try:
         config = Config.model_validate(settings)
     except ValidationError as error:
-        problems = problems + [_describe(dict(problem)) for problem in error.errors()]
+        problems = [*problems, *(_describe(dict(problem)) for problem in error.errors())]
         raise ConfigError(_list(where, problems)) from None
     if problems:
         raise ConfigError(_list(where, problems))
@@ -261,5 +288,5 @@ def _describe(problem: dict[str, Any]) -> str:
     return f"{key}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"
 
 
-def _list(where: str, problems: list[str]) -> str:
+def _list(where: str, problems: Sequence[str]) -> str:
     return f"{len(problems)} problem(s) in the settings ({where}):\n  " + "\n  ".join(problems)

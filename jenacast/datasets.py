@@ -3,7 +3,6 @@
 The series is held once, in lane order and standardised; a batch is one gather from it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -102,19 +101,20 @@ def make_samples(series: Series, windows: Windows, encoding: Encoding, *, replac
         CheckpointError: the encoding gives a value that is not finite.
     """
     seen, windows = _see(series, windows, encoding)
-    reference_c, truth_c = encoding.reference_c(seen.now, seen.baseline_c), baselines.truth(series, windows)
-    targets = encoding.encode_target(truth_c, reference_c)
+    references_c, truth_c = encoding.references_c(seen.now, seen.baseline_c), baselines.truth(series, windows)
+    targets = encoding.encode_target(truth_c, references_c[:, -1])
     # Rows outside every window may be unusable; what a window touches may not.
     if not np.isfinite(targets).all():
         raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
     if encoding.every_hour:
         measured_c = series.column(TARGET).astype(np.float64)
         measured_c[replaced_target_rows] = np.nan
-        targets = np.column_stack([*_on_the_way(series.times, measured_c, seen, encoding), targets])
+        came_c = _on_the_way(series.times, measured_c, seen, encoding)
+        targets = np.column_stack([encoding.encode_target(came_c, references_c[:, :-1]), targets])
     return Samples(
         **{field.name: getattr(seen, field.name) for field in fields(seen)},
         targets=targets,
-        reference_c=reference_c,
+        reference_c=references_c[:, -1],
         truth_c=truth_c,
         valid_at=series.times[windows.targets],
     )
@@ -152,15 +152,14 @@ def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Historie
     return seen, windows
 
 
-def _on_the_way(times: Times, measured_c: Floats, seen: Histories, encoding: Encoding) -> Iterator[Floats]:
-    """The encoded targets of the hours before the lead, (windows,) each, by time; NaN where none was measured."""
+def _on_the_way(times: Times, measured_c: Floats, seen: Histories, encoding: Encoding) -> Floats:
+    """(windows, leads less the last) degC that came in the hours before the lead; NaN where none was measured."""
     order = np.argsort(times, kind="stable")
     times, measured_c = times[order], measured_c[order]
-    for lead in encoding.leads[:-1]:
-        wanted = seen.now + np.timedelta64(lead, "h")
-        rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
-        came_c = np.where(times[rows] == wanted, measured_c[rows], np.nan)
-        yield encoding.encode_target(came_c, encoding.reference_c(seen.now, seen.baseline_c, lead))
+    wanted = seen.now[:, None] + np.array(encoding.leads[:-1], "timedelta64[h]")
+    rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
+    came_c: Floats = np.where(times[rows] == wanted, measured_c[rows], np.nan)
+    return came_c
 
 
 def _is_whole(inputs: Floats, windows: Windows) -> NDArray[np.bool_]:

@@ -101,18 +101,17 @@ class Encoding(_Record):
             inputs[:, number] = (values - self.columns[number].mean) / self.columns[number].deviation
         return inputs
 
-    def reference_c(self, now: Times, present_c: Floats, lead_hours: int | None = None) -> Floats:
-        """What the target is relative to, (windows,) float64 degC.
+    def references_c(self, now: Times, present_c: Floats) -> Floats:
+        """What the target of every lead is relative to, (windows, leads) float64 degC.
 
         Args:
             now: (windows,) times of the last observations.
             present_c: (windows,) the temperatures then, degC.
-            lead_hours: of the output meant; by default the last one's.
         """
-        return _reference_c(self.target.kind, self.climatology, lead_hours or self.lead_hours, now, present_c)
+        return _references_c(self.target.kind, self.climatology, self.leads, now, present_c)
 
     def encode_target(self, truth_c: Floats, reference_c: Floats) -> Floats:
-        """(windows,) float32: what the network should say."""
+        """float32 in the shape of the truth: what the network should say."""
         return ((truth_c - reference_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
 
     def decode(self, outputs: Floats, reference_c: Floats) -> Floats:
@@ -128,8 +127,7 @@ class Encoding(_Record):
             now: (windows,) times of the last observations.
             present_c: (windows,) the temperatures then, degC.
         """
-        references_c = [self.reference_c(now, present_c, lead) for lead in self.leads]
-        return self.decode(outputs, np.column_stack(references_c))
+        return self.decode(outputs, self.references_c(now, present_c))
 
 
 def needs_climatology(columns: list[str], target: TargetKind) -> bool:
@@ -176,8 +174,8 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
         hours = data.history_hours + look_back_hours(data.columns)
         windows = prepared.windows(data.fit_on, history_hours=hours, lead_hours=data.lead_hours)
         now, present_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
-        reference_c = _reference_c(data.target, climatology, data.lead_hours, now, present_c)
-        relative_c = truth(prepared.series, windows) - reference_c
+        references_c = _references_c(data.target, climatology, [data.lead_hours], now, present_c)
+        relative_c = truth(prepared.series, windows) - references_c[:, -1]
         offset_c, scale_c = float(relative_c.mean()), float(relative_c.std())
     return Encoding(
         columns=tuple(columns),
@@ -189,12 +187,14 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
     )
 
 
-def _reference_c(
-    kind: TargetKind, climatology: Climatology | None, lead_hours: int, now: Times, present_c: Floats
+def _references_c(
+    kind: TargetKind, climatology: Climatology | None, lead_hours: list[int], now: Times, present_c: Floats
 ) -> Floats:
-    present = present_c.astype(np.float64)
+    present_c = present_c.astype(np.float64)[:, None]
+    shape = len(now), len(lead_hours)
     if climatology is None or kind in ("absolute", "change"):
-        return present if kind == "change" else np.zeros(len(now))
-    # The time asked for, not the target row's own: under `book` a gap may lie between.
-    later_c = climatology.at(now + np.timedelta64(lead_hours, "h"))
-    return later_c if kind == "departure" else later_c + present - climatology.at(now)
+        return np.broadcast_to(present_c if kind == "change" else 0.0, shape)
+    # The times asked for, not the target rows' own: under `book` a gap may lie between. Most belong to many windows.
+    times, places = np.unique(now[:, None] + np.array(lead_hours, "timedelta64[h]"), return_inverse=True)
+    later_c: Floats = climatology.at(times)[places.reshape(shape)]
+    return later_c if kind == "departure" else later_c + present_c - climatology.at(now)[:, None]

@@ -27,3 +27,7 @@ class CheckpointError(JenacastError):
 
 class ExistsError(JenacastError):
     """Something would be overwritten that nobody asked to overwrite."""
+
+
+class InUseError(JenacastError):
+    """A living process holds what was asked for."""

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,10 +31,13 @@ logger = logging.getLogger(__name__)
 
 CHECK_EVERY_STEPS = 50  # for a loss that is not finite; asking makes a GPU wait
 
+# Told the validation MAE (degC) after each epoch, those too that went before a resumption; says whether to stop there
+Watch = Callable[[int, float], bool]
+
 
 @dataclass
 class Run:
-    """The parts of one run, put together. `about` is the content of `run.json`."""
+    """The parts of one run, put together. `about` is the content of `run.json`; `watch` may end it before its end."""
 
     config: Config
     folder: Path
@@ -45,6 +48,7 @@ class Run:
     val: Samples | None
     about: dict[str, Any]
     progress: Progress
+    watch: Watch | None = None
     writer: Any = None
     calibrated: bool = False
 
@@ -96,12 +100,15 @@ def fit(run: Run) -> Outcome:
         tqdm(total=total, initial=done, unit="step", disable=None, leave=False) as bar,
     ):
         try:
-            while not run.finished:
+            hopeless = True in [_is_hopeless(run, record) for record in run.progress.history]  # all of them are told
+            while not run.finished and not hopeless:
                 _train_epoch(run, train_batches, signals, bar)
                 _end_epoch(run, val_batches, signals)
                 bar.clear()
                 logger.info("%s", _epoch_line(run))
-            _calibrate(run)
+                hopeless = _is_hopeless(run, run.progress.history[-1])
+            if not hopeless:
+                _calibrate(run)
             signals.deliver()
         finally:
             if run.progress.history and (run.folder / rundir.RECORD).is_file():
@@ -111,6 +118,11 @@ def fit(run: Run) -> Outcome:
     outcome = read_outcome(run.folder)
     logger.info("best checkpoint: %s (epoch %d)", outcome.checkpoint, outcome.best_epoch)
     return outcome
+
+
+def _is_hopeless(run: Run, record: dict[str, Any]) -> bool:
+    told = run.watch is not None and run.watch(record["epoch"], record["val_mae_c"])
+    return told and not run.finished
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jenacast.errors import JenacastError
+from jenacast.errors import InUseError
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def process_lock(path: Path) -> Iterator[None]:
     A file left behind by a process that died is taken over.
 
     Raises:
-        JenacastError: a living process holds it.
+        InUseError: a living process holds it.
     """
     descriptor = _lock(path)
     try:
@@ -57,7 +57,7 @@ def _lock(path: Path) -> int:
         except OSError:
             holder = _holder(descriptor) or "unknown"
             os.close(descriptor)
-            raise JenacastError(
+            raise InUseError(
                 f"{path.parent} is in use by process {holder}; wait for it, or stop it with: kill {holder}"
             ) from None
         # Between opening and locking, the holder before may have removed the file: then this is not it.

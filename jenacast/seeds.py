@@ -77,10 +77,7 @@ def train_seeds(config: Config, plan: Plan, folder: Path, *, force: bool = False
     folder.mkdir(parents=True, exist_ok=True)
     with process_lock(folder / rundir.LOCK):
         _remove_runs(folder)
-        with atomic_path(folder / rundir.CONFIG) as path:
-            path.write_text(dump_config(config), encoding="utf-8")
-        write_json(folder / PLAN, asdict(plan))
-        (folder / SUMMARY).unlink(missing_ok=True)
+        write_plan(config, plan, folder)
         return _train_all(config, plan, folder)
 
 
@@ -93,6 +90,21 @@ def resume_seeds(folder: Path) -> Summary:
     plan = _read_plan(folder)
     with process_lock(folder / rundir.LOCK):
         return _train_all(load_config(folder / rundir.CONFIG), plan, folder)
+
+
+def write_plan(config: Config, plan: Plan, folder: Path) -> None:
+    """Make `folder` one of seeds, whose runs are still to be trained."""
+    with atomic_path(folder / rundir.CONFIG) as path:
+        path.write_text(dump_config(config), encoding="utf-8")
+    write_json(folder / PLAN, asdict(plan))
+    (folder / SUMMARY).unlink(missing_ok=True)
+
+
+def write_summary(config: Config, plan: Plan, folder: Path) -> Summary:
+    """What the trained seeds of `folder` came to; kept in it."""
+    summary = _summarise(config, plan, folder, run_folders(folder))
+    write_json(folder / SUMMARY, asdict(summary))
+    return summary
 
 
 def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
@@ -155,9 +167,7 @@ def _train_all(config: Config, plan: Plan, folder: Path) -> Summary:
             f"{', '.join(failed)} failed, the reasons stand above; the others are kept. Mend it, then go on: "
             f"jenacast train --resume {folder}"
         )
-    summary = _summarise(config, plan, folder, [runs[seed] for seed in plan.seeds])
-    write_json(folder / SUMMARY, asdict(summary))
-    return summary
+    return write_summary(config, plan, folder)
 
 
 def _seeded(config: Config, seed: int) -> Config:

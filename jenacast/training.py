@@ -11,7 +11,7 @@ from jenacast.datasets import batch_count, split_samples
 from jenacast.encoding import fit_encoding
 from jenacast.errors import ConfigError, DataError, JenacastError
 from jenacast.files import atomic_path, write_json
-from jenacast.fitting import Run, fit, is_finished
+from jenacast.fitting import Run, Watch, fit, is_finished
 from jenacast.kernels import Kernel, find_kernel, refuse_other_than_cudnn
 from jenacast.learner import Learner
 from jenacast.models import build_model, check_model
@@ -33,6 +33,7 @@ def train(
     force: bool = False,
     tensorboard: bool = False,
     require_cudnn: bool = False,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
 
@@ -43,6 +44,7 @@ def train(
         force: replace a run that stands in `run_dir`.
         tensorboard: also write logs for TensorBoard.
         require_cudnn: refuse to train where cuDNN cannot be used.
+        watch: may end the run after an epoch, unfinished.
 
     Raises:
         JenacastError: no prepared data, settings that do not fit, or a training that diverges.
@@ -52,6 +54,7 @@ def train(
     if tensorboard:
         _require_tensorboard()
     run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
+    run.watch = watch
     if require_cudnn:
         refuse_other_than_cudnn(run.kernel, config)
     with rundir.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
@@ -61,7 +64,17 @@ def train(
         return fit(run)
 
 
-def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
+def train_or_resume(config: Config, *, data_dir: Path, run_dir: Path, watch: Watch | None = None) -> Outcome:
+    """Train in `run_dir`, or go on with the run that stands there: a part of something larger that was cut off.
+
+    Arguments and errors are those of `train` and `resume`.
+    """
+    if (run_dir / rundir.CONFIG).is_file() and rundir.is_run_dir(run_dir):
+        return resume(run_dir, watch=watch)
+    return train(config, data_dir=data_dir, run_dir=run_dir, force=True, watch=watch)
+
+
+def resume(run_dir: Path, *, epochs: int | None = None, watch: Watch | None = None) -> Outcome:
     """Go on with a run that was stopped or killed, as if it never had been.
 
     On a CPU, with the same versions, weights and history come out bit for bit the same. A finished run is left
@@ -70,6 +83,7 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
     Args:
         run_dir: the run's folder; it knows its settings and its data.
         epochs: train up to this epoch instead.
+        watch: may end the run after an epoch, unfinished; it is told of the epochs so far too.
 
     Raises:
         JenacastError: not a run, one that a living process holds, or one whose settings or data have changed.
@@ -108,7 +122,7 @@ def resume(run_dir: Path, *, epochs: int | None = None) -> Outcome:
                     "begun with another %s (%s): the result may differ in the last digits",
                     *(what.removesuffix("s"), record.get(what)),
                 )
-        run.about = record
+        run.about, run.watch = record, watch
         if variables is not None:
             try:
                 run.learner.restore(variables)

@@ -27,12 +27,21 @@ class Share:
     gpu: str | None
 
 
-def shares(jobs: int) -> list[Share]:
-    """The machine cut into equal shares, no more than there are jobs: by GPU where there is one, else by core."""
+def shares(jobs: int, at_once: int | None = None) -> list[Share]:
+    """The machine cut into equal shares, no more than there are jobs: one for each GPU, or else for each core.
+
+    With `at_once` there are so many; where that is more than there are GPUs or cores, they are shared in turn.
+    """
     cores, seen = usable_cores(), _count_gpus()
     gpus = os.environ.get(VISIBLE_GPUS, ",".join(map(str, range(seen)))).split(",") if seen else []
-    count = min(jobs, len(gpus) or len(cores))
-    return [Share(frozenset(cores[number::count]), gpus[number] if gpus else None) for number in range(count)]
+    count = min(jobs, at_once or len(gpus) or len(cores))
+    return [
+        Share(
+            frozenset(cores[number::count] or [cores[number % len(cores)]]),
+            gpus[number % len(gpus)] if gpus else None,
+        )
+        for number in range(count)
+    ]
 
 
 def _count_gpus() -> int:
@@ -44,7 +53,7 @@ def _count_gpus() -> int:
     return count_gpus()
 
 
-def run_side_by_side(jobs: Mapping[str, Sequence[str]]) -> list[str]:
+def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = None) -> list[str]:
     """Run `jenacast ARGUMENTS` for each named job, as many at a time as there are shares.
 
     What they say on stderr is passed on behind the job's name. Whatever stops this process stops them: they are
@@ -52,13 +61,14 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]]) -> list[str]:
 
     Args:
         jobs: arguments by name.
+        at_once: how many at a time, as in `shares`.
 
     Returns:
         The names of those that failed.
     """
     if not jobs:
         return []
-    crew, cut = _Crew(jobs), shares(len(jobs))
+    crew, cut = _Crew(jobs), shares(len(jobs), at_once)
     with ThreadPoolExecutor(len(cut)) as pool:
         done = [pool.submit(crew.work, share) for share in cut]
         try:

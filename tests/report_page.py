@@ -1,5 +1,9 @@
 """Reading a report as a browser would: its elements, their texts, and whether they are closed in order."""
 
+import base64
+import hashlib
+import itertools
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -69,3 +73,42 @@ class Page(HTMLParser):
             if cell.parent.parent.parent is table:
                 rows.setdefault(id(cell.parent), []).append(cell.text)
         return list(rows.values())
+
+
+def check_is_well_formed(page):
+    """Headings in order, ids that are unique and found, tables and pictures that are named, nothing from elsewhere."""
+    assert page.one("html").attributes["lang"] == "en"
+    levels = [int(heading.tag[1]) for heading in page.all("h1", "h2", "h3", "h4")]
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
+    for element in page.elements:
+        for name, value in element.attributes.items():
+            if name in ("href", "xlink:href"):
+                assert value[0] == "#"
+                assert value[1:] in ids
+            if name == "aria-labelledby":
+                assert value in ids
+            assert name not in ("src", "action", "srcset", "data"), f"{element.tag} {name}={value}"
+            assert not name.startswith("on"), f"{element.tag} {name}={value}"
+    assert not page.all("link", "iframe", "object", "embed", "form", "base")
+    for svg in page.all("svg"):
+        assert svg.attributes["role"] == "img"
+        assert svg.attributes["aria-labelledby"]
+    captioned = [table for table in page.all("caption") if table.text]
+    assert len(captioned) == len(page.all("table"))
+    for cell in page.all("th"):
+        assert cell.attributes["scope"] == ("col" if cell.parent.parent.tag == "thead" else "row")
+    assert not re.search(r"url\((?!#)", page.one("style").text)
+
+
+def check_is_alone(page, html):
+    """Its policy allows its own script, known by its hash, and no address."""
+    (policy,) = [m.attributes["content"] for m in page.all("meta") if "http-equiv" in m.attributes]
+    (script,) = re.findall(rb"<script>(.*?)</script>", html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    assert policy.startswith("default-src 'none'; ")
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert "http" not in policy
+    assert len(html) < 1_000_000

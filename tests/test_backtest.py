@@ -1,9 +1,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +9,7 @@ from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
 from test_resume import weights
+from warm import Command
 
 from jenacast import plots
 from jenacast.backtest import FoldScores
@@ -57,17 +55,11 @@ def copied(whole, tmp_path):
     return shutil.copytree(whole[0], tmp_path / "backtest")
 
 
-def start(*arguments):
-    command = [sys.executable, "-m", "jenacast", "backtest", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def finish(*arguments):
     """What a process of its own told; a training in this one, after others, may differ in the last digits."""
-    process = start(*arguments)
-    told, log = process.communicate(timeout=120)
-    assert process.returncode == 0, log
-    return told, log
+    process = Command("backtest", *arguments)
+    assert process.wait() == 0, process.stderr
+    return process.stdout, process.stderr
 
 
 def figures(told):
@@ -251,15 +243,11 @@ def test_folds_are_not_ranked_in_one_table_since_their_windows_are_others(whole,
 
 def test_a_backtest_killed_in_its_second_fold_and_resumed_tells_the_same(whole, years, tmp_path):
     folder = tmp_path / "backtest"
-    process = start(*SETTINGS, *WHEN, "--data-dir", years, "--run-dir", folder)
+    process = Command("backtest", *SETTINGS, *WHEN, "--data-dir", years, "--run-dir", folder)
     first, second = folder / NAMED[0], folder / NAMED[1]
-    until = time.monotonic() + 60
-    while not (second / "run" / "state.npz").exists():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-    process.kill()
+    process.wait_until((second / "run" / "state.npz").exists)
+    process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    process.communicate()
     assert (first / "scores.json").exists()
     assert not (second / "scores.json").exists()
     trained = (first / "run" / "best.keras").stat().st_mtime_ns

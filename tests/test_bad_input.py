@@ -11,6 +11,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from warm import Command
 
 from jenacast.download import CSV_NAME
 
@@ -790,12 +791,12 @@ PROCESSES = {
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_process_says_one_thing_on_stderr(name, data_dir, trained_run, jenacast_process, tmp_path):
+def test_a_process_says_one_thing_on_stderr(name, data_dir, trained_run, tmp_path):
     arguments, file, spoil, told = PROCESSES[name]
     spoil(data_dir / file)
     before = snapshot(tmp_path)
-    done = jenacast_process(*arguments, "--data-dir", data_dir, cwd=tmp_path)
-    assert done.returncode == 1
+    done = Command(*arguments, "--data-dir", data_dir, cwd=tmp_path)
+    assert done.wait() == 1
     assert done.stdout == ""
     said = [line for line in done.stderr.splitlines() if not line.startswith("reading ")]
     assert len(said) == 1, done.stderr

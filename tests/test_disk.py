@@ -21,9 +21,12 @@ from jenacast.state import load_state
 SETTINGS = ("data.history_hours=12", "model.units=4", "train.batch_size=128", "train.save_every_seconds=0.05")
 TRAIN = ("train", "--model", "dense", *(part for setting in SETTINGS for part in ("--set", setting)))
 NAMESPACE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
-TOOLS = """
+TOOLS = f"""
 import json, shutil, subprocess, sys, time
 from pathlib import Path
+
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from warm import Command
 
 disk, data, out = map(Path, sys.argv[1:4])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
@@ -32,16 +35,12 @@ filler, told = disk / "filler", []
 def command(*arguments):
     return [sys.executable, "-m", "jenacast", *map(str, arguments)]
 
-def start(*arguments):
-    return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def run(*arguments):
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+    told.append([done.returncode, done.stdout, done.stderr])
 
 def end(process):
-    stdout, stderr = process.communicate(timeout=120)
-    told.append([process.returncode, stdout, stderr])
-
-def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.01)
+    told.append([process.wait(), process.stdout, process.stderr])
 
 def fill(spare=0):
     try:
@@ -69,23 +68,23 @@ def assert_one_message(code, stdout, stderr):
     return message
 
 
-@pytest.fixture
-def on_small_disk(tmp_path, data_dir):
-    """A function that runs Python beside a disk of 1 MB, in a mount namespace of its own.
+@pytest.fixture(scope="module")
+def on_small_disk(_synthetic_data_dir):
+    """A function that runs Python beside a disk of 1 MB in a folder, in a mount namespace of its own.
 
-    It gets `disk`, `data` and `out`, and returns what its processes told: code, stdout, stderr.
+    It gets `disk`, `data` and `out`, which is the folder, and returns what its processes told: code, stdout, stderr.
     """
-    disk = tmp_path / "disk"
-    disk.mkdir()
     try:
-        mount = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", str(disk)]
+        mount = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", str(_synthetic_data_dir)]
         subprocess.run(mount, check=True, capture_output=True, timeout=30)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no mount namespace of one's own is allowed here")
 
-    def run(script):
+    def run(folder, script):
+        disk = folder / "disk"
+        disk.mkdir()
         code = f"{TOOLS}\n{script}\nprint(json.dumps(told))"
-        line = [*NAMESPACE, sys.executable, "-c", code, str(disk), str(data_dir), str(tmp_path)]
+        line = [*NAMESPACE, sys.executable, "-c", code, str(disk), str(_synthetic_data_dir), str(folder)]
         done = subprocess.run(line, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -93,58 +92,73 @@ def on_small_disk(tmp_path, data_dir):
     return run
 
 
-def test_a_disk_that_fills_up_stops_a_run_which_goes_on_when_there_is_room(on_small_disk, jenacast, data_dir, tmp_path):
-    options = [*TRAIN, "--data-dir", str(data_dir), "--epochs", "20", "--run-dir"]
-    full, resumed, evaluated = on_small_disk(f"""
-run = disk / "run"
-training = start(*{options!r}, run)
-wait_for(run / "best.keras", training)
-while training.poll() is None:
+@pytest.fixture(scope="module")
+def trained_there(on_small_disk, tmp_path_factory):
+    """The folder, and what was told by runs on a disk that fills up and is taken away; one start serves them all."""
+    folder = tmp_path_factory.mktemp("small")
+    return folder, *on_small_disk(folder, f"""
+training = Command(*{TRAIN!r}, "--data-dir", data, "--epochs", 20, "--run-dir", disk / "run")
+training.wait_until((disk / "run" / "best.keras").exists)
+while training.runs:
     fill()
 end(training)
-shutil.copytree(run, out / "full")
+shutil.copytree(disk / "run", out / "full")
 filler.unlink()
-end(start("train", "--resume", run))
-shutil.copytree(run, out / "resumed")
+end(Command("train", "--resume", disk / "run"))
+shutil.copytree(disk / "run", out / "resumed")
 fill()
-end(start("evaluate", run, "--data-dir", data))
-shutil.copytree(run, out / "evaluated")
-""")
-    run = tmp_path / "disk" / "run"
+end(Command("evaluate", disk / "run", "--data-dir", data))
+shutil.copytree(disk / "run", out / "evaluated")
+filler.unlink()
+
+training = Command(*{TRAIN!r}, "--data-dir", data, "--epochs", 100000, "--run-dir", disk / "other")
+training.wait_until((disk / "other" / "history.csv").exists)
+subprocess.run(["umount", "--lazy", disk], check=True)
+end(training)
+""")  # fmt: skip
+
+
+def test_a_disk_that_fills_up_stops_a_run_which_goes_on_when_there_is_room(trained_there, jenacast, data_dir, tmp_path):
+    folder, full, resumed, evaluated, _ = trained_there
+    run = folder / "disk" / "run"
     message = assert_one_message(*full)
     assert "No space left on device" in message
     assert f"'{run}/" in message
     assert f"The last good state is kept; mend the disk, then go on: jenacast train --resume {run}" in message
-    epoch = load_checkpoint(tmp_path / "full").metadata.epoch
-    progress, variables, _ = load_state(tmp_path / "full" / "state.npz")
+    epoch = load_checkpoint(folder / "full").metadata.epoch
+    progress, variables, _ = load_state(folder / "full" / "state.npz")
     assert 1 <= epoch <= progress.epoch + 1 < 20
     assert all(np.isfinite(variable).all() for variable in variables)
-    assert not [path.name for path in (tmp_path / "full").iterdir() if path.name.startswith(".")]
+    assert not [path.name for path in (folder / "full").iterdir() if path.name.startswith(".")]
 
     assert resumed[0] == 0, resumed[2]
-    assert jenacast(*options, tmp_path / "reference").exit_code == 0
+    reference = tmp_path / "reference"
+    assert jenacast(*TRAIN, "--data-dir", data_dir, "--epochs", 20, "--run-dir", reference).exit_code == 0
     for name in ("best.keras", "last.keras"):
-        mine, reference = (load_checkpoint(tmp_path / folder / name).model for folder in ("resumed", "reference"))
-        for weight, expected in zip(mine.get_weights(), reference.get_weights(), strict=True):
+        mine, theirs = (load_checkpoint(run / name).model for run in (folder / "resumed", reference))
+        for weight, expected in zip(mine.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_array_equal(weight, expected)
 
     message = assert_one_message(*evaluated)
     assert "No space left on device" in message
     assert "evaluation-test" in message
-    before, after = (list(snapshot(tmp_path / name).values()) for name in ("resumed", "evaluated"))
+    before, after = (list(snapshot(folder / name).values()) for name in ("resumed", "evaluated"))
     assert before == after
 
 
 def test_a_full_disk_leaves_the_prepared_data_whole(on_small_disk, data_dir, tmp_path):
-    *refused, done = on_small_disk("""
+    *refused, done = on_small_disk(
+        tmp_path,
+        """
 shutil.copytree(data, disk / "data")
 for number, spare in enumerate([0, 8192, 40960, 90112]):
     fill(spare)
-    end(start("prepare", "--force", "--protocol", "book", "--data-dir", disk / "data"))
+    run("prepare", "--force", "--protocol", "book", "--data-dir", disk / "data")
     shutil.copytree(disk / "data", out / f"after-{number}")
 filler.unlink()
-end(start("prepare", "--force", "--protocol", "book", "--data-dir", disk / "data"))
-""")
+run("prepare", "--force", "--protocol", "book", "--data-dir", disk / "data")
+""",
+    )
     expected = [content for path, content in snapshot(data_dir).items()]
     for number, told in enumerate(refused):
         message = assert_one_message(*told)
@@ -156,16 +170,10 @@ end(start("prepare", "--force", "--protocol", "book", "--data-dir", disk / "data
     assert "protocol book" in done[1]
 
 
-def test_a_disk_that_is_taken_away_stops_a_run(on_small_disk, data_dir, tmp_path):
-    (told,) = on_small_disk(f"""
-run = disk / "run"
-training = start(*{TRAIN!r}, "--data-dir", data, "--epochs", 100000, "--run-dir", run)
-wait_for(run / "history.csv", training)
-subprocess.run(["umount", "--lazy", disk], check=True)
-end(training)
-""")
+def test_a_disk_that_is_taken_away_stops_a_run(trained_there):
+    folder, *_, told = trained_there
     message = assert_one_message(*told)
-    run = tmp_path / "disk" / "run"
+    run = folder / "disk" / "other"
     assert f"{run} was removed, or its disk was, while it was trained in: run.json not found" in message
     assert f"jenacast train --resume {run}" in message
     assert not run.exists()

@@ -50,7 +50,7 @@ def test_the_changelog_names_this_version():
 
 def test_every_direct_dependency_is_pinned_by_the_constraints():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    wanted = re.findall(r'^    "([\w-]+)>=', project, flags=re.MULTILINE)
+    wanted = re.findall(r'^    "([\w-]+)(?:\[\w+\])?>=', project, flags=re.MULTILINE)
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     assert wanted
     assert [name for name in wanted if f"\n{name.lower()}==" not in pinned] == []

@@ -82,7 +82,7 @@ def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose):
     assert installed.items() <= found["versions"].items()
     assert 1 <= found["cpu"]["cores"] <= found["cpu"]["machine_cores"] == os.cpu_count()
     assert found["xla"] == {"started": True, "works": True, "error": ""}
-    assert (found["cudnn"] is None) == (not has_gpu())
+    assert (found["cudnn"] is None) == (found["gpus"] == []) == (not has_gpu())
     assert has_gpu() or found["notes"][0] == "no GPU: training runs on the CPU"
     kernels = {row["recipe"]: row for row in found["kernels"]}
     fast = "cuDNN" if has_gpu() else "XLA"

@@ -70,7 +70,7 @@ def test_fitted_every_column_has_mean_0_and_deviation_1_over_the_train_rows(fitt
 def test_fitted_it_leaves_the_target_in_degrees_and_knows_its_hours(fitted):
     _, fit = fitted
     truth_c = np.array([-12.5, 0, 31.25], np.float32)
-    reference_c = fit.reference_c(np.zeros(3, "datetime64[s]"), np.array([20, 21, 22], np.float32))
+    reference_c = fit.references_c(np.zeros(3, "datetime64[s]"), np.array([20, 21, 22], np.float32))[:, 0]
     np.testing.assert_array_equal(fit.encode_target(truth_c, reference_c), truth_c)
     np.testing.assert_array_equal(fit.decode(truth_c, reference_c), truth_c)
     assert (fit.history_hours, fit.lead_hours) == (120, 24)
@@ -111,7 +111,7 @@ def test_the_reference_is_known_now_and_of_the_time_that_is_forecast(lead_hours)
         "departure": later_c,
         "departure-change": later_c + (present_c - expected_c(hours)),
     }.items():
-        found = encoding(kind=kind, climatology=climatology, lead_hours=lead_hours).reference_c(now, present_c)
+        found = encoding(kind=kind, climatology=climatology, lead_hours=lead_hours).references_c(now, present_c)[:, 0]
         np.testing.assert_allclose(found, reference_c, atol=1e-9, err_msg=kind)
 
 

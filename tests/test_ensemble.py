@@ -7,6 +7,7 @@ import pytest
 from conftest import refused
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from warm import Command
 
 import jenacast as jenacast_package
 from jenacast.checkpoint import load_checkpoint, read_metadata, save_checkpoint
@@ -288,11 +289,11 @@ def test_an_ensemble_is_calibrated_by_its_own_residuals(members, ask, tmp_path):
     assert ask("evaluate", path, "--split", "val")["intervals"]["coverage"]["90"] == pytest.approx(287 / 315, abs=0.007)
 
 
-def test_as_a_process_it_prints_the_path_and_nothing_stands_beside(members, jenacast_process, data_dir, tmp_path):
+def test_as_a_process_it_prints_the_path_and_nothing_stands_beside(members, data_dir, tmp_path):
     path = tmp_path / "new" / "best.keras"
     path.parent.mkdir()
-    done = jenacast_process("ensemble", members[0], members[1], "-o", path, "--data-dir", data_dir)
-    assert done.returncode == 0, done.stderr
+    done = Command("ensemble", members[0], members[1], "-o", path, "--data-dir", data_dir)
+    assert done.wait() == 0, done.stderr
     assert done.stdout == f"{path}\n"
     assert "ensemble: 2 members, offset +0.000 °C, validation MAE " in done.stderr
     assert list(path.parent.iterdir()) == [path]

@@ -132,6 +132,29 @@ def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout(keras):
     assert not np.allclose(before, expected)
 
 
+def test_what_was_taken_out_in_the_middle_and_put_back_goes_on_as_if_nothing_had_been(keras):
+    """With two layers that each draw masks; whole runs of other networks are killed in `test_resume.py`."""
+    about = ["data.history_hours=4", 'data.columns=["pressure_mbar", "temperature_c", "dew_point_c"]']
+    config = load_recipe("stacked-gru", [*about, "model.engine=weight-drop", "model.units=4"])
+    ways = []
+    for seed in (0, 1):
+        set_seed(seed)
+        ways.append(Learner(build_model(config), config.train))
+    whole, other = ways
+    first, second, third = Batches(samples(30)).shuffled(batch_size=10, seed=0, epoch=0)
+    whole.train_batch(*first)
+    taken = whole.variables()
+    for _ in range(2):
+        other.train_batch(*first)
+    other.restore(taken)
+    for learner in ways:
+        learner.train_batch(*second)
+        learner.train_batch(*third)
+    for mine, theirs in zip(other.variables(), whole.variables(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert not np.array_equal(taken[0], whole.variables()[0])
+
+
 def test_two_learners_with_one_seed_end_alike(keras):
     weights = []
     for _ in range(2):

@@ -7,10 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from made_sweeps import whole_sweep
 from PIL import Image
 
 from jenacast.config import dump_config, load_config, with_train
 from jenacast.report import write_report
+from jenacast.report.sweep import write_sweep_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402
@@ -36,6 +38,14 @@ def address(_trained_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def sweep_address(tmp_path_factory):
+    """Where the page of a sweep lies."""
+    path = tmp_path_factory.mktemp("browser") / "sweep.html"
+    write_sweep_page(whole_sweep(seeds=3, synthetic=True), path)
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
 def browser():
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])  # root has no sandbox
@@ -51,23 +61,24 @@ def complaints():
 
 @pytest.fixture
 def visit(browser, address, complaints):
-    """A function that opens the report; in the end the page must have asked for nothing and complained of nothing."""
-    contexts, asked = [], []
+    """A function that opens a page; in the end it must have asked for nothing and complained of nothing."""
+    contexts, opened, asked = [], [], []
 
-    def open_page(size=DESKTOP, scheme="light"):
+    def open_page(size=DESKTOP, scheme="light", address=address):
         context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce", offline=True)
         contexts.append(context)
         page = context.new_page()
         page.on("requestfinished", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.append(address)
         page.goto(address)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert asked == [address] * len(contexts)
+    assert asked == opened
     assert complaints == []
 
 
@@ -83,6 +94,22 @@ def test_axe_finds_nothing_to_object_to(visit, size, scheme):
     found = Axe().run(page)
     assert len(found.response["passes"]) > 20
     assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_to_object_to_in_a_sweep_which_a_phone_never_scrolls_sideways(visit, sweep_address, scheme):
+    page = visit(PHONE, scheme, sweep_address)
+    unfold(page)
+    found = Axe().run(page)
+    assert len(found.response["passes"]) > 20
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_the_lines_of_a_sweep_follow_the_scheme(visit, sweep_address):
+    line = "getComputedStyle(document.querySelector('[style*=ramp-0]')).stroke"
+    light, dark = (visit(DESKTOP, scheme, sweep_address).evaluate(line) for scheme in SCHEMES)
+    assert (light, dark) == ("rgb(68, 1, 84)", "rgb(253, 231, 37)")
 
 
 @pytest.mark.parametrize("unfolded", [False, True])

@@ -1,12 +1,8 @@
 import csv
 import json
 import math
-import os
 import re
-import signal
-import subprocess
 import sys
-import time
 import tomllib
 
 import numpy as np
@@ -14,7 +10,7 @@ import pytest
 
 from jenacast import fitting
 from jenacast.checkpoint import load_checkpoint, read_metadata
-from jenacast.config import load_config, load_recipe
+from jenacast.config import load_config
 from jenacast.datasets import Batches, split_samples
 from jenacast.encoding import fit_encoding
 from jenacast.evaluation import evaluate
@@ -406,50 +402,3 @@ def test_tensorboard_gets_the_figures_of_every_epoch(train):
     logged = b"".join(path.read_bytes() for path in (run / "tensorboard").glob("events*"))
     for name in (b"train_loss", b"train_mae_c", b"val_mae_c", b"learning_rate"):
         assert logged.count(name) == 2
-
-
-@pytest.fixture
-def endless(data_dir, tmp_path):
-    """A function that starts a training without end as a process: the process, its run folder, its TMPDIR."""
-    processes = []
-
-    def start(name):
-        run, scratch = tmp_path / name, tmp_path / f"{name}-scratch"
-        scratch.mkdir()
-        command = [sys.executable, "-m", "jenacast", "train", "--model", "dense", *SMALL, "--epochs", "100000"]
-        process = subprocess.Popen(
-            [*command, "--data-dir", data_dir, "--run-dir", run],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"TMPDIR": str(scratch)},
-        )
-        processes.append(process)
-        return process, run, scratch
-
-    yield start
-    for process in processes:
-        process.kill()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_a_signal_ends_a_run_and_keeps_what_it_has(endless):
-    signals = {signal.SIGTERM: (143, "error: terminated"), signal.SIGINT: (130, "error: interrupted")}
-    started = {sent: endless(sent.name) for sent in signals}  # side by side, for their start takes seconds
-    for sent, (process, run, scratch) in started.items():
-        deadline = time.monotonic() + 90
-        while not (run / "history.csv").exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(sent)
-        stdout, stderr = process.communicate(timeout=60)
-        assert (process.returncode, stderr.splitlines()[-1]) == signals[sent], stderr
-        assert stdout == ""
-        assert "Traceback" not in stderr
-        outcome = metrics(run)
-        best = load_checkpoint(run / "best.keras")
-        assert (best.metadata.epoch, best.metadata.val_mae_c) == (outcome["best_epoch"], outcome["val_mae_c"])
-        assert (best.metadata.calibration, outcome["finished"]) == (None, False)
-        assert 1 <= outcome["best_epoch"] <= outcome["epochs"] == len(history(run, "epoch"))
-        assert load_recipe("dense").train.epochs < load_config(run / "config.toml").train.epochs == 100_000
-        assert not [path.name for path in run.iterdir() if path.name.startswith(".") or path.suffix == ".lock"]
-        assert not list(scratch.iterdir())

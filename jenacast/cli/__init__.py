@@ -19,6 +19,8 @@ from jenacast.cli import (
     prepare,
     report,
     reproduce,
+    sweep,
+    sweep_report,
     train,
 )
 from jenacast.cli.app import app
@@ -37,6 +39,8 @@ app.command()(export.export)
 app.command()(compare.compare)
 app.command()(report.report)
 app.command()(backtest.backtest)
+app.command()(sweep.sweep)
+app.command()(sweep_report.sweep_report)
 app.command()(reproduce.reproduce)
 app.command()(demo.demo)
 app.command()(doctor.doctor)

@@ -98,7 +98,7 @@ def train(
             deterministic=deterministic or None,
         )
         flags = {"require_cudnn": require_cudnn, "tensorboard": tensorboard}
-        outcome = _begin(settings, seeds, data_dir, run_dir, force=force, **flags)
+        outcome = _begin(settings, seeds, data_dir, run_dir, force, flags)
     _tell(outcome, json_output)
 
 
@@ -114,7 +114,7 @@ def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
 
 
 def _begin(
-    settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, *, force: bool, **flags: bool
+    settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, force: bool, flags: dict[str, bool]
 ) -> "Outcome | Summary":
     from jenacast.rundir import default_run_dir
     from jenacast.seeds import Plan, train_seeds
@@ -122,7 +122,14 @@ def _begin(
 
     folder = run_dir or default_run_dir(settings.name)
     if seeds is None:
-        return train(settings, data_dir=data_dir, run_dir=folder, force=force, **flags)
+        return train(
+            settings,
+            data_dir=data_dir,
+            run_dir=folder,
+            force=force,
+            require_cudnn=flags["require_cudnn"],
+            tensorboard=flags["tensorboard"],
+        )
     first = settings.train.seed
     plan = Plan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
     return train_seeds(settings, plan, folder, force=force)

@@ -6,6 +6,7 @@ from jenacast.plots.forecasts import outlook, outlooks
 from jenacast.plots.intervals import reliability
 from jenacast.plots.runs import comparison, differences, learning_curves
 from jenacast.plots.style import Format, check_suffix
+from jenacast.plots.sweep import sweep_history, sweep_importance, sweep_parallel
 
 __all__ = [
     "Format",
@@ -20,4 +21,7 @@ __all__ = [
     "outlook",
     "outlooks",
     "reliability",
+    "sweep_history",
+    "sweep_importance",
+    "sweep_parallel",
 ]

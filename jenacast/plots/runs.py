@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jenacast.bootstrap import Interval
-from jenacast.plots.style import BASELINE, BASELINE_LABEL, BLUE, ORANGE, figure, legend_below
+from jenacast.plots.style import BASELINE, BASELINE_LABEL, BLUE, ORANGE, figure, fitting, legend_below
 
 if TYPE_CHECKING:
     from jenacast.compare import Row
 
 HIGHEST_MAE = 1.75  # of learning curves, in baselines: the first epochs would press the rest flat
-LONGEST_LABEL = 40  # characters
 
 
 def learning_curves(
@@ -47,7 +46,7 @@ def comparison(path: Path, rows: "Sequence[Row]") -> None:
         seeds[0].set_label("one seed")
         mean[0].set_label("mean over seeds")
         axis.axvline(rows[0].baseline_mae_c, **BASELINE, label=BASELINE_LABEL)
-        axis.set(xlabel="test MAE (°C)", yticks=range(len(rows)), yticklabels=[_fitting(row.model) for row in rows])
+        axis.set(xlabel="test MAE (°C)", yticks=range(len(rows)), yticklabels=[fitting(row.model) for row in rows])
         axis.set_ylim(len(rows) - 0.5, -0.5)
         legend_below(whole)
 
@@ -77,11 +76,6 @@ def differences(
             label="a run, with 95 % interval",
         )
         axis.axvline(0, **BASELINE, label=BASELINE_LABEL)
-        axis.set(xlabel="test MAE less the baseline's (°C)", yticks=places, yticklabels=list(map(_fitting, labels)))
+        axis.set(xlabel="test MAE less the baseline's (°C)", yticks=places, yticklabels=list(map(fitting, labels)))
         axis.set_ylim(len(labels) - 0.5, -0.5)
         legend_below(whole)
-
-
-def _fitting(label: str) -> str:
-    """A label that leaves room for the picture: of a long one, such as a folder's name, its ends."""
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL // 2]}…{label[-LONGEST_LABEL // 2 :]}"

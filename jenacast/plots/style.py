@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#000000"
+# Smith & van der Walt's viridis without its palest end, for what goes from small to large; no hue is needed to read it
+RAMP = ("#440154", "#453781", "#32648e", "#228b8d", "#2cb17e", "#7ad151")
 
 # How what is drawn again and again looks; on a grey print the line style, the width or the marker tells it apart
 TRUTH: dict[str, Any] = {"color": BLACK, "linewidth": 1.0}
@@ -30,6 +32,7 @@ TIME_LABEL = "time (the station's clock)"
 Bands = Mapping[str, tuple[Floats, Floats]]
 BAND_ALPHA = 0.2  # of one band
 
+LONGEST_LABEL = 40  # characters
 SCREEN_WIDTH_IN, PRINT_WIDTH_IN = 9.0, 180 / 25.4
 SCREEN: dict[str, Any] = {"font.size": 10}
 PRINT: dict[str, Any] = {"font.size": 8, "lines.markersize": 4.5, "axes.linewidth": 0.6, "legend.fontsize": 8}
@@ -145,5 +148,11 @@ def draw_bands(axis: Any, times: Any, bands: Bands) -> None:
 
 
 def legend_below(whole: "Figure") -> None:
-    """A legend that hides nothing of what is drawn."""
-    whole.legend(loc="outside lower center", ncols=3, frameon=False)
+    """A legend that hides nothing of what is drawn; none where nothing has a label."""
+    if any(axis.get_legend_handles_labels()[0] for axis in whole.axes):
+        whole.legend(loc="outside lower center", ncols=3, frameon=False)
+
+
+def fitting(label: str, longest: int = LONGEST_LABEL) -> str:
+    """A label that leaves room for the picture: of a long one, such as a folder's name, its ends."""
+    return label if len(label) <= longest else f"{label[: longest // 2]}…{label[-longest // 2 :]}"

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jenacast.files import atomic_path, refuse_existing
+from jenacast.files import refuse_existing
 from jenacast.report.data import describe_data
 from jenacast.report.details import describe_run
-from jenacast.report.page import render
+from jenacast.report.page import write_page
 from jenacast.report.result import describe_result
 from jenacast.report.runs import gather
 
@@ -28,11 +28,7 @@ def write_report(paths: Sequence[Path], out: Path, *, force: bool = False) -> No
     """
     refuse_existing(out, force=force)
     runs = gather(paths)
-    page = render(
-        result=describe_result(runs),
-        data=describe_data(runs),
-        runs=[describe_run(run, f"run-{number}") for number, run in enumerate(runs, start=1)],
-        synthetic=any(run.synthetic for run in runs),
-    )
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(page.encode("utf-8", "replace"))  # a folder's name may hold what is no text
+    head, result = describe_result(runs)
+    sections = [describe_run(run, f"run-{place}", is_folded=place > 1) for place, run in enumerate(runs, start=1)]
+    synthetic = any(run.synthetic for run in runs)
+    write_page(out, "report.html.j2", head, [result, *sections, describe_data(runs)], synthetic=synthetic)

@@ -23,12 +23,13 @@ WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00"}
 
 @dataclass(frozen=True)
 class RunSection(Section):
-    """A section, with the run's settings as TOML."""
+    """A section, with the run's settings as TOML. `is_folded` hides it until it is asked for."""
 
     settings: str = ""
+    is_folded: bool = False
 
 
-def describe_run(run: ReportedRun, anchor: str) -> RunSection:
+def describe_run(run: ReportedRun, anchor: str, *, is_folded: bool) -> RunSection:
     """Everything about one run; `anchor` names its section and begins its pictures' ids."""
     parts = [_training(run), _curves(run, anchor)]
     if run.evaluation is None:
@@ -39,7 +40,7 @@ def describe_run(run: ReportedRun, anchor: str) -> RunSection:
         parts.append(_weeks(run, run.evaluation, anchor))
     if run.scores and run.scores.intervals:
         parts.append(_intervals(run, run.scores.intervals, anchor))
-    return RunSection(anchor, run.label, parts, dump_config(run.config))
+    return RunSection(anchor, run.label, parts, dump_config(run.config), is_folded)
 
 
 def _training(run: ReportedRun) -> Part:

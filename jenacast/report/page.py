@@ -1,4 +1,4 @@
-"""The page itself: what was gathered, put into the template, with all text escaped."""
+"""The page itself: what was gathered, put into a template, with all text escaped."""
 
 import base64
 import hashlib
@@ -10,15 +10,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import jenacast
-from jenacast.report.details import RunSection
-from jenacast.report.parts import Section
-from jenacast.report.result import Result
+from jenacast.files import atomic_path
+from jenacast.report.parts import Head, Section
 
 HERE = Path(__file__).parent
 
 
-def render(*, result: Result, data: Section, runs: Sequence[RunSection], synthetic: bool) -> str:
-    """The page as HTML. It may load nothing, and run no script but its own, which is known by its hash."""
+def write_page(out: Path, template: str, head: Head, sections: Sequence[Section], *, synthetic: bool) -> None:
+    """Write the page as HTML. It may load nothing, and run no script but its own, which is known by its hash.
+
+    Args:
+        out: the page.
+        template: one that extends `base.html.j2`.
+        head: what the page begins with.
+        sections: what it holds, in this order.
+        synthetic: whether the series is made up.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -29,16 +36,17 @@ def render(*, result: Result, data: Section, runs: Sequence[RunSection], synthet
     )
     script = (HERE / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template("report.html.j2").render(
-        result=result,
-        data=data,
-        runs=runs,
+    page = environment.get_template(template).render(
+        head=head,
+        sections=sections,
         synthetic=synthetic,
         version=jenacast.__version__,
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
         script_hash=digest,
     )
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(page.encode("utf-8", "replace"))  # a folder's name may hold what is no text
 
 
 def _keep_units(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a page is made of: tables, pictures, and parts that hold them."""
+"""What a page is made of: its head, and sections with tables and pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from markupsafe import Markup
 from jenacast.bootstrap import Interval
 
 NOTHING = "–"
+BASELINE = "the same as now"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,24 @@ class Section:
     anchor: str
     title: str
     parts: Sequence[Part] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure in large digits."""
+
+    name: str
+    figure: str
+    below: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a page begins with."""
+
+    title: str
+    summary: str
+    tiles: Sequence[Tile]
 
 
 def word(text: object) -> Cell:

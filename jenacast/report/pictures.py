@@ -16,6 +16,7 @@ COLOURS = {
     style.BLUE: "blue",
     style.ORANGE: "orange",
     style.GREEN: "green",
+    **{colour: f"ramp-{place}" for place, colour in enumerate(style.RAMP)},
     "#ffffff": "card",  # matplotlib's backgrounds, grid and frames
     "#b0b0b0": "line",
     "#cccccc": "line",
@@ -36,11 +37,15 @@ def inline_svg(draw: Callable[[Path], None], name: str) -> Markup:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r">\s+<", "><", svg)
-    svg = re.sub(r"(\d\.\d\d)\d{2,}", r"\1", svg)  # hundredths of a point are fine enough
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)  # as wide as its place
-    svg = re.sub(r'\bid="|href="#|url\(#', lambda found: f"{found.group()}{name}-", svg)
-    svg = re.sub("|".join(COLOURS), _variable, svg, flags=re.IGNORECASE)
+    svg = re.sub(r"<[^>]+>", lambda tag: _adapted(tag.group(), name), svg)  # and never what is written between them
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-finding" ', 1))  # noqa: S704
+
+
+def _adapted(tag: str, name: str) -> str:
+    tag = re.sub(r"(\d\.\d\d)\d{2,}", r"\1", tag)  # hundredths of a point are fine enough
+    tag = re.sub(r'\bid="|href="#|url\(#', lambda found: f"{found.group()}{name}-", tag)
+    return re.sub("|".join(COLOURS), _variable, tag, flags=re.IGNORECASE)
 
 
 def _variable(found: re.Match[str]) -> str:

@@ -2,40 +2,32 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from jenacast import plots
 from jenacast.bootstrap import Interval
 from jenacast.compare import recipe_of
 from jenacast.evaluation import Scores
-from jenacast.report.parts import Cell, Part, Picture, Section, Table, digits, interval, number, span, word
+from jenacast.report.parts import (
+    BASELINE,
+    Cell,
+    Head,
+    Part,
+    Picture,
+    Section,
+    Table,
+    Tile,
+    digits,
+    interval,
+    number,
+    span,
+    word,
+)
 from jenacast.report.pictures import inline_svg
 from jenacast.report.runs import ReportedRun, are_comparable
 
-BASELINE = "the same as now"
 
-
-@dataclass(frozen=True)
-class Tile:
-    """One figure in large digits."""
-
-    name: str
-    figure: str
-    below: str
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the page begins with, and its first section."""
-
-    title: str
-    summary: str
-    tiles: Sequence[Tile]
-    section: Section
-
-
-def describe_result(runs: Sequence[ReportedRun]) -> Result:
-    """The runs beside the baseline, and beside the best of them on validation."""
+def describe_result(runs: Sequence[ReportedRun]) -> tuple[Head, Section]:
+    """What the page begins with, and its first section: the runs beside the baseline, and beside each other."""
     first = runs[0]
     recipes = _by_recipe(runs)
     parts = [Part("Beside the baseline", _missing(runs), _pictures(runs), [_table(runs)])]
@@ -45,8 +37,8 @@ def describe_result(runs: Sequence[ReportedRun]) -> Result:
         parts.append(Part("Beside each other", [_together(first)], tables=[_against_first(runs)]))
     tiles = _tiles(first.scores) if first.scores else []
     title = f"{first.config.name}, {len(runs)} seeds" if len(recipes) == 1 else f"{len(runs)} runs"
-    section = Section("result", "Result", parts)
-    return Result(first.label if len(runs) == 1 else title, _summary(first, len(runs)), tiles, section)
+    head = Head(first.label if len(runs) == 1 else title, _summary(first, len(runs)), tiles)
+    return head, Section("result", "Result", parts)
 
 
 def verdict(difference_c: float, ends: Interval | None, other: str) -> str:

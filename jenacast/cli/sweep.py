@@ -1,0 +1,152 @@
+"""`jenacast sweep`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json, say
+from jenacast.sweep.kinds import Pruner, Sampler
+
+if TYPE_CHECKING:
+    from jenacast.sweep.results import SweepResult
+    from jenacast.sweep.run import Order
+    from jenacast.sweep.space import Space
+
+SHOWN = 3  # trials of a dry run
+
+Storage = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="JENACAST_STORAGE",
+        help="postgresql://USER@HOST/DATABASE, shared by many machines; the password comes from PGPASSWORD or a "
+        "service file.",
+        show_default="a file in the sweep's folder",
+    ),
+]
+
+
+def sweep(
+    space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="The search space.")],
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials in all, those of before counted in.")],
+    seeds: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Train each trial with K seeds; it counts by their mean.")
+    ] = 1,
+    sampler: Annotated[
+        Sampler,
+        typer.Option(help="Who chooses: the tree-structured Parzen estimator, chance, or a grid of all choices."),
+    ] = Sampler.tpe,
+    pruner: Annotated[
+        Pruner, typer.Option(help="Who ends hopeless trials by their validation MAE after each epoch.")
+    ] = Pruner.median,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, metavar="W", help="Processes side by side, each with its own GPU or share of the cores."),
+    ] = 1,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Begin no trial after so long.", show_default="no limit"),
+    ] = None,
+    storage: Storage = "",
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Where the runs are kept.", show_default="runs/sweep-<name>")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first trials' settings, and do nothing.")
+    ] = False,
+    worker: Annotated[
+        int | None, typer.Option(hidden=True, help="Which of several this process is; it prints nothing.")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_output: Json = False,
+) -> None:
+    """Search for better settings: many trainings, judged by the validation MAE of their best epoch.
+
+    SPACE.toml is a config in which some values are domains:
+
+    \b
+    recipe = "stacked-gru"
+    train.epochs = 20
+    train.learning_rate = { low = 1e-4, high = 1e-2, log = true }
+    train.optimizer = { choices = ["adam", "adamw"] }
+    train.weight_decay = { low = 1e-5, high = 0.1, log = true, when = { train.optimizer = "adamw" } }
+    model.units = { low = 16, high = 64, step = 16 }
+
+    The same command goes on where it stopped, and a second one joins in; with --storage also from other machines
+    (docs/many-machines.md). Each trial is a run folder, for compare, evaluate and report. The test split is not read.
+    Prints the folder of the best trial.
+
+    Example: jenacast sweep space.toml --trials 40 --workers 2
+    """  # noqa: D301 - \b keeps the lines of the example apart
+    from jenacast.sweep.run import Order
+    from jenacast.sweep.run import sweep as run
+    from jenacast.sweep.space_file import load_space
+    from jenacast.sweep.storage import check_url
+
+    searched = load_space(space)
+    if dry_run:
+        typer.echo(_first_trials(searched, min(trials, SHOWN), sampler))
+        return
+    order = Order(
+        space=searched,
+        trials=trials,
+        seeds=seeds,
+        sampler=sampler,
+        pruner=pruner,
+        data_dir=data_dir,
+        folder=run_dir or Path("runs") / f"sweep-{searched.name}",
+        storage=check_url(storage) if storage else "",
+        timeout_s=timeout,
+        worker=worker or 0,
+    )
+    processes = [_arguments(space, order, number) for number in range(1, workers + 1)] if workers > 1 else []
+    result = run(order, processes)
+    if worker is None:
+        _tell(result, order, json_output)
+
+
+def _arguments(space: Path, order: "Order", worker: int) -> list[str]:
+    """The `jenacast sweep` of one worker."""
+    options = {
+        "--trials": order.trials,
+        "--seeds": order.seeds,
+        "--sampler": order.sampler,
+        "--pruner": order.pruner,
+        "--run-dir": order.folder,
+        "--data-dir": order.data_dir,
+        "--storage": order.storage,
+        "--timeout": order.timeout_s,
+        "--worker": worker,
+    }
+    return ["sweep", str(space), *(str(each) for pair in options.items() if pair[1] not in (None, "") for each in pair)]
+
+
+def _first_trials(space: "Space", trials: int, sampler: Sampler) -> str:
+    from jenacast.config import dump_difference
+    from jenacast.sweep.samplers import draw
+
+    shown = []
+    for number, chosen in enumerate(draw(space, trials, sampler)):
+        values = ", ".join(f"{setting}={label}" for setting, label in chosen.items())
+        shown.append(f"# {values}\n{dump_difference(space.config(chosen, f'{space.name}-{number}'))}")
+    return "\n".join(shown).rstrip()
+
+
+def _tell(result: "SweepResult", order: "Order", json_output: bool) -> None:
+    from jenacast.errors import JenacastError
+
+    if not result.complete:
+        raise JenacastError("no trial came to its end; give the same command again with more --trials or --timeout")
+    best = result.complete[0]
+    counts = {state: sum(trial.state == state for trial in result.trials) for state in ("complete", "pruned", "failed")}
+    told = {"study": result.name, "folder": str(order.folder), **counts, "baseline_mae_c": result.baseline_mae_c}
+    typer.echo(json.dumps(told | {"best": asdict(best)}) if json_output else best.run)
+    say(
+        f"best of {counts['complete']} complete, {counts['pruned']} pruned and {counts['failed']} failed trials: "
+        f"trial {best.number} on {best.host}, validation MAE {best.val_mae_c:.3f} °C"
+    )
+    where = f"{result.name} --storage {order.storage}" if order.storage else order.folder
+    say(f"which settings matter, and the best ones as TOML: jenacast sweep-report {where}")

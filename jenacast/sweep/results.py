@@ -1,0 +1,134 @@
+"""What a sweep came to, read from its study: the trials, the best of them, and which settings matter."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from jenacast.sweep.samplers import load_optuna
+from jenacast.sweep.study import read_plan
+from jenacast.sweep.trials import BASELINE, DEVIATION, EPOCHS, HOST, REASON, RUN, SURPLUS, first_number
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+State = Literal["complete", "pruned", "failed", "running", "waiting"]
+STATES: dict[str, State] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
+LEAST_FOR_IMPORTANCE = 10  # complete trials; of fewer, the best tenth is a single one
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One trial of a sweep.
+
+    Attributes:
+        number: its number in the study, from 0 on.
+        state: how far it is.
+        params: the searched settings that it has, by name such as `train.learning_rate`; of named choices the name.
+        val_mae_c: of its best epoch, the mean over its seeds; None unless it is complete.
+        val_mae_std_c: the deviation over its seeds; None for one seed.
+        curve_c: validation MAE after each epoch of its first seed.
+        epochs: trained, over all seeds.
+        seconds: that it took, from its beginning to its end.
+        run: its folder, absolute, on `host`; "" before it has one.
+        host: the machine that trained it.
+        reason: why it failed; "" for others.
+    """
+
+    number: int
+    state: State
+    params: dict[str, Any]
+    val_mae_c: float | None
+    val_mae_std_c: float | None
+    curve_c: list[float]
+    epochs: int
+    seconds: float | None
+    run: str
+    host: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep so far.
+
+    Attributes:
+        name: the study's.
+        baseline_mae_c: on validation, of the same as now; None before a trial has told it.
+        protocol: how the windows were found.
+        synthetic: whether the series is made up.
+        seeds: that each trial is trained with.
+        trials: in order of their numbers.
+        importance: share of each searched setting in what tells the best trials from the others, the largest first
+            (PED-ANOVA, Watanabe et al. 2023); empty where fewer than `LEAST_FOR_IMPORTANCE` trials are complete.
+    """
+
+    name: str
+    baseline_mae_c: float | None
+    protocol: str
+    synthetic: bool
+    seeds: int
+    trials: list[TrialResult]
+    importance: dict[str, float]
+
+    @property
+    def complete(self) -> list[TrialResult]:
+        """The trials that came to their end, the best first."""
+        return sorted((trial for trial in self.trials if trial.val_mae_c is not None), key=lambda t: t.val_mae_c or 0.0)
+
+
+def read_result(study: "Study") -> SweepResult:
+    """What `study` came to so far.
+
+    Raises:
+        JenacastError: it is no sweep's.
+    """
+    plan, trials = read_plan(study), study.get_trials(deepcopy=False)
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    searched = any(trial.params for trial in complete)
+    importance = {}
+    if len(complete) >= LEAST_FOR_IMPORTANCE and searched:
+        importance = load_optuna().importance.get_param_importances(study)
+    return SweepResult(
+        name=study.study_name,
+        baseline_mae_c=next((trial.user_attrs[BASELINE] for trial in trials if BASELINE in trial.user_attrs), None),
+        protocol=plan.protocol,
+        synthetic=plan.synthetic,
+        seeds=len(plan.seeds),
+        trials=read_trials(trials),
+        importance={setting: float(share) for setting, share in importance.items()},
+    )
+
+
+def read_trials(trials: "list[FrozenTrial]") -> list[TrialResult]:
+    """What the trials came to, less those that two workers began at the same moment as the last one."""
+    successors = {first_number(trial): trial.number for trial in trials if first_number(trial) != trial.number}
+    return [_read(trial, successors) for trial in trials if SURPLUS not in trial.user_attrs]
+
+
+def _read(trial: "FrozenTrial", successors: dict[int, int]) -> TrialResult:
+    told, state = trial.user_attrs, STATES[trial.state.name]
+    curve = [mae_c for _, mae_c in sorted(trial.intermediate_values.items())]
+    reason = ""
+    if state == "failed":
+        successor = successors.get(first_number(trial))
+        lost = "its worker was lost or stopped"
+        reason = told.get(REASON) or (lost if successor is None else f"{lost}; tried again as trial {successor}")
+    return TrialResult(
+        number=trial.number,
+        state=state,
+        params=dict(trial.params),
+        val_mae_c=trial.value if state == "complete" else None,
+        val_mae_std_c=told.get(DEVIATION),
+        curve_c=curve,
+        epochs=told.get(EPOCHS, len(curve)),
+        seconds=trial.duration.total_seconds() if trial.duration else None,
+        run=told.get(RUN, ""),
+        host=told.get(HOST, ""),
+        reason=reason,
+    )

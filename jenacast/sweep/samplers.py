@@ -1,0 +1,66 @@
+"""Who chooses the next trial, and who ends a hopeless one: Optuna's samplers and pruners."""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jenacast.errors import JenacastError
+from jenacast.sweep.kinds import Pruner, Sampler
+from jenacast.sweep.space import Chosen, Space
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+# Whole trials before the median says anything, and epochs of a trial before it is asked
+MEDIAN_TRIALS = 5
+REDUCTION = 3  # of successive halving: one trial in three goes on to three times the epochs
+
+
+def load_optuna() -> Any:
+    """Import Optuna, which then speaks through errors alone.
+
+    Raises:
+        JenacastError: it is not installed.
+    """
+    try:
+        import optuna
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise JenacastError(f"sweeps need {error.name}; run: pip install 'jenacast[sweep]'") from None
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+def make_sampler(kind: Sampler, space: Space, entropy: Sequence[int]) -> "BaseSampler":
+    """The sampler; what makes its choices differ from those of other workers, and repeatable, is `entropy`."""
+    load_optuna()
+    from optuna.samplers import RandomSampler, TPESampler
+
+    seed = int(np.random.SeedSequence([space.first_seed, *entropy]).generate_state(1)[0])
+    if kind is not Sampler.tpe:  # a grid's trials are queued, and nothing is left to choose
+        return RandomSampler(seed=seed)
+    # Settings are weighed together, those that a choice enables by themselves; running trials count as bad ones, so
+    # that workers do not try the same (Bergstra et al. 2011; Falkner et al. 2018).
+    return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+
+
+def make_pruner(kind: Pruner, space: Space) -> "BasePruner":
+    """The pruner: by the median of earlier trials at the same epoch, or Hyperband (Li et al. 2018)."""
+    load_optuna()
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+
+    if kind is Pruner.hyperband:
+        return HyperbandPruner(min_resource=1, max_resource=space.most_epochs, reduction_factor=REDUCTION)
+    return MedianPruner(n_startup_trials=MEDIAN_TRIALS) if kind is Pruner.median else NopPruner()
+
+
+def draw(space: Space, count: int, kind: Sampler = Sampler.random) -> list[Chosen]:
+    """What the first trials of a sweep are, as far as no result is known; nothing is kept."""
+    if kind is Sampler.grid:
+        return space.grid()[:count]
+    study = load_optuna().create_study(sampler=make_sampler(kind, space, [0, 0]))
+    return [space.suggest(study.ask()) for _ in range(count)]

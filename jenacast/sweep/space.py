@@ -1,0 +1,101 @@
+"""The search space: a config in which some values are domains to choose from.
+
+recipe = "best"                                                   # what every trial changes
+
+[train]
+epochs = 12                                                       # the same for all trials
+learning_rate = { low = 1e-4, high = 1e-2, log = true }           # searched
+optimizer = { choices = ["adam", "adamw"] }
+weight_decay = { low = 1e-5, high = 0.1, log = true, when = { "train.optimizer" = "adamw" } }
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jenacast.config import Config, check_settings, merge
+from jenacast.errors import ConfigError
+from jenacast.models import check_model
+from jenacast.sweep.domains import Domain, Label
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+RECIPE = "recipe"  # searched like a setting, where it has choices
+Chosen = dict[str, Label]  # by setting; of named choices the name
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is searched.
+
+    Attributes:
+        name: of the sweep.
+        bases: complete settings that the trials change, by recipe; there is one where the recipe is not searched.
+        domains: what may be chosen, by setting such as `train.learning_rate`; what a condition asks for stands before.
+    """
+
+    name: str
+    bases: Mapping[str, Mapping[str, Any]]
+    domains: Mapping[str, Domain]
+
+    def suggest(self, trial: "BaseTrial") -> Chosen:
+        """Let the trial's sampler choose, leaving out what no choice enables."""
+        chosen: Chosen = {}
+        for setting, domain in self.domains.items():
+            if domain.is_enabled(chosen):
+                chosen[setting] = domain.suggest(trial, setting)
+        return chosen
+
+    def config(self, chosen: Chosen, name: str) -> Config:
+        """The config of a trial.
+
+        Raises:
+            ConfigError: its settings break a rule, or do not fit together.
+        """
+        base = self.bases[str(chosen[RECIPE]) if RECIPE in chosen else next(iter(self.bases))]
+        settings = merge(base, {"name": name, "summary": f"a trial of the sweep {self.name}", "source": self.name})
+        for setting, label in chosen.items():
+            section, _, key = setting.partition(".")
+            if key:
+                settings = merge(settings, {section: {key: self.domains[setting].value(label)}})
+        config = check_settings(settings, where=f"the sweep {self.name}")
+        check_model(config)
+        return config
+
+    @property
+    def first_seed(self) -> int:
+        """Of the trainings, and of the sampler."""
+        return int(next(iter(self.bases.values()))["train"]["seed"])
+
+    @property
+    def most_epochs(self) -> int:
+        """Of the longest training there can be."""
+        searched = self.domains.get("train.epochs")
+        epochs = searched.ends() if searched else [base["train"]["epochs"] for base in self.bases.values()]
+        return int(max(map(float, epochs)))
+
+    def grid(self) -> list[Chosen]:
+        """Every combination there is.
+
+        Raises:
+            ConfigError: there is no end of them.
+        """
+        endless = [setting for setting, domain in self.domains.items() if domain.values() is None]
+        if endless:
+            raise ConfigError(f"a grid needs choices, or a range with a step, for {', '.join(endless)}")
+        found: list[Chosen] = [{}]
+        for setting, domain in self.domains.items():
+            found = [
+                {**chosen, **choice}
+                for chosen in found
+                for choice in (
+                    [{setting: label} for label in domain.values() or []] if domain.is_enabled(chosen) else [{}]
+                )
+            ]
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """What tells this space from another, for JSON."""
+        domains = {setting: domain.model_dump(exclude_defaults=True) for setting, domain in self.domains.items()}
+        return {"settings": {recipe: dict(base) for recipe, base in self.bases.items()}, "search": domains}

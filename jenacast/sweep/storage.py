@@ -1,0 +1,186 @@
+"""Where a sweep's study lies: a file in the sweep's folder, or a PostgreSQL that many machines share.
+
+Both are the same code of Optuna and SQLAlchemy. While it has a trial, a worker says every few seconds that it lives;
+a trial whose worker has not been heard of is given to another one.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jenacast.errors import ConfigError, JenacastError
+from jenacast.sweep.samplers import load_optuna
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from sqlalchemy import Engine
+
+logger = logging.getLogger(__name__)
+
+STUDY_FILE = "study.db"
+HEARTBEAT_VARIABLE = "JENACAST_HEARTBEAT_SECONDS"  # how often a worker says that it lives
+MISSED_BEATS = 6  # after which it counts as lost
+RETRIES = 3  # of a trial whose worker was lost: what ends three workers would end the fourth
+LOCK_SECONDS = 60.0  # a worker waits for another one's write to the file
+AWAY_SECONDS = 60.0  # a worker waits for a database that went away; a restart takes less
+CONNECT_SECONDS = 10
+PASSWORDS = (
+    "a password comes from PGPASSWORD, ~/.pgpass, or a service file as in postgresql:///?service=NAME, never from the "
+    "address"
+)
+
+
+class StorageError(JenacastError):
+    """The study's database cannot be reached or used."""
+
+
+def check_url(text: str) -> str:
+    """A PostgreSQL's address as SQLAlchemy takes it.
+
+    Raises:
+        ConfigError: not such an address, or a password stands in it, where everybody sees it.
+    """
+    load_optuna()
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # its text would show a password
+        url = None
+    if url is None or url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise ConfigError(f"--storage: expected postgresql://USER@HOST:PORT/DATABASE; {PASSWORDS}")
+    if url.password is not None or {"password", "sslpassword"} & set(url.query):
+        raise ConfigError(f"--storage: a password stands in the address; {PASSWORDS}")
+    return url.set(drivername="postgresql+psycopg").render_as_string()
+
+
+def beat_seconds() -> int:
+    """How often a worker says that it lives.
+
+    Raises:
+        ConfigError: the environment says something that is no whole number of seconds.
+    """
+    text = os.environ.get(HEARTBEAT_VARIABLE, "10")
+    if not (text.isdecimal() and int(text)):
+        raise ConfigError(f"{HEARTBEAT_VARIABLE}: expected whole seconds such as 10, received {text!r}")
+    return int(text)
+
+
+def grace_seconds() -> int:
+    """How long a worker may be silent before its trial is given to another."""
+    return MISSED_BEATS * beat_seconds()
+
+
+def file_url(folder: Path) -> str:
+    """The address of the file in a sweep's folder."""
+    return f"sqlite:///{folder.resolve() / STUDY_FILE}"
+
+
+def open_storage(url: str) -> "RDBStorage":
+    """Connect to a study's database, and make its tables where it is new.
+
+    Args:
+        url: by `check_url` or `file_url`.
+
+    Raises:
+        StorageError: it cannot be reached or used.
+    """
+    optuna = load_optuna()
+    from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+
+    class Storage(optuna.storages.RDBStorage):  # type: ignore[misc, name-defined]
+        """A heartbeat that is not heard ends no trial: the next one may be."""
+
+        def record_heartbeat(self, trial_id: int) -> None:
+            try:
+                super().record_heartbeat(trial_id)
+            except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+                logger.debug("a heartbeat was not heard: %s", error)
+
+    retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+    settings: dict[str, Any] = {
+        "engine_kwargs": _engine_settings(url),
+        "heartbeat_interval": beat_seconds(),
+        "grace_period": grace_seconds(),
+        "heartbeat_stale_trial_callback": retry,
+    }
+    with telling_what_fails(url):
+        try:
+            storage = Storage(url, **settings)
+        except (IntegrityError, ProgrammingError):  # perhaps another worker makes the tables at this moment
+            time.sleep(1)
+            storage = Storage(url, **settings)
+        _prepare(storage.engine)
+        with storage.engine.connect():
+            pass
+    return storage
+
+
+@contextmanager
+def telling_what_fails(url: str) -> Iterator[None]:
+    """Say of a database that fails which one it is, and what it says; never a password."""
+    optuna = load_optuna()
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
+        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+        lines = str(getattr(cause, "orig", None) or cause or error).strip().splitlines()
+        remedy = (
+            "free its disk, or mend it" if url.startswith("sqlite") else f"start it, or correct --storage; {PASSWORDS}"
+        )
+        shown = make_url(url).set(drivername=url.partition(":")[0].partition("+")[0]).render_as_string()
+        raise StorageError(
+            f"the sweep's database {shown} cannot be used: {lines[0] if lines else type(error).__name__}. "
+            f"What is in it is kept: {remedy}, and give the same command again"
+        ) from None
+
+
+def _engine_settings(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": LOCK_SECONDS}}
+    # A connection is tried before it is used, and a server that vanished is noticed.
+    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "jenacast"}
+    arguments["tcp_user_timeout"] = 1000 * CONNECT_SECONDS
+    return {"pool_pre_ping": True, "connect_args": arguments}
+
+
+def _prepare(engine: "Engine") -> None:
+    from sqlalchemy import event
+
+    if engine.dialect.name == "sqlite":
+        # Optuna reads and then writes in one transaction: it must be the only one that does, from its beginning.
+        # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
+        event.listen(engine, "connect", _begin_nothing)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    else:
+        event.listen(engine, "do_connect", _connect_patiently)  # from now on: it has been there once
+    engine.dispose()
+
+
+def _begin_nothing(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # Python's module would begin transactions of its own
+    connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for a writer
+
+
+def _connect_patiently(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """Connect; where a database that has been there is away, wait for it a while."""
+    until, told = time.monotonic() + AWAY_SECONDS, False
+    while True:
+        try:
+            return dialect.connect(*arguments, **options)
+        except dialect.loaded_dbapi.OperationalError as error:
+            if time.monotonic() > until:
+                raise
+            if not told:
+                said = (str(error).strip().splitlines() or ["no answer"])[0]
+                logger.warning("the sweep's database is away (%s); waiting up to %.0f s for it", said, AWAY_SECONDS)
+            told = True
+            time.sleep(1)

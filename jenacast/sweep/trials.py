@@ -1,0 +1,138 @@
+"""One trial: settings chosen, a training that tells its validation MAE after each epoch, the mean over its seeds."""
+
+import socket
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jenacast.config import Config, with_train
+from jenacast.errors import ExistsError, InUseError, JenacastError
+from jenacast.rundir import Outcome
+from jenacast.seeds import Plan, write_plan, write_summary
+from jenacast.sweep.samplers import load_optuna
+from jenacast.sweep.space import Space
+from jenacast.training import train_or_resume
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial
+
+# What a trial tells the study of itself
+RUN, HOST, REASON = "run", "host", "reason"
+BASELINE, DEVIATION, EPOCHS = "val_baseline_mae_c", "val_mae_std_c", "epochs"
+SETTINGS = "settings"  # all of them, so that the winner can be had without its run folder
+SURPLUS = "surplus"  # in place of all that
+LONGEST_REASON = 2000  # characters
+
+
+class TrialFailedError(JenacastError):
+    """A trial that came to nothing; its reason stands in the study."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a trial is judged by: the validation MAE (degC) of its best epoch, the mean over the seeds.
+
+    Attributes:
+        space: what is searched.
+        seeds: of the trainings. The pruner sees the epochs of the first; what survives it is trained with all.
+        data_dir: where the prepared data lie.
+        folder: of the sweep. Each trial is a run folder in it; with several seeds, a folder of them.
+        wanted: trials in all.
+        queued: those that were queued when the study began: the grid. Others are not asked for then.
+    """
+
+    space: Space
+    seeds: list[int]
+    data_dir: Path
+    folder: Path
+    wanted: int
+    queued: int | None = None
+
+    def __call__(self, trial: "Trial") -> float:
+        """Train what the trial's sampler chooses.
+
+        Raises:
+            TrialFailedError: it came to nothing.
+            optuna.TrialPruned: the pruner found it hopeless.
+        """
+        optuna = load_optuna()
+        trial.set_user_attr(HOST, socket.gethostname())
+        first = first_number(trial.study.get_trials(deepcopy=False)[trial.number])
+        if self._is_surplus(trial, first):
+            trial.set_user_attr(SURPLUS, True)
+            raise TrialFailedError("enough trials have begun")
+        try:
+            return self._train(trial, first)
+        except (optuna.TrialPruned, optuna.exceptions.StorageInternalError, optuna.exceptions.UpdateFinishedTrialError):
+            raise
+        except Exception as error:  # whatever it is, other settings may do better
+            known = isinstance(error, JenacastError | OSError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            trial.set_user_attr(REASON, reason[:LONGEST_REASON])
+            raise TrialFailedError(reason) from error
+
+    def _is_surplus(self, trial: "Trial", first: int) -> bool:
+        """Two workers may begin the last trial at the same moment; its number tells which of them came first."""
+        earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
+        is_queued = self.queued is None or first < self.queued
+        return count_begun(earlier) >= self.wanted or not is_queued
+
+    def _train(self, trial: "Trial", first: int) -> float:
+        config = self.space.config(self.space.suggest(trial), f"{self.space.name}-{first}")
+        trial.set_user_attr(SETTINGS, config.model_dump())
+        if first != trial.number:
+            try:
+                return self._train_seeds(trial, config, self._folder(first))
+            except InUseError:  # the worker that was given up lives; the study no longer listens to it
+                pass
+        folder = self._folder(trial.number)
+        if folder.exists():
+            raise ExistsError(
+                f"{folder} exists, of a sweep whose study is gone; choose another --run-dir, or remove it"
+            )
+        return self._train_seeds(trial, config, folder)
+
+    def _folder(self, number: int) -> Path:
+        return self.folder / f"trial-{number:04d}"
+
+    def _train_seeds(self, trial: "Trial", config: Config, folder: Path) -> float:
+        trial.set_user_attr(RUN, str(folder.resolve()))
+        outcomes = []
+        if len(self.seeds) == 1:
+            outcomes.append(self._train_one(trial, config, folder))
+        else:
+            plan = Plan(str(self.data_dir.resolve()), self.seeds, require_cudnn=False, tensorboard=False)
+            write_plan(config, plan, folder)
+            for seed in self.seeds:
+                outcomes.append(self._train_one(trial, with_train(config, seed=seed), folder / f"seed-{seed}"))
+            write_summary(config, plan, folder)
+        trial.set_user_attr(EPOCHS, sum(outcome.epochs for outcome in outcomes))
+        maes_c = [outcome.val_mae_c for outcome in outcomes if outcome.val_mae_c is not None]
+        if len(maes_c) > 1:
+            trial.set_user_attr(DEVIATION, statistics.stdev(maes_c))
+        return statistics.mean(maes_c)
+
+    def _train_one(self, trial: "Trial", config: Config, run: Path) -> Outcome:
+        def watch(epoch: int, val_mae_c: float) -> bool:
+            trial.report(val_mae_c, epoch)
+            return trial.should_prune()
+
+        is_first = config.train.seed == self.seeds[0]
+        outcome = train_or_resume(config, data_dir=self.data_dir, run_dir=run, watch=watch if is_first else None)
+        trial.set_user_attr(BASELINE, outcome.val_baseline_mae_c)
+        if not outcome.finished:
+            trial.set_user_attr(EPOCHS, outcome.epochs)
+            raise load_optuna().TrialPruned
+        return outcome
+
+
+def first_number(trial: "FrozenTrial") -> int:
+    """The number of the trial's first try; its own, unless another worker had it before and was lost or stopped."""
+    first = load_optuna().storages.RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    return trial.number if first is None else int(first)
+
+
+def count_begun(trials: "list[FrozenTrial]") -> int:
+    """Trials that have come to something, or are about to."""
+    return sum(trial.state.name in ("COMPLETE", "PRUNED", "RUNNING") for trial in trials)

@@ -1,0 +1,49 @@
+"""Sweeps as a report takes them, made by hand."""
+
+from jenacast.sweep.results import SweepResult, TrialResult
+
+
+def trial(number, mae_c=None, state=None, **said):
+    """A trial that is complete where it has an error, and pruned elsewhere unless `state` says otherwise."""
+    known = {
+        "params": {"train.learning_rate": 0.001 * (number + 1)},
+        "val_mae_std_c": None,
+        "curve_c": [3.0, 2.9],
+        "epochs": 2,
+        "seconds": 30.0,
+        "run": f"/runs/{number}",
+        "host": "here",
+        "reason": "",
+    }
+    state = state or ("pruned" if mae_c is None else "complete")
+    return TrialResult(number=number, state=state, val_mae_c=mae_c, **(known | said))
+
+
+def sweep(*trials, **said):
+    """A sweep of these trials."""
+    known = {"name": "rates", "baseline_mae_c": 2.62, "protocol": "strict", "synthetic": False, "seeds": 1}
+    return SweepResult(trials=list(trials), **(known | {"importance": {}} | said))
+
+
+def whole_sweep(**said):
+    """One with something of everything: 12 complete trials of which 7 is the best, one far off, 4 pruned, 3 failed."""
+    trials = []
+    for number in range(19):
+        params = {
+            "train.learning_rate": 10 ** -(2 + number % 4),
+            "train.optimizer": ("adam", "adamw")[number % 2],
+            "model.recurrent_dropout": 0.05 * (number % 7),
+            "model.bidirectional": number % 3 == 0,
+        }
+        if number % 2:
+            params["train.weight_decay"] = 0.001 * number
+        if number in (3, 9, 14):
+            reason = "the loss is no number" if number != 9 else "out of memory"
+            trials.append(trial(number, state="failed", params=params, curve_c=[], epochs=0, run="", reason=reason))
+        elif number in (4, 8, 12, 16):
+            trials.append(trial(number, params=params, curve_c=[3.0, 2.9 if number == 4 else 90.0]))
+        else:
+            mae_c = 40.0 if number == 2 else 2.4 + 0.01 * abs(number - 7)
+            trials.append(trial(number, mae_c, params=params))
+    importance = {"train.learning_rate": 0.75, "train.optimizer": 0.25, "model.bidirectional": 0.0}
+    return sweep(*trials, **({"importance": importance} | said))
