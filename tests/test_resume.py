@@ -96,7 +96,7 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS if KILLS > 1 else ["keras", "stateful"])
 def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(network, data_dir, tmp_path):
     recipe, changes = NETWORKS[network]
-    epochs = 6 + 3 * KILLS
+    epochs = 3 + 3 * KILLS
     changed = [word for change in changes for word in ("--set", change)]
     options = ("--model", recipe, *settings(epochs), *changed, "--data-dir", data_dir, "--run-dir")
     reference, run = tmp_path / "reference", tmp_path / "run"

@@ -115,6 +115,8 @@ def open_storage(url: str) -> "RDBStorage":
         except (IntegrityError, ProgrammingError):  # perhaps another worker makes the tables at this moment
             time.sleep(1)
             storage = Storage(url, **settings)
+        except RuntimeError as error:  # its tables are of another Optuna; the text tells what to do
+            raise StorageError(f"the sweep's database cannot be used: {error}") from None
         _prepare(storage.engine)
         with storage.engine.connect():
             pass
@@ -124,21 +126,26 @@ def open_storage(url: str) -> "RDBStorage":
 @contextmanager
 def telling_what_fails(url: str) -> Iterator[None]:
     """Say of a database that fails which one it is, and what it says; never a password."""
-    optuna = load_optuna()
+    load_optuna()
     from sqlalchemy import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
-        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
-        lines = str(getattr(cause, "orig", None) or cause or error).strip().splitlines()
+    except Exception as error:
+        # Optuna wraps what fails, or stumbles over it
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, SQLAlchemyError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
         remedy = (
             "free its disk, or mend it" if url.startswith("sqlite") else f"start it, or correct --storage; {PASSWORDS}"
         )
         shown = make_url(url).set(drivername=url.partition(":")[0].partition("+")[0]).render_as_string()
         raise StorageError(
-            f"the sweep's database {shown} cannot be used: {lines[0] if lines else type(error).__name__}. "
+            f"the sweep's database {shown} cannot be used: {lines[0] if lines else type(cause).__name__}. "
             f"What is in it is kept: {remedy}, and give the same command again"
         ) from None
 
@@ -161,7 +168,7 @@ def _prepare(engine: "Engine") -> None:
         event.listen(engine, "connect", _begin_nothing)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     else:
-        event.listen(engine, "do_connect", _connect_patiently)  # from now on: it has been there once
+        event.listen(engine, "do_connect", _Patience())  # from now on: it has been there once
     engine.dispose()
 
 
@@ -170,17 +177,25 @@ def _begin_nothing(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for a writer
 
 
-def _connect_patiently(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """Connect; where a database that has been there is away, wait for it a while."""
-    until, told = time.monotonic() + AWAY_SECONDS, False
-    while True:
-        try:
-            return dialect.connect(*arguments, **options)
-        except dialect.loaded_dbapi.OperationalError as error:
-            if time.monotonic() > until:
-                raise
-            if not told:
-                said = (str(error).strip().splitlines() or ["no answer"])[0]
-                logger.warning("the sweep's database is away (%s); waiting up to %.0f s for it", said, AWAY_SECONDS)
-            told = True
-            time.sleep(1)
+class _Patience:
+    """Connects; where a database that has been there is away, waits for it a while."""
+
+    def __init__(self) -> None:
+        self._away_since: float | None = None
+
+    def __call__(self, dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        while True:
+            try:
+                connection = dialect.connect(*arguments, **options)
+            except dialect.loaded_dbapi.OperationalError as error:
+                now = time.monotonic()
+                if self._away_since is None:
+                    self._away_since = now
+                    said = (str(error).strip().splitlines() or ["no answer"])[0]
+                    logger.warning("the sweep's database is away (%s); waiting up to %.0f s for it", said, AWAY_SECONDS)
+                if now - self._away_since > AWAY_SECONDS:
+                    raise
+                time.sleep(1)
+            else:
+                self._away_since = None
+                return connection
