@@ -16,7 +16,7 @@ import numpy as np
 from jenacast import plots, rundir
 from jenacast.bootstrap import Interval
 from jenacast.config import Config, dump_config, load_config
-from jenacast.errors import DataError, ExistsError
+from jenacast.errors import DataError
 from jenacast.evaluation import evaluate
 from jenacast.evaluation_files import write_evaluation
 from jenacast.files import atomic_path, clear_leftovers, write_json
@@ -116,14 +116,7 @@ def backtest(
         logger.info("the rows from %s on hold windows on fewer than %d days: no fold", edges[-1], LEAST_LAST_DAYS)
     manifest = prepared.manifest
     plan = Plan(str(data_dir.resolve()), manifest.source_sha256, manifest.protocol, [str(edge) for edge in edges])
-    if folder.exists() and not is_backtest_dir(folder) and any(folder.iterdir()):
-        raise ExistsError(f"{folder} exists and holds no backtest; choose another --run-dir")
-    if is_backtest_dir(folder) and not force:
-        raise ExistsError(
-            f"{folder} holds a backtest already; choose another --run-dir, go on with --resume {folder}, "
-            "or replace it with --force"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    rundir.make_folder_of_runs(folder, PLAN, "a backtest", force=force)
     with process_lock(folder / rundir.LOCK):
         _remove_folds(folder)
         with atomic_path(folder / rundir.CONFIG) as path:

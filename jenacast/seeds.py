@@ -14,7 +14,7 @@ from pathlib import Path
 from jenacast import rundir
 from jenacast.compare import with_spread
 from jenacast.config import Config, dump_config, load_config, with_train
-from jenacast.errors import ExistsError, JenacastError
+from jenacast.errors import JenacastError
 from jenacast.files import atomic_path, write_json
 from jenacast.lock import process_lock
 from jenacast.models import check_model
@@ -67,14 +67,7 @@ def train_seeds(config: Config, plan: Plan, folder: Path, *, force: bool = False
     """
     check_model(config)
     load_prepared(Path(plan.data_dir))
-    if folder.exists() and not is_seeds_dir(folder) and any(folder.iterdir()):
-        raise ExistsError(f"{folder} exists and holds no seeds; choose another --run-dir")
-    if is_seeds_dir(folder) and not force:
-        raise ExistsError(
-            f"{folder} holds seeds already; choose another --run-dir, go on with --resume {folder}, "
-            "or replace them with --force"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    rundir.make_folder_of_runs(folder, PLAN, "seeds", force=force)
     with process_lock(folder / rundir.LOCK):
         _remove_runs(folder)
         write_plan(config, plan, folder)

@@ -6,6 +6,7 @@ from typer.main import get_command
 
 import jenacast
 from jenacast.cli import app
+from jenacast.sweep.space_file import load_space
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +36,11 @@ def test_every_relative_link_in_the_documents_leads_somewhere():
     ]
     broken = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
     assert not broken
+
+
+def test_the_search_space_in_the_readme_can_be_searched(tmp_path):
+    (space := tmp_path / "space.toml").write_text(re.search(r"```toml\n(.*?)```", README, flags=re.DOTALL)[1])
+    assert len(load_space(space).domains) == 5
 
 
 def test_ci_calls_the_commands_of_the_readme():

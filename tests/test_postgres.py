@@ -2,8 +2,10 @@
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from conftest import refused
 from postgres import PASSWORD, find_server
@@ -26,6 +28,7 @@ train.learning_rate = { low = 1e-4, high = 1e-2, log = true }
 model.units = { low = 2, high = 8 }
 """
 WANTED = 5
+PLAN = studies.Plan({}, [0], "random", "none", "", "strict", True)
 FOR_PASSWORDS = {"PGPASSWORD": PASSWORD, storages.HEARTBEAT_VARIABLE: "1"}
 
 
@@ -91,6 +94,18 @@ def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, o
     assert not any(PASSWORD in log or "Traceback" in log for log in logs)
 
 
+def test_workers_that_come_at_the_same_moment_make_the_tables_together(server, monkeypatch):
+    for name, value in FOR_PASSWORDS.items():
+        monkeypatch.setenv(name, value)
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE fresh")
+    url = storages.check_url(server.url.replace("/postgres", "/fresh"))
+    with ThreadPoolExecutor(6) as pool:
+        studied = list(pool.map(lambda _: studies.join(storages.open_storage(url), "met", PLAN), range(6)))
+    assert {study.study_name for study in studied} == {"met"}
+    assert studies.read_plan(studied[-1]) == PLAN
+
+
 def test_the_report_needs_the_database_alone(server, opened, jenacast, tmp_path):
     if "shared" not in studies.load_optuna().get_all_study_names(opened):
         pytest.skip("nothing was trained; the test before this says why")
@@ -123,8 +138,7 @@ def test_a_wrong_password_and_a_database_that_is_gone_are_told(
 
     # Gone in the middle, for longer than a worker waits; what was told before is there when it is back.
     monkeypatch.setattr(storages, "AWAY_SECONDS", 1.0)
-    plan = studies.Plan({}, [0], "random", "none", "", "strict", True)
-    study = studies.join(opened, "gone", plan)
+    study = studies.join(opened, "gone", PLAN)
     study.tell(study.ask(), 1.5)
     url = storages.check_url(server.url)
 

@@ -1,6 +1,7 @@
 """`jenacast sweep`."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -148,5 +149,4 @@ def _tell(result: "SweepResult", order: "Order", json_output: bool) -> None:
         f"best of {counts['complete']} complete, {counts['pruned']} pruned and {counts['failed']} failed trials: "
         f"trial {best.number} on {best.host}, validation MAE {best.val_mae_c:.3f} °C"
     )
-    where = f"{result.name} --storage {order.storage}" if order.storage else order.folder
-    say(f"which settings matter, and the best ones as TOML: jenacast sweep-report {where}")
+    say(f"which settings matter, and the best ones as TOML: jenacast sweep-report {shlex.quote(str(order.folder))}")

@@ -1,7 +1,8 @@
 """What a setting may be in a sweep: one of several choices, or a number of a range."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -10,44 +11,45 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 Label = bool | int | float | str
+MOST_STEPS = 10_000  # of a range
+LARGEST_WHOLE = 2**53  # samplers calculate with doubles, which hold every whole number up to here
 
 
 class Domain(BaseModel):
-    """The values of one setting, and the choices elsewhere that enable it (`when`)."""
+    """The values of one setting, and the choices elsewhere that enable it.
+
+    Attributes:
+        when: for each setting on which it depends, the choices of which one must have been made.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    when: dict[str, Label | list[Label]] = Field(default_factory=dict)
+    when: dict[str, list[Label]] = Field(default_factory=dict)
 
     @field_validator("when", mode="before")
     @classmethod
     def _flat(cls, when: Any) -> Any:
         """TOML reads train.optimizer = "adam" without quotes as a table in a table."""
-        if not isinstance(when, dict):
-            return when
         flat: dict[str, Any] = {}
-        for key, value in when.items():
+        for key, value in when.items() if isinstance(when, dict) else ():
             flat |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
-        return flat
-
-    @property
-    def conditions(self) -> dict[str, list[Label]]:
-        """The choices of other settings of which one must have been made."""
-        return {setting: label if isinstance(label, list) else [label] for setting, label in self.when.items()}
+        if not flat:
+            raise ValueError(f'expected a table such as {{ train.optimizer = "adam" }}, received {when!r}')
+        return {key: _check_labels(value if isinstance(value, list) else [value]) for key, value in flat.items()}
 
     def is_enabled(self, chosen: Mapping[str, Any]) -> bool:
         """Whether the choices made so far let this setting be searched; else it keeps its value."""
-        return all(chosen.get(setting) in labels for setting, labels in self.conditions.items())
+        return all(chosen.get(setting) in labels for setting, labels in self.when.items())
 
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
         """Let the trial's sampler choose."""
         raise NotImplementedError
 
-    def ends(self) -> list[Label]:
+    def ends(self) -> Sequence[Label]:
         """The choices, or the two ends of the range."""
         raise NotImplementedError
 
-    def values(self) -> list[Label] | None:
+    def values(self) -> Sequence[Label] | None:
         """All there are to choose from; None for a range without steps."""
         raise NotImplementedError
 
@@ -59,24 +61,28 @@ class Domain(BaseModel):
 class Choice(Domain):
     """One of several values; those that are no plain value, such as lists of columns, have names."""
 
-    choices: list[Label] | dict[str, Any] = Field(min_length=1)
+    choices: list[Label] | dict[str, Any]
 
     @field_validator("choices", mode="before")
     @classmethod
-    def _plain(cls, choices: Any) -> Any:
-        if isinstance(choices, list) and any(isinstance(value, list | dict) for value in choices):
+    def _sound(cls, choices: Any) -> Any:
+        if not isinstance(choices, list | dict):
+            raise ValueError(f"expected a list, or a table of named values, received {choices!r}")
+        if any(isinstance(each, list | dict) for each in choices):
             raise ValueError("name the choices that are lists: { all = [...], few = [...] }")
+        if len(set(_check_labels(list(choices)))) < len(choices):
+            raise ValueError(f"expected every choice once, received {choices!r}")
         return choices
 
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
         """Let the trial's sampler choose."""
         return trial.suggest_categorical(setting, self.ends())  # type: ignore[return-value]  # None is no choice
 
-    def ends(self) -> list[Label]:
+    def ends(self) -> Sequence[Label]:
         """The choices, by name where they have names."""
         return list(self.choices)
 
-    def values(self) -> list[Label]:
+    def values(self) -> Sequence[Label]:
         """The same."""
         return self.ends()
 
@@ -96,42 +102,65 @@ class Range(Domain):
     @model_validator(mode="after")
     def _sound(self) -> "Range":
         if not self.low < self.high:
-            raise ValueError(f"low={self.low:g} must lie below high={self.high:g}")
+            raise ValueError(f"low={self.low} must lie below high={self.high}")
         if self.log and self.low <= 0:
-            raise ValueError(f"a log range begins above 0, not at low={self.low:g}")
+            raise ValueError(f"a log range begins above 0, not at low={self.low}")
         if self.log and self.step is not None:
-            raise ValueError("a log range has no step")
-        if self.step is not None and not math.isclose(steps := (self.high - self.low) / self.step, round(steps)):
-            raise ValueError(f"from low={self.low:g} to high={self.high:g} goes no whole number of step={self.step:g}")
+            raise ValueError(f"a log range has no step, received step={self.step}")
+        if self.step is not None:
+            steps = (_exact(self.high) - _exact(self.low)) / _exact(self.step)
+            if steps.denominator > 1:
+                raise ValueError(f"from low={self.low} to high={self.high} goes no whole number of step={self.step}")
+            if steps > MOST_STEPS:
+                raise ValueError(f"step={self.step} makes more than {MOST_STEPS} steps; take a longer one, or none")
         return self
 
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
         """Let the trial's sampler choose."""
-        return trial.suggest_float(setting, self.low, self.high, log=self.log, step=self.step)
+        chosen = trial.suggest_float(setting, self.low, self.high, log=self.log, step=self.step)
+        return chosen if self.step is None else self._at(round((chosen - self.low) / self.step), self.step)
 
-    def ends(self) -> list[Label]:
+    def ends(self) -> Sequence[Label]:
         """Low and high."""
         return [self.low, self.high]
 
-    def values(self) -> list[Label] | None:
+    def values(self) -> Sequence[Label] | None:
         """The steps."""
         if self.step is None:
             return None
-        count = round((self.high - self.low) / self.step) + 1
-        return [min(self.low + number * self.step, self.high) for number in range(count)]
+        return [self._at(number, self.step) for number in range(round((self.high - self.low) / self.step) + 1)]
+
+    def _at(self, number: int, step: float) -> float:
+        """After so many steps: 0.3 after three of 0.1, where floats add up to 0.30000000000000004."""
+        return float(_exact(self.low) + number * _exact(step))
 
 
 class WholeRange(Range):
     """The same of whole numbers."""
 
-    low: int
-    high: int
-    step: int | None = Field(default=None, gt=0)
+    low: int = Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)
+    high: int = Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)
+    step: int | None = Field(default=None, gt=0, le=LARGEST_WHOLE)
 
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
         """Let the trial's sampler choose."""
         return trial.suggest_int(setting, self.low, self.high, log=self.log, step=self.step or 1)
 
-    def values(self) -> list[Label] | None:
+    def values(self) -> Sequence[Label] | None:
         """The steps, by default of 1."""
-        return None if self.log else list(range(self.low, self.high + 1, self.step or 1))
+        return None if self.log else range(self.low, self.high + 1, self.step or 1)
+
+
+def _check_labels(labels: list[Any]) -> list[Any]:
+    if not labels:
+        raise ValueError("expected at least one value, received none")
+    for label in labels:
+        is_plain = isinstance(label, bool | int) or (isinstance(label, float) and math.isfinite(label))
+        if not is_plain and not (isinstance(label, str) and label.isprintable()):
+            raise ValueError(f"expected text in one line, a finite number, true or false, received {label!r}")
+    return labels
+
+
+def _exact(number: float) -> Fraction:
+    """The number as it was written: 1/10 for 0.1."""
+    return Fraction(repr(number))

@@ -32,7 +32,7 @@ class TrialResult:
         params: the searched settings that it has, by name such as `train.learning_rate`; of named choices the name.
         val_mae_c: of its best epoch, the mean over its seeds; None unless it is complete.
         val_mae_std_c: the deviation over its seeds; None for one seed.
-        curve_c: validation MAE after each epoch of its first seed.
+        curve_c: validation MAE of the best epoch so far, after each epoch of its first seed.
         epochs: trained, over all seeds.
         seconds: that it took, from its beginning to its end.
         run: its folder, absolute, on `host`; "" before it has one.

@@ -6,14 +6,12 @@ import socket
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jenacast import rundir
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import write_json
-from jenacast.lock import folder_lock
 from jenacast.prepared import load_prepared
 from jenacast.sweep.kinds import Pruner, Sampler
 from jenacast.sweep.results import SweepResult, read_result
@@ -96,17 +94,22 @@ def sweep(order: Order, workers: Sequence[Sequence[str]] = ()) -> SweepResult:
         synthetic=manifest.synthetic,
     )
     url = order.storage or file_url(order.folder)
-    began = datetime.now()
     _claim(order)
-    with telling_what_fails(url), folder_lock(order.folder):
+    with telling_what_fails(url):
         study = join(open_storage(url), order.space.name, plan, grid or ())
     wanted, queued = (min(order.trials, len(grid)), len(grid)) if grid else (order.trials, None)
     objective = Objective(order.space, seeds, order.data_dir, order.folder, wanted, queued)
     with telling_what_fails(url):
-        _work(order, study, objective, workers)
+        ended_before = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+        try:
+            _work(order, study, objective, workers)
+        except BaseException as error:
+            if not (order.worker or isinstance(error, Exception)):
+                logger.warning("stopped. To go on, give the same command again")
+            raise
         trials = study.get_trials(deepcopy=False)
         if not is_done(trials, objective) and order.timeout_s is None:
-            refuse_failures(trials, began)
+            refuse_failures(trials, ended_before)
             raise JenacastError("workers failed, the reasons stand above; to go on, give the same command again")
         return read_result(study)
 
@@ -118,10 +121,10 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
         JenacastError: there is none.
         StorageError: the database cannot be used.
     """
-    if storage:
+    folder = Path(place)
+    if storage and not (folder / PLACE).is_file():
         with telling_what_fails(storage):
             return find_study(open_storage(storage), place), None
-    folder = Path(place)
     if not (folder / PLACE).is_file():
         raise JenacastError(f"{folder / PLACE} not found; name a sweep's folder, or its study and --storage")
     known = rundir.read_as(Place, folder / PLACE)
@@ -133,20 +136,15 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
 def _claim(order: Order) -> None:
     """Make the folder, or find that it is this sweep's."""
     place, file = Place(order.space.name, order.storage), order.folder / PLACE
-    if order.folder.exists() and not order.folder.is_dir():
-        raise ExistsError(f"{order.folder} exists and is not a folder; choose another --run-dir")
-    order.folder.mkdir(parents=True, exist_ok=True)
-    with folder_lock(order.folder):
-        if not file.is_file():
-            if any(order.folder.iterdir()):
-                raise ExistsError(f"{order.folder} exists and holds no sweep; choose another --run-dir")
-            write_json(file, asdict(place))
-        elif rundir.read_as(Place, file) != place:
-            known = rundir.read_as(Place, file)
-            raise ExistsError(
-                f"{order.folder} is of the sweep {known.study!r} in {known.storage or 'its own file'}, not of "
-                f"{place.study!r} in {place.storage or 'its own file'}; choose another --run-dir"
-            )
+    rundir.make_folder_of_runs(order.folder, PLACE, "a sweep", force=True)
+    if not file.is_file():
+        write_json(file, asdict(place))
+    known = rundir.read_as(Place, file)
+    if known != place:
+        raise ExistsError(
+            f"{order.folder} is of the sweep {known.study!r} in {known.storage or 'its own file'}, not of "
+            f"{place.study!r} in {place.storage or 'its own file'}; choose another --run-dir"
+        )
 
 
 def _work(order: Order, study: "Study", objective: Objective, workers: Sequence[Sequence[str]]) -> None:

@@ -9,8 +9,9 @@ optimizer = { choices = ["adam", "adamw"] }
 weight_decay = { low = 1e-5, high = 0.1, log = true, when = { "train.optimizer" = "adamw" } }
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jenacast.config import Config, check_settings, merge
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 RECIPE = "recipe"  # searched like a setting, where it has choices
+MOST_COMBINATIONS = 10_000  # of a grid, whose trials are queued one by one
 Chosen = dict[str, Label]  # by setting; of named choices the name
 
 
@@ -63,6 +65,32 @@ class Space:
         check_model(config)
         return config
 
+    def needs(self) -> dict[str, dict[str, list[Label]]]:
+        """For each setting, and each other that it depends on, those choices there that let it be searched."""
+        needs: dict[str, dict[str, list[Label]]] = {}
+        for setting, domain in self.domains.items():
+            needed: dict[str, list[Label]] = {}
+            for other, labels in domain.when.items():
+                for each, allowed in {**needs[other], other: labels}.items():
+                    needed[each] = [label for label in needed.get(each, allowed) if label in allowed]
+            needs[setting] = needed
+        return needs
+
+    def extremes(self) -> list[Chosen]:
+        """For every choice, and both ends of every range, one combination that has it."""
+        return [
+            self._combination({other: labels[0] for other, labels in needed.items()} | {setting: label})
+            for setting, needed in self.needs().items()
+            for label in self.domains[setting].ends()
+        ]
+
+    def _combination(self, wanted: Chosen) -> Chosen:
+        chosen: Chosen = {}
+        for setting, domain in self.domains.items():
+            if domain.is_enabled(chosen):
+                chosen[setting] = wanted.get(setting, domain.ends()[0])
+        return chosen
+
     @property
     def first_seed(self) -> int:
         """Of the trainings, and of the sampler."""
@@ -71,29 +99,39 @@ class Space:
     @property
     def most_epochs(self) -> int:
         """Of the longest training there can be."""
-        searched = self.domains.get("train.epochs")
-        epochs = searched.ends() if searched else [base["train"]["epochs"] for base in self.bases.values()]
-        return int(max(map(float, epochs)))
+        domain = self.domains.get("train.epochs")
+        searched = [domain.value(label) for label in domain.ends()] if domain else []
+        fixed = [] if domain and not domain.when else [base["train"]["epochs"] for base in self.bases.values()]
+        return int(max([*searched, *fixed]))
 
     def grid(self) -> list[Chosen]:
         """Every combination there is.
 
         Raises:
-            ConfigError: there is no end of them.
+            ConfigError: there is no end of them, or too many.
         """
         endless = [setting for setting, domain in self.domains.items() if domain.values() is None]
         if endless:
             raise ConfigError(f"a grid needs choices, or a range with a step, for {', '.join(endless)}")
-        found: list[Chosen] = [{}]
-        for setting, domain in self.domains.items():
-            found = [
-                {**chosen, **choice}
-                for chosen in found
-                for choice in (
-                    [{setting: label} for label in domain.values() or []] if domain.is_enabled(chosen) else [{}]
-                )
-            ]
+        found = list(islice(self._combinations(list(self.domains), {}), MOST_COMBINATIONS + 1))
+        if len(found) > MOST_COMBINATIONS:
+            raise ConfigError(
+                f"a grid of more than {MOST_COMBINATIONS} combinations; search fewer values, or by another sampler"
+            )
         return found
+
+    def _combinations(self, settings: list[str], chosen: Chosen) -> Iterator[Chosen]:
+        """All that can be chosen of `settings` after what has been chosen."""
+        if not settings:
+            yield chosen
+            return
+        setting, *others = settings
+        domain = self.domains[setting]
+        if not domain.is_enabled(chosen):
+            yield from self._combinations(others, chosen)
+            return
+        for label in domain.values() or ():
+            yield from self._combinations(others, {**chosen, setting: label})
 
     def describe(self) -> dict[str, Any]:
         """What tells this space from another, for JSON."""

@@ -1,5 +1,6 @@
 """The search space's TOML file, read and checked whole before any work."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -8,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jenacast.config import Config, default_settings, load_recipe, merge, read_toml
+from jenacast.config import NAME_PATTERN, Config, check_settings, default_settings, load_recipe, merge, read_toml
 from jenacast.errors import ConfigError
 from jenacast.sweep.domains import Choice, Domain, Range, WholeRange
-from jenacast.sweep.space import RECIPE, Chosen, Space
+from jenacast.sweep.samplers import draw
+from jenacast.sweep.space import RECIPE, Space
 
 LONGEST_NAME = 40  # characters; the trials are named NAME-123
 DRAWS = 100  # combinations that are tried
@@ -24,17 +26,17 @@ OWNED = {
 def load_space(path: Path) -> Space:
     """Read a search space and check it whole.
 
-    Every choice, both ends of every range, and a hundred combinations are tried as settings of a training.
+    First every setting by itself: what is fixed, every choice, both ends of every range. Then whether they fit
+    together: combinations with each of these, and a hundred drawn ones, are tried as settings of a training.
 
     Raises:
-        ConfigError: the file cannot be read, or breaks a rule; all problems in one text.
+        ConfigError: the file cannot be read, or breaks a rule; all problems of settings by themselves in one text, or
+            all of combinations.
     """
     parts = _Parts({"name": path.stem, **read_toml(path)})
-    _refuse(path, [*parts.problems, *_wrong_conditions(parts.domains)])
-    recipes = parts.domains[RECIPE].values() if RECIPE in parts.domains else [parts.fixed.pop(RECIPE, None)]
-    bases = {str(recipe or "default"): merge(_settings_of(recipe), parts.fixed) for recipe in recipes or []}
-    space = Space(parts.fixed["name"], bases, _ordered(path, parts.domains))
-    _refuse(path, _problems_of_trials(space))
+    _refuse(path, [*parts.problems, *_wrong_conditions(parts), *_wrong_values(parts)])
+    space = Space(parts.fixed["name"], parts.bases, _ordered(parts.domains))
+    _refuse(path, _misfits(space))
     return space
 
 
@@ -44,31 +46,53 @@ class _Parts:
 
     content: Mapping[str, Any]
     fixed: dict[str, Any] = field(default_factory=dict)
+    bases: dict[str, dict[str, Any]] = field(default_factory=dict)
     domains: dict[str, Domain] = field(default_factory=dict)
+    searched: set[str] = field(default_factory=set)  # the domains, and those that are none because of a problem
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for key, value in self.content.items():
-            if key == RECIPE and isinstance(value, dict):
-                self._search(RECIPE, value)
-            elif isinstance(value, dict):
-                self.fixed[key] = {name: each for name, each in value.items() if not isinstance(each, dict)}
-                for name, each in value.items():
-                    if isinstance(each, dict):
-                        self._search(f"{key}.{name}", each)
-            else:
+            if not isinstance(value, dict):
                 self.fixed[key] = value
-        name = self.fixed["name"]
-        if not isinstance(name, str) or len(name) > LONGEST_NAME:
-            self.problems.append(f"name: expected at most {LONGEST_NAME} characters, received {name!r}")
-        if not self.domains and not self.problems:
+            elif key == RECIPE:
+                self._search(RECIPE, value)
+            else:
+                self._take_section(key, value)
+        self._take_recipes()
+        name = self.fixed.get("name", self.content["name"])
+        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name) or len(name) > LONGEST_NAME:
+            rule = f"at most {LONGEST_NAME} lower-case letters, digits, - and _"
+            self.problems.append(f"name: expected {rule}, received {name!r}")
+        if not self.searched:
             self.problems.append(
                 "nothing is searched; say, for example, under [train]: "
                 "learning_rate = { low = 1e-4, high = 1e-2, log = true }"
             )
 
+    def _take_section(self, section: str, content: Mapping[str, Any]) -> None:
+        plain = {key: value for key, value in content.items() if not isinstance(value, dict)}
+        if plain or not content:
+            self.fixed[section] = plain
+        for key, value in content.items():
+            if isinstance(value, dict):
+                self._search(f"{section}.{key}", value)
+
+    def _take_recipes(self) -> None:
+        """What the trials change, by what is chosen as `recipe`; there is one where that is not searched."""
+        recipe = self.domains.get(RECIPE)
+        labels = recipe.ends() if recipe else [self.fixed.pop(RECIPE, None)]
+        for label in labels:
+            try:
+                settings = _settings_of(recipe.value(label) if recipe else label)
+            except ConfigError as error:
+                self.problems.append(f"{RECIPE}: {error}")
+                settings = _settings_of(None)
+            self.bases[str(label or "default")] = merge(settings, self.fixed)
+
     def _search(self, setting: str, content: Mapping[str, Any]) -> None:
         kind: type[Domain]
+        self.searched.add(setting)
         if setting in OWNED:
             self.problems.append(f"{setting}: cannot be searched: {OWNED[setting]}")
             return
@@ -87,15 +111,17 @@ class _Parts:
 
 
 def _describe(setting: str, kind: type[Domain], problem: Mapping[str, Any]) -> str:
-    known = [str(part) for part in problem["loc"] if part in kind.model_fields]
-    rule = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    if problem["type"] == "extra_forbidden":
-        known, rule = [str(problem["loc"][0])], f"no part of a domain; there are {', '.join(kind.model_fields)}"
-    if problem["type"] == "missing":
-        return f"{'.'.join([setting, *known])}: missing; write {_example(kind)}"
-    if problem["type"] == "value_error":
-        return f"{'.'.join([setting, *known])}: {rule}"
-    return f"{'.'.join([setting, *known])}: expected {rule}, received {problem['input']!r}"
+    place = ".".join([setting, *map(str, problem["loc"])])
+    rule = str(problem["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{place}: no such key here; there are {', '.join(kind.model_fields)}"
+        case "missing":
+            return f"{place}: missing; write {_example(kind)}"
+        case "value_error":  # a rule of our own, which says what it received
+            return f"{place}: {rule.removeprefix('Value error, ')}"
+    received = repr(problem["input"])
+    return f"{place}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"
 
 
 def _example(kind: type[Domain]) -> str:
@@ -113,75 +139,81 @@ def _type_of(setting: str) -> Any:
 
 
 def _settings_of(recipe: object) -> dict[str, Any]:
-    return (
-        {**default_settings(), "summary": "", "source": ""} if recipe is None else load_recipe(str(recipe)).model_dump()
-    )
+    if recipe is None:
+        return {**default_settings(), "summary": "", "source": ""}
+    return load_recipe(str(recipe)).model_dump()
 
 
-def _wrong_conditions(domains: Mapping[str, Domain]) -> list[str]:
+def _wrong_conditions(parts: _Parts) -> list[str]:
     problems = []
-    for setting, domain in domains.items():
-        for other, labels in domain.conditions.items():
-            deciding = domains.get(other)
-            if not isinstance(deciding, Choice):
+    for setting, domain in parts.domains.items():
+        for other, labels in domain.when.items():
+            deciding = parts.domains.get(other)
+            if isinstance(deciding, Choice):
+                unknown = [label for label in labels if label not in deciding.ends()]
+                problems += [f"{setting}.when: {other} = {label!r} is none of {deciding.ends()}" for label in unknown]
+            elif deciding or other not in parts.searched:
                 problems.append(f"{setting}.when: {other} has no choices here")
-                continue
-            unknown = [label for label in labels if label not in deciding.ends()]
-            problems += [f"{setting}.when: {other} = {label!r} is none of {deciding.ends()}" for label in unknown]
+    if RECIPE in parts.domains and parts.domains[RECIPE].when:
+        problems.append(f"{RECIPE}.when: every trial has a recipe")
+    try:
+        _ordered(parts.domains)
+    except CycleError as error:
+        problems.append(f"these wait for each other with `when`: {', '.join(error.args[1][1:])}")
     return problems
 
 
-def _ordered(path: Path, domains: Mapping[str, Domain]) -> dict[str, Domain]:
+def _ordered(domains: Mapping[str, Domain]) -> dict[str, Domain]:
     """What others wait for first."""
-    try:
-        order = TopologicalSorter({name: domain.conditions for name, domain in domains.items()}).static_order()
-        return {name: domains[name] for name in order}
-    except CycleError as error:
-        raise ConfigError(f"{path}: these wait for each other with `when`: {', '.join(error.args[1][1:])}") from None
+    order = TopologicalSorter({name: domain.when for name, domain in domains.items()}).static_order()
+    return {name: domains[name] for name in order if name in domains}
 
 
-def _problems_of_trials(space: Space) -> list[str]:
+def _wrong_values(parts: _Parts) -> list[str]:
     problems: dict[str, None] = {}
-    for chosen in [*_extremes(space), *_draws(space)]:
-        try:
-            config = space.config(chosen, space.name)
-            if config.data.fit_on != "train":
-                problems[f"data.fit_on={config.data.fit_on!r}: {OWNED['data.fit_on']}, so it stays 'train'"] = None
-        except ConfigError as error:
-            lines = [line.strip() for line in str(error).splitlines()]
-            problems |= dict.fromkeys(lines[1:] or lines)
+    for base in parts.bases.values():
+        changes: list[dict[str, Any]] = [{}]
+        for setting, domain in parts.domains.items():
+            section, _, key = setting.partition(".")
+            changes += [{section: {key: domain.value(label)}} for label in domain.ends() if key]
+        for change in changes:
+            problems |= dict.fromkeys(_wrong_settings(merge(base, {**change, "name": "sound"})))
+        if isinstance(base["data"], dict) and base["data"]["fit_on"] == "train+val":
+            problems[f"data.fit_on: {OWNED['data.fit_on']}, so expected 'train', received 'train+val'"] = None
     return list(problems)
 
 
-def _extremes(space: Space) -> list[Chosen]:
-    """For every choice, and both ends of every range, one combination that has it."""
-    return [
-        _combination(space, _enabling(space, setting) | {setting: label})
-        for setting, domain in space.domains.items()
-        for label in domain.ends()
-    ]
+def _wrong_settings(settings: Mapping[str, Any]) -> list[str]:
+    try:
+        check_settings(settings, where="")
+    except ConfigError as error:
+        # A rule for several settings names their table; whether they keep it together is asked later.
+        tables = [key for key in default_settings() if isinstance(settings[key], dict)]
+        return [line for line in _lines(error) if line.partition(":")[0] not in tables]
+    return []
 
 
-def _enabling(space: Space, setting: str) -> Chosen:
-    """What must be chosen for this setting to be searched."""
-    wanted: Chosen = {}
-    for other, labels in space.domains[setting].conditions.items():
-        wanted |= _enabling(space, other) | {other: labels[0]}
-    return wanted
+def _misfits(space: Space) -> list[str]:
+    """What is wrong with combinations; each rule once, with the first combination that breaks it."""
+    never = [setting for setting, needed in space.needs().items() if not all(needed.values())]
+    if never:
+        return [f"{setting}.when: asks for choices that exclude each other, so never holds" for setting in never]
+    found: dict[str, str] = {}
+    for chosen in [*space.extremes(), *draw(space, DRAWS)]:
+        try:
+            space.config(chosen, space.name)
+        except ConfigError as error:
+            told = ", ".join(f"{setting}={label!r}" for setting, label in chosen.items())
+            for line in _lines(error):
+                rule = re.sub(r"\d\S*", "#", line)  # whatever the numbers
+                found.setdefault(rule, f"{line} (chosen: {told}; `when` keeps apart what does not fit together)")
+    return list(found.values())
 
 
-def _combination(space: Space, wanted: Chosen) -> Chosen:
-    chosen: Chosen = {}
-    for setting, domain in space.domains.items():
-        if domain.is_enabled(chosen):
-            chosen[setting] = wanted.get(setting, domain.ends()[0])
-    return chosen
-
-
-def _draws(space: Space) -> list[Chosen]:
-    from jenacast.sweep.samplers import draw
-
-    return draw(space, DRAWS)
+def _lines(error: ConfigError) -> list[str]:
+    """The problems of settings, without the head that counts them."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return lines[1:] or lines
 
 
 def _refuse(path: Path, problems: Sequence[str]) -> None:

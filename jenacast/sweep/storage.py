@@ -7,7 +7,7 @@ a trial whose worker has not been heard of is given to another one.
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ RETRIES = 3  # of a trial whose worker was lost: what ends three workers would e
 LOCK_SECONDS = 60.0  # a worker waits for another one's write to the file
 AWAY_SECONDS = 60.0  # a worker waits for a database that went away; a restart takes less
 CONNECT_SECONDS = 10
+MEETINGS = 5  # workers that make the tables at the same moment get in each other's way
 PASSWORDS = (
     "a password comes from PGPASSWORD, ~/.pgpass, or a service file as in postgresql:///?service=NAME, never from the "
     "address"
@@ -39,7 +40,7 @@ class StorageError(JenacastError):
 
 
 def check_url(text: str) -> str:
-    """A PostgreSQL's address as SQLAlchemy takes it.
+    """A PostgreSQL's address, known to be one that may be shown.
 
     Raises:
         ConfigError: not such an address, or a password stands in it, where everybody sees it.
@@ -56,7 +57,7 @@ def check_url(text: str) -> str:
         raise ConfigError(f"--storage: expected postgresql://USER@HOST:PORT/DATABASE; {PASSWORDS}")
     if url.password is not None or {"password", "sslpassword"} & set(url.query):
         raise ConfigError(f"--storage: a password stands in the address; {PASSWORDS}")
-    return url.set(drivername="postgresql+psycopg").render_as_string()
+    return url.set(drivername="postgresql").render_as_string()
 
 
 def beat_seconds() -> int:
@@ -91,7 +92,7 @@ def open_storage(url: str) -> "RDBStorage":
         StorageError: it cannot be reached or used.
     """
     optuna = load_optuna()
-    from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+    from sqlalchemy.exc import SQLAlchemyError
 
     class Storage(optuna.storages.RDBStorage):  # type: ignore[misc, name-defined]
         """A heartbeat that is not heard ends no trial: the next one may be."""
@@ -109,25 +110,37 @@ def open_storage(url: str) -> "RDBStorage":
         "grace_period": grace_seconds(),
         "heartbeat_stale_trial_callback": retry,
     }
+    address = url.replace("postgresql://", "postgresql+psycopg://", 1)
     with telling_what_fails(url):
-        try:
-            storage = Storage(url, **settings)
-        except (IntegrityError, ProgrammingError):  # perhaps another worker makes the tables at this moment
-            time.sleep(1)
-            storage = Storage(url, **settings)
-        except RuntimeError as error:  # its tables are of another Optuna; the text tells what to do
-            raise StorageError(f"the sweep's database cannot be used: {error}") from None
+        storage = _make_tables(lambda: Storage(address, **settings))
         _prepare(storage.engine)
         with storage.engine.connect():
             pass
     return storage
 
 
+def _make_tables(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
+    """Connect, which makes the tables where there are none; others may do so at the same moment."""
+    from sqlalchemy.exc import DBAPIError, IntegrityError
+
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            return connect()
+        except DBAPIError as error:
+            is_meeting = isinstance(error, IntegrityError) or "already exists" in str(error.orig)
+            if not is_meeting or attempts == MEETINGS:
+                raise
+            time.sleep(1)
+        except RuntimeError as error:  # the tables are of another Optuna; the text tells what to do
+            raise StorageError(f"the sweep's database cannot be used: {error}") from None
+
+
 @contextmanager
 def telling_what_fails(url: str) -> Iterator[None]:
     """Say of a database that fails which one it is, and what it says; never a password."""
     load_optuna()
-    from sqlalchemy import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -143,9 +156,8 @@ def telling_what_fails(url: str) -> Iterator[None]:
         remedy = (
             "free its disk, or mend it" if url.startswith("sqlite") else f"start it, or correct --storage; {PASSWORDS}"
         )
-        shown = make_url(url).set(drivername=url.partition(":")[0].partition("+")[0]).render_as_string()
         raise StorageError(
-            f"the sweep's database {shown} cannot be used: {lines[0] if lines else type(cause).__name__}. "
+            f"the sweep's database {url} cannot be used: {lines[0] if lines else type(cause).__name__}. "
             f"What is in it is kept: {remedy}, and give the same command again"
         ) from None
 

@@ -114,8 +114,11 @@ class Objective:
         return statistics.mean(maes_c)
 
     def _train_one(self, trial: "Trial", config: Config, run: Path) -> Outcome:
+        so_far: list[float] = []
+
         def watch(epoch: int, val_mae_c: float) -> bool:
-            trial.report(val_mae_c, epoch)
+            so_far.append(val_mae_c)
+            trial.report(min(so_far), epoch)  # the best epoch counts, so a later one that is worse does no harm
             return trial.should_prune()
 
         is_first = config.train.seed == self.seeds[0]

@@ -3,11 +3,12 @@
 import logging
 import time
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jenacast.errors import JenacastError
+from jenacast.interrupts import deferred_signals
 from jenacast.sweep.results import TrialResult, read_trials
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.storage import grace_seconds
@@ -37,15 +38,17 @@ def work(study: "Study", objective: Objective, *, timeout_s: float | None = None
     Raises:
         JenacastError: three trials in a row failed.
     """
-    began, is_told = datetime.now(), False
+    began, is_told = time.monotonic(), False
+    silent_since: dict[int, float] = {}
+    ended_before = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
     while not is_done(trials := study.get_trials(deepcopy=False), objective):
-        refuse_failures(trials, began)
-        if timeout_s is not None and (datetime.now() - began).total_seconds() >= timeout_s:
+        refuse_failures(trials, ended_before)
+        if timeout_s is not None and time.monotonic() - began >= timeout_s:
             logger.info("no further trial begins: --timeout is over")
             return
         if _may_begin(trials, objective):
             number = _run_one(study, objective)
-            left_s = None if timeout_s is None else timeout_s - (datetime.now() - began).total_seconds()
+            left_s = None if timeout_s is None else timeout_s - (time.monotonic() - began)
             logger.info("%s", describe_trial(study.get_trials(deepcopy=False), number, objective.wanted, left_s))
             is_told = False
             continue
@@ -53,7 +56,7 @@ def work(study: "Study", objective: Objective, *, timeout_s: float | None = None
             running = [str(trial.number) for trial in trials if trial.state.name == "RUNNING"]
             logger.info("waiting for other workers: trial %s", ", ".join(running))
             is_told = True
-        _release_lost(study, trials)
+        _release_lost(study, trials, silent_since)
         time.sleep(POLL_SECONDS)
 
 
@@ -93,33 +96,39 @@ def _run_one(study: "Study", objective: Objective) -> int:
 
 def _queue_again(study: "Study", number: int) -> None:
     optuna = load_optuna()
-    with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):  # Optuna has told of Ctrl-C itself
-        study.tell(number, state=optuna.trial.TrialState.FAIL)
-    optuna.storages.RetryHeartbeatStaleTrialCallback()(study, study.get_trials(deepcopy=False)[number])
+    with deferred_signals():  # whoever stops many processes sends more than one
+        with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):  # Optuna has told of Ctrl-C itself
+            study.tell(number, state=optuna.trial.TrialState.FAIL)
+        optuna.storages.RetryHeartbeatStaleTrialCallback()(study, study.get_trials(deepcopy=False)[number])
 
 
-def _release_lost(study: "Study", trials: "list[FrozenTrial]") -> None:
-    """Give up trials whose worker is not heard of, so that they are tried again."""
+def _release_lost(study: "Study", trials: "list[FrozenTrial]", silent_since: dict[int, float]) -> None:
+    """Give up trials whose worker is not heard of, so that they are tried again.
+
+    `silent_since` remembers those that have not said a word yet: no heartbeat tells of a worker that was lost at once.
+    """
     optuna = load_optuna()
     optuna.storages.fail_stale_trials(study)
-    long_ago = datetime.now() - timedelta(seconds=grace_seconds())
     for trial in trials:
-        # A worker that was lost before it said a word: no heartbeat tells of that
-        is_silent = trial.state.name == "RUNNING" and HOST not in trial.user_attrs
-        if is_silent and trial.datetime_start and trial.datetime_start < long_ago:
+        if trial.state.name != "RUNNING" or HOST in trial.user_attrs:
+            silent_since.pop(trial.number, None)
+        elif time.monotonic() - silent_since.setdefault(trial.number, time.monotonic()) > grace_seconds():
             with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
 
-def refuse_failures(trials: "list[FrozenTrial]", began: datetime) -> None:
-    """Stop where the last trials that ended since `began` have all failed; lost workers are no failures.
+def refuse_failures(trials: "list[FrozenTrial]", ended_before: Collection[int]) -> None:
+    """Stop where the last trials that ended have all failed; lost workers are no failures.
+
+    Args:
+        trials: of the study, in order of their numbers.
+        ended_before: numbers of those that do not count: what made them fail may be mended.
 
     Raises:
         JenacastError: they have, for these reasons.
     """
-    ended = [trial for trial in trials if trial.datetime_complete and trial.datetime_complete > began]
-    ended = [trial for trial in ended if trial.state.name != "FAIL" or REASON in trial.user_attrs]
-    last = sorted(ended, key=lambda trial: trial.datetime_complete or began)[-FAILURES:]
+    ended = [trial for trial in trials if trial.state.is_finished() and trial.number not in ended_before]
+    last = [trial for trial in ended if trial.state.name != "FAIL" or REASON in trial.user_attrs][-FAILURES:]
     if len(last) == FAILURES and all(trial.state.name == "FAIL" for trial in last):
         reasons = Counter(trial.user_attrs[REASON] for trial in last)
         told = "\n  ".join(f"{reason} ({count} of them)" if count > 1 else reason for reason, count in reasons.items())
