@@ -18,6 +18,7 @@ from jenacast.synthetic import synthetic_series, write_csv
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 ALONE = {
     "peers.py": ["--quick", "--peers", "no-python"],
+    "sweep.py": ["--trials", "3", "--epochs", "2", "--seeds", "2"],
     "startup.py": ["--runs", "1", "--rows", "1400"],
     "time_to_accuracy.py": ["--recipes", "best", "--book-epochs", "0"],
     "training_loop.py": ["--rows", "20000", "--steps", "20", "--rounds", "1", "--recipes", "1"],
@@ -102,6 +103,16 @@ def test_time_to_accuracy_prints_one_object(year_and_more):
     assert best["val_mae_c"] < 99
     assert answer["fastest_s"] == best["seconds"] > 0
     assert "no-python not found, so LightGBM is left out" in said
+
+
+def test_sweep_prints_one_object(year_and_more):
+    answer, _ = run_alone("sweep.py", "--data-dir", year_and_more)
+    none, median, hyperband = answer["sweeps"]
+    assert [each["pruner"] for each in answer["sweeps"]] == ["none", "median", "hyperband"]
+    assert none["epochs"] == 3 * 2
+    assert median == none | {key: median[key] for key in ("pruner", "cpu_s", "run")}  # it lets five trials be whole
+    assert 3 <= hyperband["epochs"] <= 6
+    assert answer["deviation_c"] > 0
 
 
 def test_time_to_accuracy_counts_the_trees_of_lightgbm(year_and_more, tmp_path):

@@ -191,6 +191,21 @@ def test_the_machine_is_cut_into_shares(jobs, cores, gpus, visible, expected, mo
     assert [(set(share.cores), share.gpu) for share in workers.shares(jobs)] == expected
 
 
+@pytest.mark.parametrize(
+    ("at_once", "cores", "gpus", "expected"),
+    [
+        (2, {0, 1, 2, 3}, 0, [({0, 2}, None), ({1, 3}, None)]),
+        (3, {4, 6}, 0, [({4}, None), ({6}, None), ({4}, None)]),
+        (3, {0, 1, 2}, 2, [({0}, "0"), ({1}, "1"), ({2}, "0")]),
+    ],
+)
+def test_as_many_shares_as_wanted_even_where_they_overlap(at_once, cores, gpus, expected, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
+    monkeypatch.setattr(workers, "_count_gpus", lambda: gpus)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [(set(share.cores), share.gpu) for share in workers.shares(at_once, at_once)] == expected
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="binds processes to cores on Linux alone")
 def test_a_process_is_bound_to_its_share(whole):
     record = json.loads((whole[0] / "seed-5" / "run.json").read_text())

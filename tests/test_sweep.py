@@ -4,15 +4,13 @@ import os
 import signal
 import socket
 import statistics
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import pytest
 from conftest import refused
+from warm import Command
 
 from jenacast import rundir
 from jenacast.config import load_config
@@ -291,34 +289,24 @@ def test_failures_of_before_and_lost_workers_do_not_stop_a_sweep(tmp_path):
         worker.refuse_failures(trials, ())
 
 
-def start(*arguments):
-    command = [sys.executable, "-m", "jenacast", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def test_workers_that_are_terminated_leave_their_trials_and_others_go_on_with_them(place, tmp_path, monkeypatch):
     monkeypatch.setenv(storages.HEARTBEAT_VARIABLE, "1")
     space = SPACE.replace("epochs = 3", "epochs = 30\ntrain.save_every_seconds = 0.05")
-    order = [*place(space, trials=4), "--pruner", "none", "--workers", 2]
-    process = start(*order)
-    until = time.monotonic() + 120
-    while len(list((tmp_path / "sweep").glob("trial-*/state.npz"))) < 2:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=60)
-    assert process.returncode == 143, log
+    order = [*place(space, trials=3), "--pruner", "none", "--workers", 2]
+    sweep = Command(*order)
+    sweep.wait_until(lambda: len(list((tmp_path / "sweep").glob("trial-*/state.npz"))) == 2, timeout=120)
+    sweep.send_signal(signal.SIGTERM)
+    assert sweep.wait() == 143
+    assert "warning: stopped. To go on, give the same command again" in sweep.stderr
     states = [trial.state for trial in result_of(tmp_path / "sweep").trials]
     assert states.count("waiting") == states.count("failed") >= 1
     assert "running" not in states
 
-    process = start(*order)
-    _, log = process.communicate(timeout=120)
-    assert process.returncode == 0, log
-    assert "Traceback" not in log
+    sweep = Command(*order)
+    assert sweep.wait() == 0, sweep.stderr
+    assert "Traceback" not in sweep.stderr
     result = result_of(tmp_path / "sweep")
-    assert len(result.complete) == 4
-    assert len({trial.run for trial in result.complete}) == 4
+    assert len({trial.run for trial in result.complete}) == len(result.complete) == 3
     for trial in result.complete:
         assert rundir.read_outcome(Path(trial.run)).val_mae_c == trial.val_mae_c
         assert len(trial.curve_c) == 30  # those before the interruption too
