@@ -84,6 +84,7 @@ def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, o
     again = result.trials[int(given_up.reason.split()[-1])]
     assert (again.state, again.params) == ("complete", given_up.params)
     assert any("the sweep's database is away" in log for log in logs)
+    assert any(f"trial {again.number} takes over from trial {lost.number}" in log for log in logs)
 
     # What is counted is what the folders hold, each once.
     assert len({trial.run for trial in done}) == WANTED

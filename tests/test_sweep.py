@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import statistics
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +16,7 @@ from warm import Command
 
 from jenacast import rundir
 from jenacast.config import load_config
+from jenacast.files import write_json
 from jenacast.sweep import storage as storages
 from jenacast.sweep import study as studies
 from jenacast.sweep import worker
@@ -189,6 +192,25 @@ def test_what_is_not_a_sweeps_is_left_alone(place, jenacast, tmp_path, data_dir)
     refused(jenacast(*place(folder="new", **{"data-dir": tmp_path / "nowhere"})), "jenacast prepare")
     assert not (tmp_path / "new").exists()
     assert [path.name for path in (tmp_path / "sweep").iterdir()] == ["notes.txt"]
+
+
+def test_without_the_extra_it_says_what_to_install(place, jenacast, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    refused(jenacast(*place()), "sweeps need optuna", "pip install 'jenacast[sweep]'")
+
+
+def test_workers_that_come_at_the_same_moment_share_a_new_folder(tmp_path):
+    """As on a file system that machines share, where no lock keeps them apart."""
+    for attempt in range(20):
+        folder = tmp_path / str(attempt)
+
+        def come(number, folder=folder):
+            rundir.make_folder_of_runs(folder, "sweep.json", "a sweep", force=True)
+            write_json(folder / "sweep.json", {})
+            (folder / f"trial-{number}").mkdir()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(come, range(8)))
 
 
 @pytest.mark.parametrize(

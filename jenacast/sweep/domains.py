@@ -1,6 +1,7 @@
 """What a setting may be in a sweep: one of several choices, or a number of a range."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ MOST_STEPS = 10_000  # of a range
 LARGEST_WHOLE = 2**53  # samplers calculate with doubles, which hold every whole number up to here
 
 
-class Domain(BaseModel):
+class Domain(BaseModel, ABC):
     """The values of one setting, and the choices elsewhere that enable it.
 
     Attributes:
@@ -41,17 +42,17 @@ class Domain(BaseModel):
         """Whether the choices made so far let this setting be searched; else it keeps its value."""
         return all(chosen.get(setting) in labels for setting, labels in self.when.items())
 
+    @abstractmethod
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
         """Let the trial's sampler choose."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ends(self) -> Sequence[Label]:
         """The choices, or the two ends of the range."""
-        raise NotImplementedError
 
+    @abstractmethod
     def values(self) -> Sequence[Label] | None:
         """All there are to choose from; None for a range without steps."""
-        raise NotImplementedError
 
     def value(self, label: Label) -> Any:
         """The setting's value for what was chosen."""

@@ -1,5 +1,6 @@
 """One trial: settings chosen, a training that tells its validation MAE after each epoch, the mean over its seeds."""
 
+import logging
 import socket
 import statistics
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from jenacast.training import train_or_resume
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
+
+logger = logging.getLogger(__name__)
 
 # What a trial tells the study of itself
 RUN, HOST, REASON = "run", "host", "reason"
@@ -82,6 +85,7 @@ class Objective:
         config = self.space.config(self.space.suggest(trial), f"{self.space.name}-{first}")
         trial.set_user_attr(SETTINGS, config.model_dump())
         if first != trial.number:
+            logger.info("trial %d takes over from trial %d, whose worker was lost or stopped", trial.number, first)
             try:
                 return self._train_seeds(trial, config, self._folder(first))
             except InUseError:  # the worker that was given up lives; the study no longer listens to it
