@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
+import optuna
 import pytest
 from conftest import refused
 from warm import Command
@@ -20,8 +22,10 @@ from jenacast.files import write_json
 from jenacast.sweep import storage as storages
 from jenacast.sweep import study as studies
 from jenacast.sweep import worker
+from jenacast.sweep.kinds import Pruner
 from jenacast.sweep.results import read_result
 from jenacast.sweep.run import open_study
+from jenacast.sweep.samplers import make_pruner
 from jenacast.sweep.space_file import load_space
 from jenacast.sweep.trials import Objective
 
@@ -157,7 +161,7 @@ def test_trials_worse_than_the_median_of_the_others_end_early(place, jenacast, t
         return min(trial.curve_c[:epoch]) > median
 
     for trial in trials[5:]:  # the first five are whole ones to compare with
-        verdicts = [is_worse(trial, epoch) for epoch in range(1, min(trial.epochs, 2) + 1)]
+        verdicts = [is_worse(trial, epoch) for epoch in range(1, min(trial.epochs, 2) + 1)]  # the last does not matter
         assert verdicts == [False] * (len(verdicts) - 1) + [trial.state == "pruned"]
     pruned = [trial for trial in trials if trial.state == "pruned"]
     assert pruned
@@ -167,6 +171,28 @@ def test_trials_worse_than_the_median_of_the_others_end_early(place, jenacast, t
         assert not outcome.finished
         assert outcome.epochs == trial.epochs == len(trial.curve_c) < 3
         assert f"trial {trial.number}: pruned after epoch {trial.epochs}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pruner", "first", "share"),
+    [("none", None, 1.0), ("halving", 3, 0.34), ("hyperband", 3, 0.67), ("median", 5, 0.67)],
+)
+def test_no_pruner_judges_by_the_first_epochs(pruner, first, share, tmp_path):
+    """On 60 made-up trials of 27 epochs, whose order at the beginning says nothing of that at the end."""
+    (tmp_path / "space.toml").write_text(SPACE.replace("epochs = 3", "epochs = 27"))
+    study = optuna.create_study(pruner=make_pruner(Pruner(pruner), load_space(tmp_path / "space.toml")))
+    made, ended = np.random.default_rng(0), []
+    for _ in range(60):
+        trial, curve = study.ask(), np.linspace(made.uniform(3, 4), made.uniform(2, 3), 27)
+        for epoch, mae_c in enumerate(curve, start=1):
+            trial.report(mae_c, epoch)
+            if trial.should_prune():
+                break
+        ended.append(epoch)
+        state = None if epoch == 27 else optuna.trial.TrialState.PRUNED
+        study.tell(trial, curve[-1] if state is None else None, state=state)
+    assert min(ended) == (first or 27)
+    assert sum(ended) / (60 * 27) < share + 0.01
 
 
 def test_three_failures_in_a_row_stop_the_sweep_with_their_cause(place, jenacast, tmp_path):

@@ -42,7 +42,7 @@ def sweep(
     ] = Sampler.tpe,
     pruner: Annotated[
         Pruner, typer.Option(help="Who ends hopeless trials by their validation MAE after each epoch.")
-    ] = Pruner.median,
+    ] = Pruner.halving,
     workers: Annotated[
         int,
         typer.Option(min=1, metavar="W", help="Processes side by side, each with its own GPU or share of the cores."),

@@ -15,5 +15,6 @@ class Pruner(StrEnum):
     """How it is decided, after each epoch, that a trial is hopeless."""
 
     none = "none"
+    halving = "halving"
     median = "median"
     hyperband = "hyperband"
