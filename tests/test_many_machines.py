@@ -129,7 +129,8 @@ def test_the_loop_over_gpus_makes_one_sweep(place, data_dir, monkeypatch):
     assert done.returncode == 0, logs
     assert sorted(Path("seen").read_text().split()) == ["0", "1"]
     trials = read_result(open_study("runs/sweep-tiny", "")[0]).trials
-    assert [trial.state for trial in trials] == ["complete"] * 4
+    assert len(trials) == 4
+    assert {trial.state for trial in trials} <= {"complete", "pruned"}
     assert len({trial.run for trial in trials}) == 4
     assert sum(log.count(": validation MAE") for log in logs) == 4
     best = min(trials, key=lambda trial: trial.val_mae_c)

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import statistics
@@ -48,7 +49,7 @@ def place(tmp_path, data_dir):
 
     def arguments(space=SPACE, folder="sweep", **options):
         (tmp_path / "space.toml").write_text(space)
-        given = {"trials": 3, "run-dir": tmp_path / folder, "data-dir": data_dir} | options
+        given = {"trials": 3, "pruner": "none", "run-dir": tmp_path / folder, "data-dir": data_dir} | options
         return [
             "sweep",
             tmp_path / "space.toml",
@@ -63,10 +64,13 @@ def result_of(folder):
 
 
 def test_a_sweep_is_run_folders_and_a_study_and_goes_on_with_the_same_command(place, jenacast, tmp_path):
+    announced = re.findall("^# (.*)", jenacast(*place(), "--dry-run").stdout, flags=re.MULTILINE)
     done = jenacast(*place(), "--json")
     assert done.exit_code == 0, done.stderr
     told, result = json.loads(done.stdout), result_of(tmp_path / "sweep")
     assert [trial.number for trial in result.trials] == [0, 1, 2]
+    params = [", ".join(f"{name}={value}" for name, value in trial.params.items()) for trial in result.trials]
+    assert params == announced
     outcomes = [rundir.read_outcome(Path(trial.run)) for trial in result.trials]
     assert [trial.val_mae_c for trial in result.trials] == [outcome.val_mae_c for outcome in outcomes]
     for trial, outcome in zip(result.trials, outcomes, strict=True):

@@ -34,7 +34,12 @@ def sweep(
     space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="The search space.")],
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials in all, those of before counted in.")],
     seeds: Annotated[
-        int, typer.Option(min=1, metavar="K", help="Train each trial with K seeds; it counts by their mean.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Train each trial with K seeds; it counts by their mean, the pruner sees the first.",
+        ),
     ] = 1,
     sampler: Annotated[
         Sampler,
