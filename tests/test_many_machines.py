@@ -30,7 +30,7 @@ SPACE = """
 name = "tiny"
 recipe = "dense"
 data.history_hours = 12
-train.epochs = 2
+train.epochs = 1
 train.learning_rate = { low = 1e-3, high = 1e-2, log = true }
 model.units = 4
 """
@@ -129,8 +129,7 @@ def test_the_loop_over_gpus_makes_one_sweep(place, data_dir, monkeypatch):
     assert done.returncode == 0, logs
     assert sorted(Path("seen").read_text().split()) == ["0", "1"]
     trials = read_result(open_study("runs/sweep-tiny", "")[0]).trials
-    assert len(trials) == 4
-    assert {trial.state for trial in trials} <= {"complete", "pruned"}
+    assert [trial.state for trial in trials] == ["complete"] * 4
     assert len({trial.run for trial in trials}) == 4
     assert sum(log.count(": validation MAE") for log in logs) == 4
     best = min(trials, key=lambda trial: trial.val_mae_c)
@@ -156,7 +155,7 @@ def test_the_batch_script_gives_its_trial_back_on_sigterm(place, start, data_dir
             monkeypatch.setenv(name, value)
         place("jenacast", f'exec {sys.executable} -m jenacast "$@"')
         place("srun", "exit 9")  # one that gets SIGTERM kills what it started
-        Path("space.toml").write_text(SPACE.replace("epochs = 2", "epochs = 2000"))
+        Path("space.toml").write_text(SPACE.replace("epochs = 1", "epochs = 2000"))
 
         batch = start("bash", "sweep.sbatch", "space.toml", "200")
         wait_for(lambda: list(Path().glob("runs/sweep-tiny/trial-0000/state*")), batch)
