@@ -321,6 +321,25 @@ def test_a_trial_whose_worker_said_nothing_is_given_up(tmp_path, monkeypatch):
     assert [trial.state.name for trial in study.get_trials()] == ["FAIL", "COMPLETE", "COMPLETE"]
 
 
+def test_a_trial_that_the_database_failed_is_tried_again(tmp_path, caplog):
+    study, objective = quick(tmp_path, 2)
+    failures = []
+
+    class Failing(Quick):
+        def _train(self, trial, first):
+            value = super()._train(trial, first)
+            if not failures:
+                failures.append(trial.number)
+                raise optuna.exceptions.StorageInternalError
+            return value
+
+    worker.work(study, Failing(objective.space, [0], tmp_path, tmp_path, 2))
+    trials = study.get_trials()
+    assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert trials[1].params == trials[0].params
+    assert read_result(study).trials[0].reason == "its worker was lost or stopped; tried again as trial 1"
+
+
 def test_no_trial_begins_when_the_time_is_over(tmp_path, caplog):
     study, objective = quick(tmp_path, 5)
     worker.work(study, objective, timeout_s=0.0)

@@ -145,6 +145,8 @@ def telling_what_fails(url: str) -> Iterator[None]:
 
     try:
         yield
+    except JenacastError:
+        raise
     except Exception as error:
         # Optuna wraps what fails, or stumbles over it
         cause: BaseException | None = error
@@ -177,14 +179,14 @@ def _prepare(engine: "Engine") -> None:
     if engine.dialect.name == "sqlite":
         # Optuna reads and then writes in one transaction: it must be the only one that does, from its beginning.
         # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
-        event.listen(engine, "connect", _begin_nothing)
+        event.listen(engine, "connect", _set_up_connection)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     else:
         event.listen(engine, "do_connect", _Patience())  # from now on: it has been there once
     engine.dispose()
 
 
-def _begin_nothing(connection: Any, _: Any) -> None:
+def _set_up_connection(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # Python's module would begin transactions of its own
     connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for a writer
 

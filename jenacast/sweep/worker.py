@@ -47,7 +47,8 @@ def work(study: "Study", objective: Objective, *, timeout_s: float | None = None
             logger.info("no further trial begins: --timeout is over")
             return
         if _may_begin(trials, objective):
-            number = _run_one(study, objective)
+            if (number := _run_one(study, objective)) is None:
+                continue
             left_s = None if timeout_s is None else timeout_s - (time.monotonic() - began)
             logger.info("%s", describe_trial(study.get_trials(deepcopy=False), number, objective.wanted, left_s))
             is_told = False
@@ -72,8 +73,8 @@ def _may_begin(trials: "list[FrozenTrial]", objective: Objective) -> bool:
     return is_left and count_begun(trials) < objective.wanted
 
 
-def _run_one(study: "Study", objective: Objective) -> int:
-    """Run one trial; return its number."""
+def _run_one(study: "Study", objective: Objective) -> int | None:
+    """Run one trial; return its number, or None where the database failed it."""
     optuna = load_optuna()
     numbers: list[int] = []
 
@@ -85,6 +86,11 @@ def _run_one(study: "Study", objective: Objective) -> int:
         study.optimize(remembered, n_trials=1, catch=(TrialFailedError,))
     except optuna.exceptions.UpdateFinishedTrialError:
         logger.warning("trial %d was given to another worker, since this one was not heard of", numbers[-1])
+    except optuna.exceptions.StorageInternalError:
+        logger.warning("the sweep's database went away in the middle of a trial, which is queued again")
+        if numbers:
+            _queue_again(study, numbers[-1])  # or it is away still, and that is the end
+        return None
     except Exception:
         raise
     except BaseException:
