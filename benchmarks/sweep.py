@@ -25,11 +25,12 @@ from jenacast.training import train
 SPACE = """
 name = "pruning"
 recipe = "best"
+data.history_hours = 25  # all that the network looks at
 
 [train]
 epochs = {epochs}
 batch_size = 1024
-seed = 1
+seed = 2
 learning_rate = {{ low = 0.0001, high = 0.02, log = true }}
 loss = {{ choices = ["mae", "huber", "mse"] }}
 
@@ -78,9 +79,10 @@ def spread_c(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="prepared")
-    parser.add_argument("--trials", type=int, default=27)
-    parser.add_argument("--epochs", type=int, default=18)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=27)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--pruners", nargs="+", type=Pruner, default=[Pruner.halving, Pruner.median, Pruner.hyperband])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -90,7 +92,7 @@ def main() -> None:
         space = load_space(folder / "space.toml")
         whole, cpu_s = run_sweep(space, Pruner.none, options.trials, options.data_dir, folder)
         sweeps = [describe(Pruner.none, whole, cpu_s)]
-        for pruner in (Pruner.halving, Pruner.median, Pruner.hyperband):
+        for pruner in options.pruners:
             sweeps.append(describe(pruner, *run_sweep(space, pruner, options.trials, options.data_dir, folder)))
         deviation_c = spread_c(space, sweeps[0], whole, options.seeds, options.data_dir, folder)
     if options.json:
