@@ -9,7 +9,7 @@ from jenacast.learner import Learner
 from jenacast.models import BUILDERS, build_model, check_model
 from jenacast.runtime import set_seed
 
-LONG = {"conv1d": 72, "best": 25}  # filters that span 69 hours, changes over 24
+LONG = {"conv1d": 72, "best": 25, "wide": 25}  # filters that span 69 hours, changes over 24
 STEPS = dict.fromkeys(recipe_names(), 12) | LONG
 ENGINES = [f"{name} {engine}" for name in ("lstm-dropout", "stacked-gru") for engine in ("tied", "weight-drop")]
 
