@@ -18,7 +18,7 @@ from jenacast.synthetic import synthetic_series, write_csv
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 ALONE = {
     "peers.py": ["--quick", "--peers", "no-python"],
-    "sweep.py": ["--trials", "3", "--epochs", "2", "--seeds", "2"],
+    "sweep.py": ["--trials", "2", "--epochs", "1", "--seeds", "2", "--pruners", "halving"],
     "startup.py": ["--runs", "1", "--rows", "1400"],
     "time_to_accuracy.py": ["--recipes", "best", "--book-epochs", "0"],
     "training_loop.py": ["--rows", "20000", "--steps", "20", "--rounds", "1", "--recipes", "1"],
@@ -107,12 +107,9 @@ def test_time_to_accuracy_prints_one_object(year_and_more):
 
 def test_sweep_prints_one_object(year_and_more):
     answer, _ = run_alone("sweep.py", "--data-dir", year_and_more)
-    none, *others = answer["sweeps"]
-    assert [each["pruner"] for each in others] == ["halving", "median", "hyperband"]
-    assert none["epochs"] == 3 * 2
-    assert all(3 <= each["epochs"] <= 6 for each in others)
-    median = others[1]
-    assert median == none | {key: median[key] for key in ("pruner", "cpu_s", "run")}  # it lets five trials be whole
+    none, halving = answer["sweeps"]
+    assert none["epochs"] == 2
+    assert halving == none | {key: halving[key] for key in ("pruner", "cpu_s", "run")}  # the last epoch is never pruned
     assert answer["deviation_c"] > 0
 
 

@@ -22,12 +22,12 @@ SPACE = """
 name = "shared"
 recipe = "dense"
 data.history_hours = 12
-train.epochs = 40
+train.epochs = 25
 train.batch_size = 64
 train.learning_rate = { low = 1e-4, high = 1e-2, log = true }
 model.units = { low = 2, high = 8 }
 """
-WANTED = 5
+WANTED = 4
 PLAN = studies.Plan({}, [0], "random", "none", "", "strict", True)
 FOR_PASSWORDS = {"PGPASSWORD": PASSWORD, storages.HEARTBEAT_VARIABLE: "1"}
 
@@ -53,7 +53,7 @@ def start(server, place, data_dir):
     return Command("sweep", space, *(f"--{name}={value}" for name, value in options.items()), **FOR_PASSWORDS)
 
 
-def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, opened, data_dir, tmp_path):
+def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, opened, data_dir, tmp_path, jenacast):
     workers = {name: start(server, tmp_path / name, data_dir) for name in ("one", "two", "three")}
 
     def trial_of_two():
@@ -90,6 +90,11 @@ def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, o
     assert len({trial.run for trial in done}) == WANTED
     for trial in done:
         assert trial.val_mae_c == read_outcome(Path(trial.run)).val_mae_c
+    # The report needs the database alone.
+    report = tmp_path / "report"
+    done = jenacast("sweep-report", "shared", "--storage", server.url, "--output", report)
+    assert Path(done.stdout.strip()) == report / "winner.toml"
+    refused(jenacast("sweep-report", "other", "--storage", server.url), "no sweep 'other'", "there are: shared")
     secret = PASSWORD.encode()
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and secret in path.read_bytes()]
     assert not any(PASSWORD in log or "Traceback" in log for log in logs)
@@ -105,16 +110,6 @@ def test_workers_that_come_at_the_same_moment_make_the_tables_together(server, m
         studied = list(pool.map(lambda _: studies.join(storages.open_storage(url), "met", PLAN), range(6)))
     assert {study.study_name for study in studied} == {"met"}
     assert studies.read_plan(studied[-1]) == PLAN
-
-
-def test_the_report_needs_the_database_alone(server, opened, jenacast, tmp_path):
-    if "shared" not in studies.load_optuna().get_all_study_names(opened):
-        pytest.skip("nothing was trained; the test before this says why")
-    done = jenacast("sweep-report", "shared", "--storage", server.url, "--output", tmp_path / "out")
-    assert done.exit_code == 0, done.stderr
-    assert Path(done.stdout.strip()) == tmp_path / "out" / "winner.toml"
-    assert not [path for path in (tmp_path / "out").iterdir() if PASSWORD.encode() in path.read_bytes()]
-    refused(jenacast("sweep-report", "other", "--storage", server.url), "no sweep 'other'", "there are: shared")
 
 
 def test_a_service_file_may_hold_the_password(server, monkeypatch, tmp_path):

@@ -125,10 +125,10 @@ def test_the_report_says_it_all_and_its_winner_can_be_trained(place, jenacast, t
 
 def test_a_sweep_of_one_worker_can_be_repeated(place, jenacast, tmp_path):
     for folder in ("one", "two"):
-        assert jenacast(*place(folder=folder)).exit_code == 0
+        assert jenacast(*place(folder=folder, trials=2)).exit_code == 0
     one, two = (result_of(tmp_path / folder).trials for folder in ("one", "two"))
     assert [(trial.params, trial.val_mae_c) for trial in one] == [(trial.params, trial.val_mae_c) for trial in two]
-    assert len({tuple(trial.params.values()) for trial in one}) == 3
+    assert len({tuple(trial.params.values()) for trial in one}) == 2
 
 
 def test_a_trial_with_seeds_counts_by_their_mean_and_is_a_folder_of_seeds(place, jenacast, tmp_path):
@@ -154,7 +154,7 @@ def test_a_grid_is_gone_through_once(place, jenacast, tmp_path):
 
 def test_trials_worse_than_the_median_of_the_others_end_early(place, jenacast, tmp_path):
     space = SPACE.replace("{ low = 1e-3, high = 1e-2, log = true }", "{ choices = [1e-2, 1e-3, 1e-4] }")
-    done = jenacast(*place(space, trials=9), "--pruner", "median", "--sampler", "random")
+    done = jenacast(*place(space, trials=8), "--pruner", "median", "--sampler", "random")
     assert done.exit_code == 0, done.stderr
     trials = result_of(tmp_path / "sweep").trials
     complete = [trial for trial in trials if trial.state == "complete"]
@@ -362,8 +362,8 @@ def test_failures_of_before_and_lost_workers_do_not_stop_a_sweep(tmp_path):
 
 def test_workers_that_are_terminated_leave_their_trials_and_others_go_on_with_them(place, tmp_path, monkeypatch):
     monkeypatch.setenv(storages.HEARTBEAT_VARIABLE, "1")
-    space = SPACE.replace("epochs = 3", "epochs = 30\ntrain.save_every_seconds = 0.05")
-    order = [*place(space, trials=3), "--pruner", "none", "--workers", 2]
+    space = SPACE.replace("epochs = 3", "epochs = 20\ntrain.save_every_seconds = 0.05")
+    order = [*place(space), "--workers", 2]
     sweep = Command(*order)
     sweep.wait_until(lambda: len(list((tmp_path / "sweep").glob("trial-*/state.npz"))) == 2, timeout=120)
     sweep.send_signal(signal.SIGTERM)
@@ -380,7 +380,7 @@ def test_workers_that_are_terminated_leave_their_trials_and_others_go_on_with_th
     assert len({trial.run for trial in result.complete}) == len(result.complete) == 3
     for trial in result.complete:
         assert rundir.read_outcome(Path(trial.run)).val_mae_c == trial.val_mae_c
-        assert len(trial.curve_c) == 30  # those before the interruption too
+        assert len(trial.curve_c) == 20  # those before the interruption too
     given_up = [trial for trial in result.trials if trial.state == "failed"]
     for trial in given_up:
         again = result.trials[int(trial.reason.split()[-1])]

@@ -4,7 +4,8 @@ import logging
 import os
 import socket
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,6 +159,18 @@ def _work(order: Order, study: "Study", objective: Objective, workers: Sequence[
     entropy = [zlib.crc32(socket.gethostname().encode()), os.getpid()] if order.storage else []
     study.sampler = make_sampler(order.sampler, order.space, [begun, order.worker, *entropy])
     study.pruner = make_pruner(order.pruner, order.space)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    work(study, objective, timeout_s=order.timeout_s)
+    with _silenced(TALKATIVE):
+        work(study, objective, timeout_s=order.timeout_s)
+
+
+@contextmanager
+def _silenced(names: Sequence[str]) -> Iterator[None]:
+    """Let these modules tell of errors alone."""
+    levels = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
