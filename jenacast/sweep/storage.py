@@ -111,16 +111,19 @@ def open_storage(url: str) -> "RDBStorage":
         "heartbeat_stale_trial_callback": retry,
     }
     address = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    with telling_what_fails(url):
-        storage = _make_tables(lambda: Storage(address, **settings))
+
+    def connect() -> "RDBStorage":
+        storage = Storage(address, **settings)  # makes the tables where there are none
         _prepare(storage.engine)
         with storage.engine.connect():
-            pass
-    return storage
+            return storage
+
+    with telling_what_fails(url):
+        return _meet(connect)
 
 
-def _make_tables(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
-    """Connect, which makes the tables where there are none; others may do so at the same moment."""
+def _meet(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
+    """Connect; where others make the tables at the same moment, again."""
     from sqlalchemy.exc import DBAPIError, IntegrityError
 
     attempts = 0
@@ -129,7 +132,7 @@ def _make_tables(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
         try:
             return connect()
         except DBAPIError as error:
-            is_meeting = isinstance(error, IntegrityError) or "already exists" in str(error.orig)
+            is_meeting = isinstance(error, IntegrityError) or any(w in str(error.orig) for w in ("exists", "locked"))
             if not is_meeting or attempts == MEETINGS:
                 raise
             time.sleep(1)
