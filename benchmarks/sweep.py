@@ -58,7 +58,6 @@ def describe(pruner: Pruner, result: SweepResult, cpu_s: float) -> dict[str, Any
         "complete": len(result.complete),
         "best_trial": best.number,
         "best_val_mae_c": best.val_mae_c,
-        "run": best.run,
     }
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from jenacast import plots, rundir
 from jenacast.bootstrap import Interval
-from jenacast.config import Config, dump_config, load_config
+from jenacast.config import Config, load_config
 from jenacast.errors import DataError
 from jenacast.evaluation import evaluate
 from jenacast.evaluation_files import write_evaluation
-from jenacast.files import atomic_path, clear_leftovers, write_json
+from jenacast.files import clear_leftovers, write_json
 from jenacast.folds import LEAST_LAST_DAYS, Fold, find_edges, make_folds
 from jenacast.lock import process_lock
 from jenacast.metrics import skill
@@ -119,8 +119,7 @@ def backtest(
     rundir.make_folder_of_runs(folder, PLAN, "a backtest", force=force)
     with process_lock(folder / rundir.LOCK):
         _remove_folds(folder)
-        with atomic_path(folder / rundir.CONFIG) as path:
-            path.write_text(dump_config(config), encoding="utf-8")
+        rundir.write_config(folder, config)
         write_json(folder / PLAN, asdict(plan))
         return _run_all(config, plan, folder)
 

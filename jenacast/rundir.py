@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from jenacast.config import Config, load_config
+from jenacast.config import Config, dump_config, load_config
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_path
 from jenacast.lock import process_lock
@@ -173,6 +173,12 @@ def read_outcome(folder: Path) -> Outcome:
         JenacastError: it does not say, or is damaged.
     """
     return read_as(Outcome, folder / METRICS)
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write the complete settings of a run, or those that the runs of a folder share."""
+    with atomic_path(folder / CONFIG) as path:
+        path.write_text(dump_config(config), encoding="utf-8")
 
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:

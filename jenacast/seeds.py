@@ -13,9 +13,9 @@ from pathlib import Path
 
 from jenacast import rundir
 from jenacast.compare import with_spread
-from jenacast.config import Config, dump_config, load_config, with_train
+from jenacast.config import Config, load_config, with_train
 from jenacast.errors import JenacastError
-from jenacast.files import atomic_path, write_json
+from jenacast.files import write_json
 from jenacast.lock import process_lock
 from jenacast.models import check_model
 from jenacast.prepared import load_prepared
@@ -87,8 +87,7 @@ def resume_seeds(folder: Path) -> Summary:
 
 def write_plan(config: Config, plan: Plan, folder: Path) -> None:
     """Make `folder` one of seeds, whose runs are still to be trained."""
-    with atomic_path(folder / rundir.CONFIG) as path:
-        path.write_text(dump_config(config), encoding="utf-8")
+    rundir.write_config(folder, config)
     write_json(folder / PLAN, asdict(plan))
     (folder / SUMMARY).unlink(missing_ok=True)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from jenacast import rundir
-from jenacast.config import Config, default_settings, differences, dump_config, load_config, merge, with_train
+from jenacast.config import Config, default_settings, differences, load_config, merge, with_train
 from jenacast.datasets import batch_count, split_samples
 from jenacast.encoding import fit_encoding
 from jenacast.errors import ConfigError, DataError, JenacastError
-from jenacast.files import atomic_path, write_json
+from jenacast.files import write_json
 from jenacast.fitting import Run, Watch, fit, is_finished
 from jenacast.kernels import Kernel, find_kernel, refuse_other_than_cudnn
 from jenacast.learner import Learner
@@ -58,7 +58,7 @@ def train(
     if require_cudnn:
         refuse_other_than_cudnn(run.kernel, config)
     with rundir.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
-        _write_config(run)  # first: by its settings a folder is known as one that may be replaced
+        rundir.write_config(run_dir, config)  # first: by its settings a folder is known as one that may be replaced
         write_json(run_dir / rundir.RECORD, run.about)
         run.writer = _tensorboard_writer(run_dir) if tensorboard else None
         return fit(run)
@@ -129,7 +129,7 @@ def resume(run_dir: Path, *, epochs: int | None = None, watch: Watch | None = No
             except ValueError as error:
                 state = run_dir / rundir.STATE
                 raise JenacastError(f"{state} belongs to another network ({error}); start a new run") from None
-        _write_config(run)
+        rundir.write_config(run_dir, config)
         if (run_dir / rundir.TENSORBOARD).exists():
             run.writer = _tensorboard_writer(run_dir)
         logger.info("going on in epoch %d, after step %d of %d", progress.epoch + 1, progress.step, run.steps)
@@ -184,11 +184,6 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
     steps = config.train.epochs * batch_count(len(train_samples), config.train.batch_size)
     learner = Learner(model, config.train, steps=steps, xla=kernel is Kernel.XLA)
     return Run(config, run_dir, learner, kernel, encoding, train_samples, val_samples, about, progress)
-
-
-def _write_config(run: Run) -> None:
-    with atomic_path(run.folder / rundir.CONFIG) as path:
-        path.write_text(dump_config(run.config), encoding="utf-8")
 
 
 def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: Path) -> None:

@@ -43,6 +43,10 @@ def test_the_search_space_in_the_readme_can_be_searched(tmp_path):
     assert len(load_space(space).domains) == 5
 
 
+def test_the_search_space_of_the_experiments_can_be_searched():
+    assert len(load_space(ROOT / "docs" / "wider.toml").domains) == 12
+
+
 def test_ci_calls_the_commands_of_the_readme():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for command in ("make demo", "make test"):

@@ -21,7 +21,7 @@ from jenacast.sweep.space import Space
 from jenacast.sweep.storage import file_url, open_storage, telling_what_fails
 from jenacast.sweep.study import Plan, find_study, join
 from jenacast.sweep.trials import Objective
-from jenacast.sweep.worker import is_done, refuse_failures, work
+from jenacast.sweep.worker import ended, is_done, refuse_failures, work
 from jenacast.workers import run_side_by_side
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def sweep(order: Order, workers: Sequence[Sequence[str]] = ()) -> SweepResult:
     wanted, queued = (min(order.trials, len(grid)), len(grid)) if grid else (order.trials, None)
     objective = Objective(order.space, seeds, order.data_dir, order.folder, wanted, queued)
     with telling_what_fails(url):
-        ended_before = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+        ended_before = ended(study)
         try:
             _work(order, study, objective, workers)
         except BaseException as error:

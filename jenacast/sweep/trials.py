@@ -61,8 +61,9 @@ class Objective:
         """
         optuna = load_optuna()
         trial.set_user_attr(HOST, socket.gethostname())
-        first = first_number(trial.study.get_trials(deepcopy=False)[trial.number])
-        if self._is_surplus(trial, first):
+        trials = trial.study.get_trials(deepcopy=False)
+        first = first_number(trials[trial.number])
+        if self._is_surplus(trials[: trial.number], first):
             trial.set_user_attr(SURPLUS, True)
             raise TrialFailedError("enough trials have begun")
         try:
@@ -75,9 +76,8 @@ class Objective:
             trial.set_user_attr(REASON, reason[:LONGEST_REASON])
             raise TrialFailedError(reason) from error
 
-    def _is_surplus(self, trial: "Trial", first: int) -> bool:
+    def _is_surplus(self, earlier: "list[FrozenTrial]", first: int) -> bool:
         """Two workers may begin the last trial at the same moment; its number tells which of them came first."""
-        earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
         is_queued = self.queued is None or first < self.queued
         return count_begun(earlier) >= self.wanted or not is_queued
 

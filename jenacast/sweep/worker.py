@@ -40,7 +40,7 @@ def work(study: "Study", objective: Objective, *, timeout_s: float | None = None
     """
     began, is_told = time.monotonic(), False
     silent_since: dict[int, float] = {}
-    ended_before = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    ended_before = ended(study)
     while not is_done(trials := study.get_trials(deepcopy=False), objective):
         refuse_failures(trials, ended_before)
         if timeout_s is not None and time.monotonic() - began >= timeout_s:
@@ -59,6 +59,11 @@ def work(study: "Study", objective: Objective, *, timeout_s: float | None = None
             is_told = True
         _release_lost(study, trials, silent_since)
         time.sleep(POLL_SECONDS)
+
+
+def ended(study: "Study") -> set[int]:
+    """The numbers of the trials that have come to their end, whichever."""
+    return {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
 
 
 def is_done(trials: "list[FrozenTrial]", objective: Objective) -> bool:
@@ -133,8 +138,8 @@ def refuse_failures(trials: "list[FrozenTrial]", ended_before: Collection[int]) 
     Raises:
         JenacastError: they have, for these reasons.
     """
-    ended = [trial for trial in trials if trial.state.is_finished() and trial.number not in ended_before]
-    last = [trial for trial in ended if trial.state.name != "FAIL" or REASON in trial.user_attrs][-FAILURES:]
+    recent = [trial for trial in trials if trial.state.is_finished() and trial.number not in ended_before]
+    last = [trial for trial in recent if trial.state.name != "FAIL" or REASON in trial.user_attrs][-FAILURES:]
     if len(last) == FAILURES and all(trial.state.name == "FAIL" for trial in last):
         reasons = Counter(trial.user_attrs[REASON] for trial in last)
         told = "\n  ".join(f"{reason} ({count} of them)" if count > 1 else reason for reason, count in reasons.items())
