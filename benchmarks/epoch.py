@@ -14,12 +14,12 @@ from typing import Any
 from task import BATCH, COLUMNS, HISTORY, Station, book_dataset, jenacast_samples, station_rows, train_rows, val_rows
 
 from jenacast.config import Config, load_recipe
-from jenacast.datasets import Batches, batch_count
-from jenacast.kernels import Kernel, find_kernel
-from jenacast.learner import Learner
-from jenacast.metrics import measure
-from jenacast.models import build_model
+from jenacast.evaluation.metrics import measure
+from jenacast.features.datasets import Batches, batch_count
+from jenacast.models.build import build_model
 from jenacast.runtime import device_name, load_tensorflow, set_seed
+from jenacast.training.kernels import Kernel, find_kernel
+from jenacast.training.learner import Learner
 
 RECIPES = ("dense", "lstm", "lstm-dropout", "stacked-gru")
 ENGINES = ("keras", "tied", "weight-drop")

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from task import BATCH, COLUMNS, HISTORY, Station, book_dataset, jenacast_samples, station_rows, train_rows
 
-from jenacast.datasets import Batches
+from jenacast.features.datasets import Batches
 from jenacast.runtime import load_tensorflow
 
 

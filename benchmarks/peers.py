@@ -18,22 +18,22 @@ from typing import Any
 
 import numpy as np
 
-from jenacast.baselines import fit_baselines, forecasts, persistence
 from jenacast.cli.table import format_table
 from jenacast.columns import TARGET
 from jenacast.config import Config, load_config, load_recipe
-from jenacast.datasets import Samples, split_samples
-from jenacast.derived import CALENDAR, DEPARTURE
-from jenacast.download import CSV_NAME
-from jenacast.encoding import Encoding, fit_encoding
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import Prepared, Split, load_prepared
+from jenacast.data.series import Floats
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.data.windows import Windows
 from jenacast.errors import CheckpointError
-from jenacast.evaluation import evaluate
-from jenacast.metrics import measure
-from jenacast.prepare import prepare
-from jenacast.prepared import Prepared, Split, load_prepared
-from jenacast.series import Floats
-from jenacast.synthetic import synthetic_series, write_csv
-from jenacast.windows import Windows
+from jenacast.evaluation.baselines import fit_baselines, forecasts, persistence
+from jenacast.evaluation.evaluate import evaluate
+from jenacast.evaluation.metrics import measure
+from jenacast.features.datasets import Samples, split_samples
+from jenacast.features.derived import CALENDAR, DEPARTURE
+from jenacast.features.encoding import Encoding, fit_encoding
 
 PEERS = Path(".peers-venv/bin/python")
 NAMES = ("lightgbm", "neuralforecast", "darts")

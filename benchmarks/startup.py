@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from jenacast.config import load_recipe
-from jenacast.download import CSV_NAME
-from jenacast.prepare import prepare
-from jenacast.synthetic import synthetic_series, write_csv
-from jenacast.training import train
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.training.run import train
 
 JENACAST = ["-m", "jenacast"]
 COMMANDS = {

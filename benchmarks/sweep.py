@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jenacast.sweep.kinds import Pruner, Sampler
+from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.results import SweepResult
 from jenacast.sweep.run import Order, sweep
 from jenacast.sweep.space import Space
 from jenacast.sweep.space_file import load_space
-from jenacast.training import train
+from jenacast.training.run import train
 
 SPACE = """
 name = "pruning"

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from jenacast.columns import NAMES
-from jenacast.datasets import Samples
-from jenacast.speed import make_samples, make_station
-from jenacast.synthetic import synthetic_series
-from jenacast.windows import book_windows, split_rows
+from jenacast.data.synthetic import synthetic_series
+from jenacast.data.windows import book_windows, split_rows
+from jenacast.doctor.speed import make_samples, make_station
+from jenacast.features.datasets import Samples
 
 BATCH = 256
 RATE, HISTORY, LEAD = 6, 120, 24

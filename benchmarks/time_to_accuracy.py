@@ -19,14 +19,14 @@ from epoch import book_model
 from peers import PEERS, export, make_task, run_peer
 
 from jenacast.config import Config, load_recipe
-from jenacast.datasets import Batches, batch_count, split_samples
-from jenacast.encoding import fit_encoding
-from jenacast.kernels import Kernel, find_kernel
-from jenacast.learner import Learner
-from jenacast.metrics import measure
-from jenacast.models import build_model
-from jenacast.prepared import load_prepared
+from jenacast.data.prepared import load_prepared
+from jenacast.evaluation.metrics import measure
+from jenacast.features.datasets import Batches, batch_count, split_samples
+from jenacast.features.encoding import fit_encoding
+from jenacast.models.build import build_model
 from jenacast.runtime import device_name, load_tensorflow, set_seed
+from jenacast.training.kernels import Kernel, find_kernel
+from jenacast.training.learner import Learner
 
 BATCH = 256
 TOLD = "best"  # the recipe whose columns and target LightGBM gets

@@ -14,11 +14,11 @@ from typing import Any
 from task import BATCH, jenacast_samples, station_rows, train_rows
 
 from jenacast.config import load_recipe
-from jenacast.datasets import Batches
-from jenacast.kernels import Kernel, find_kernel
-from jenacast.learner import Learner
-from jenacast.models import build_model
+from jenacast.features.datasets import Batches
+from jenacast.models.build import build_model
 from jenacast.runtime import device_name, load_tensorflow, set_seed
+from jenacast.training.kernels import Kernel, find_kernel
+from jenacast.training.learner import Learner
 
 RECIPES = [
     ("dense", "keras"),

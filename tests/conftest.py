@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from jenacast.cli import app
 from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.config import load_recipe
-from jenacast.download import CSV_NAME
-from jenacast.prepare import prepare
-from jenacast.synthetic import synthetic_series, write_csv
-from jenacast.training import train
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.training.run import train
 
 
 def pytest_runtest_setup():

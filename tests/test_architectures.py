@@ -4,7 +4,7 @@ import pytest
 
 from jenacast.config import load_recipe
 from jenacast.errors import ConfigError
-from jenacast.models import build_model
+from jenacast.models.build import build_model
 from jenacast.runtime import set_seed
 
 COLUMNS = 3

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from test_resume import weights
 from warm import Command
 
-from jenacast import plots
-from jenacast.backtest import FoldScores
 from jenacast.columns import NAMES
 from jenacast.config import load_recipe
-from jenacast.download import CSV_NAME
-from jenacast.evaluation import evaluate
-from jenacast.folds import Fold, find_edges, first_row_from, make_folds, shift
-from jenacast.lock import process_lock
-from jenacast.prepare import prepare, prepare_fold
-from jenacast.prepared import load_prepared
-from jenacast.synthetic import synthetic_series, write_csv
-from jenacast.training import train
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare, prepare_fold
+from jenacast.data.prepared import load_prepared
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.evaluation.evaluate import evaluate
+from jenacast.experiments import plots
+from jenacast.experiments.backtest import FoldScores
+from jenacast.experiments.folds import Fold, find_edges, first_row_from, make_folds, shift
+from jenacast.files import process_lock
+from jenacast.training.run import train
 
 ROWS = 3 * 365 * 24  # hourly: 2009-01-01T00:10 to 2011-12-31T23:10
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.save_every_seconds=0.01")

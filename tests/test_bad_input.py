@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from warm import Command
 
-from jenacast.download import CSV_NAME
+from jenacast.data.download import CSV_NAME
 
 FETCH = "`jenacast download` fetches a file that fits"
 MEND = "mend or remove the line"

@@ -5,15 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jenacast.baselines import fit_baselines, measure_baseline, measure_fitted
-from jenacast.climatology import Climatology
 from jenacast.columns import NAMES, TARGET
-from jenacast.download import CSV_NAME
-from jenacast.prepare import prepare
-from jenacast.prepared import load_prepared
-from jenacast.ridge import PENALTIES
-from jenacast.series import Series
-from jenacast.synthetic import synthetic_series, write_csv
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.data.series import Series
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.evaluation.baselines import fit_baselines, measure_baseline, measure_fitted
+from jenacast.evaluation.ridge import PENALTIES
+from jenacast.features.climatology import Climatology
 
 HOURS = {"history_hours": 120, "lead_hours": 24}
 YEARS_ROWS = 2 * 366 * 24  # hourly, so that a whole year trains

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from jenacast.config import load_recipe
-from jenacast.datasets import split_samples
-from jenacast.download import CSV_NAME
-from jenacast.encoding import fit_encoding
-from jenacast.prepare import prepare
-from jenacast.prepared import load_prepared
-from jenacast.synthetic import synthetic_series, write_csv
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.features.datasets import split_samples
+from jenacast.features.encoding import fit_encoding
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 ALONE = {

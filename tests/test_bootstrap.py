@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jenacast.bootstrap import BLOCK_DAYS, LEAST_BLOCKS, mean_interval
+from jenacast.evaluation.bootstrap import BLOCK_DAYS, LEAST_BLOCKS, mean_interval
 
 FEWEST_DAYS = LEAST_BLOCKS * BLOCK_DAYS
 FIRST = np.datetime64("2015-01-01T00:00:00")

@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from jenacast import calibration
-from jenacast.calibration import calibrate, forecast_leads_c, situations, truth_leads_c
 from jenacast.columns import NAMES, TARGET
 from jenacast.config import load_recipe
-from jenacast.datasets import make_samples, split_samples
-from jenacast.encoding import fit_encoding
-from jenacast.intervals import is_inside
-from jenacast.prepare import prepare
-from jenacast.prepared import find_windows, load_prepared
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import find_windows, load_prepared
+from jenacast.data.series import Series
+from jenacast.features.datasets import make_samples, split_samples
+from jenacast.features.encoding import fit_encoding
+from jenacast.models import calibration
+from jenacast.models.calibration import calibrate, forecast_leads_c, situations, truth_leads_c
+from jenacast.models.intervals import is_inside
 from jenacast.runtime import load_tensorflow
-from jenacast.series import Series
 
 HISTORY, LEAD = 12, 24
 

@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from jenacast.checkpoint import FORMAT, load_checkpoint, read_metadata, save_checkpoint
 from jenacast.columns import NAMES
-from jenacast.evaluation import evaluate
-from jenacast.prepared import load_prepared
+from jenacast.data.prepared import load_prepared
+from jenacast.evaluation.evaluate import evaluate
+from jenacast.models.checkpoint import FORMAT, load_checkpoint, read_metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow, set_seed
 
 ABSENT = object()

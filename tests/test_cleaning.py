@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jenacast.cleaning import clean
 from jenacast.columns import COLUMNS, NAMES
-from jenacast.series import Series
+from jenacast.data.cleaning import clean
+from jenacast.data.series import Series
 
 MIDDLES = np.array([(column.low + column.high) / 2 for column in COLUMNS], dtype=np.float32)
 T = NAMES.index("temperature_c")

@@ -13,7 +13,7 @@ import jenacast as package
 from jenacast.cli import app, main
 from jenacast.columns import COLUMNS
 from jenacast.config import load_config, load_recipe, recipe_names
-from jenacast.download import CSV_NAME
+from jenacast.data.download import CSV_NAME
 
 COMMANDS = get_command(app).commands
 HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "numpy")

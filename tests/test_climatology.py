@@ -3,8 +3,8 @@ from math import cos, pi, sin
 import numpy as np
 import pytest
 
-from jenacast.climatology import Climatology, day_waves, fit_climatology, year_waves
 from jenacast.errors import DataError
+from jenacast.features.climatology import Climatology, day_waves, fit_climatology, year_waves
 
 FIRST = np.datetime64("2009-01-01T00:10:00", "s")
 HOUR, MINUTE = np.timedelta64(3600, "s"), np.timedelta64(60, "s")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jenacast.config import load_recipe
-from jenacast.training import train
+from jenacast.training.run import train
 
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=1")
 

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from jenacast.columns import COLUMNS
 from jenacast.config import standard_task
-from jenacast.datasets import Batches, Samples, batch_count, split_samples
-from jenacast.datasets import make_samples as make_series_samples
-from jenacast.download import CSV_NAME
-from jenacast.encoding import fit_encoding
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.data.series import Series
+from jenacast.data.windows import strict_windows
 from jenacast.errors import CheckpointError, DataError
-from jenacast.prepare import prepare
-from jenacast.prepared import load_prepared
-from jenacast.series import Series
-from jenacast.windows import strict_windows
+from jenacast.features.datasets import Batches, Samples, batch_count, split_samples
+from jenacast.features.datasets import make_samples as make_series_samples
+from jenacast.features.encoding import fit_encoding
 
 HISTORY = 3
 

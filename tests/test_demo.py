@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from jenacast import demo as module
-from jenacast.download import CSV_NAME
+from jenacast.cli import demo as module
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepared import load_manifest
+from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.errors import UnreachableError
-from jenacast.prepared import load_manifest
-from jenacast.synthetic import synthetic_series, write_csv
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def short_demo(monkeypatch):
     def unreachable(*arguments, **options):
         raise UnreachableError("no network")
 
-    monkeypatch.setattr(module, "download", unreachable)
+    monkeypatch.setattr("jenacast.data.download.download", unreachable)
     monkeypatch.setattr(module, "SYNTHETIC_ROWS", 9_000)
 
 

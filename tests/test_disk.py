@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jenacast.checkpoint import load_checkpoint
-from jenacast.download import CSV_NAME
-from jenacast.lock import folder_lock
-from jenacast.prepared import load_prepared
-from jenacast.state import load_state
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepared import load_prepared
+from jenacast.files import folder_lock
+from jenacast.models.checkpoint import load_checkpoint
+from jenacast.training.state import load_state
 
 SETTINGS = ("data.history_hours=12", "model.units=4", "train.batch_size=128", "train.save_every_seconds=0.05")
 TRAIN = ("train", "--model", "dense", *(part for setting in SETTINGS for part in ("--set", setting)))
@@ -284,7 +284,7 @@ STOPPED = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from jenacast.prepare import prepare
+from jenacast.data.prepare import prepare
 
 def save(path, array, save=np.save):
     save(path, array)

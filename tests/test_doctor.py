@@ -6,12 +6,12 @@ from importlib.metadata import version
 
 import pytest
 
-from jenacast import doctor, hardware, probes
 from jenacast.config import recipe_names
-from jenacast.hardware import Cpu, Driver, Gpu
-from jenacast.kernels import Kernel
-from jenacast.probes import Probe, probe
+from jenacast.doctor import examine, hardware, probes
+from jenacast.doctor.hardware import Cpu, Driver, Gpu
+from jenacast.doctor.probes import Probe, probe
 from jenacast.runtime import has_gpu, load_tensorflow
+from jenacast.training.kernels import Kernel
 
 GPU_LINE = "GPU 0: NVIDIA H200 (UUID: GPU-5ad1b0f6-3e11-4c1b-9d7a-0a1b2c3d4e5f)"
 NO_DRIVER = (
@@ -47,10 +47,10 @@ def unseen_gpu(fake_nvidia_smi, monkeypatch):
 @pytest.fixture
 def diagnose(jenacast, monkeypatch):
     """A function that examines this machine once, with one step of each measurement, and tells it in both ways."""
-    monkeypatch.setattr("jenacast.speed.SECONDS", 0.0001)
+    monkeypatch.setattr("jenacast.doctor.speed.SECONDS", 0.0001)
 
     def run():
-        monkeypatch.setattr(doctor, "examine", cache(doctor.examine))
+        monkeypatch.setattr(examine, "examine", cache(examine.examine))
         return jenacast("doctor", "--json"), jenacast("doctor")
 
     return run
@@ -107,7 +107,7 @@ def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose):
 
 @pytest.mark.usefixtures("unseen_gpu")
 def test_a_gpu_that_tensorflow_does_not_see_is_a_problem_with_its_remedy():
-    problem, remedy = only_problem(doctor.driver_problems(hardware.find_driver(), []))
+    problem, remedy = only_problem(examine.driver_problems(hardware.find_driver(), []))
     assert problem.startswith("there is a GPU (NVIDIA H200), but TensorFlow sees none: CUDA libraries")
     assert remedy == "pip install 'jenacast[gpu]'"
 
@@ -117,7 +117,7 @@ def test_faults_are_told_with_their_remedies_and_nothing_is_trained_with_what_is
 ):
     # XLA itself ends any process that compiles under a flag it does not know.
     monkeypatch.setenv("XLA_FLAGS", "--no_such_flag=1")
-    monkeypatch.setattr(doctor, "recipe_names", lambda: ["stacked-gru"])
+    monkeypatch.setattr(examine, "recipe_names", lambda: ["stacked-gru"])
     fake_nvidia_smi("echo No devices were found >&2; exit 6")
     done, for_people = diagnose()
     assert (done.exit_code, for_people.exit_code) == (1, 1)
@@ -141,7 +141,7 @@ def test_faults_are_told_with_their_remedies_and_nothing_is_trained_with_what_is
 @pytest.mark.parametrize(("visible", "hides"), [("-1", True), ("", True), ("-1,0", True), ("1", True), ("0", False)])
 def test_the_variable_that_hides_the_gpus_is_named_as_the_cause(monkeypatch, visible, hides):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    problem, remedy = only_problem(doctor.driver_problems(hardware.find_driver(), []))
+    problem, remedy = only_problem(examine.driver_problems(hardware.find_driver(), []))
     assert (f"CUDA_VISIBLE_DEVICES={visible!r}" in problem) == hides
     assert (remedy == "unset CUDA_VISIBLE_DEVICES") == hides
 
@@ -151,7 +151,7 @@ def test_a_driver_that_lists_nothing_is_a_gpu_all_the_same(monkeypatch, tmp_path
     monkeypatch.setattr(hardware, "DRIVER_FILE", tmp_path / "version")
     monkeypatch.setenv("PATH", str(tmp_path))  # no nvidia-smi
     assert hardware.find_driver() == Driver(loaded=True, gpus=[], fault="")
-    problem, remedy = only_problem(doctor.driver_problems(hardware.find_driver(), []))
+    problem, remedy = only_problem(examine.driver_problems(hardware.find_driver(), []))
     assert problem.startswith("there is an NVIDIA driver, but TensorFlow sees none")
     assert remedy
 
@@ -159,7 +159,7 @@ def test_a_driver_that_lists_nothing_is_a_gpu_all_the_same(monkeypatch, tmp_path
 def test_where_the_libraries_are_there_the_driver_is_suspected(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(hardware, "distribution", lambda name: None)
-    problem, remedy = only_problem(doctor.driver_problems(Driver(loaded=True, gpus=["NVIDIA H200"], fault=""), []))
+    problem, remedy = only_problem(examine.driver_problems(Driver(loaded=True, gpus=["NVIDIA H200"], fault=""), []))
     assert "the driver may be older than CUDA 1" in problem
     assert "update the NVIDIA driver" in remedy
     assert "--gpus all" in remedy
@@ -187,7 +187,7 @@ def test_an_nvidia_smi_that_fails_is_a_problem_and_no_more(fake_nvidia_smi, monk
     driver = hardware.find_driver()
     assert time.monotonic() - began < 10
     assert driver == Driver(loaded=False, gpus=[], fault=fault)
-    problem, remedy = only_problem(doctor.driver_problems(driver, []))
+    problem, remedy = only_problem(examine.driver_problems(driver, []))
     assert problem == f"nvidia-smi fails: {fault}"
     assert "driver" in remedy
 
@@ -232,27 +232,29 @@ def test_cudnn_works_where_there_is_a_gpu_and_says_why_elsewhere():
 
 def test_a_gpu_that_is_not_used_well_is_told_with_its_remedies():
     gpu = Gpu("NVIDIA H200", "9.0", memory_growth=True)
-    assert doctor.gpu_problems([gpu], Probe(started=True, works=True, error="")) == []
-    assert doctor.gpu_problems([], None) == []
+    assert examine.gpu_problems([gpu], Probe(started=True, works=True, error="")) == []
+    assert examine.gpu_problems([], None) == []
     broken = Probe(started=True, works=False, error="DNN library initialization failed")
-    first, second = doctor.gpu_problems([Gpu("NVIDIA H200", "9.0", memory_growth=False)], broken)
+    first, second = examine.gpu_problems([Gpu("NVIDIA H200", "9.0", memory_growth=False)], broken)
     assert first.problem == "cuDNN does not work: DNN library initialization failed"
     assert "pip install 'jenacast[gpu]' brings cuDNN" in first.remedy
     assert second.remedy == "unset TF_FORCE_GPU_ALLOW_GROWTH"
 
 
 def test_a_training_that_fails_is_a_finding(monkeypatch):
-    monkeypatch.setattr("jenacast.speed.SECONDS", 0.0001)
+    monkeypatch.setattr("jenacast.doctor.speed.SECONDS", 0.0001)
 
     def fail(batches, config, kernel):
         load_tensorflow().debugging.assert_equal(1, 2, "OOM when allocating a tensor. Hint: none")
 
-    monkeypatch.setattr(doctor, "steps_per_second", fail)
-    kernels = [doctor.RecipeKernels("stacked-gru", Kernel.XLA, {"keras": Kernel.TENSORFLOW, "weight-drop": Kernel.XLA})]
-    _, training = doctor.measure_speed(kernels, broken={Kernel.XLA})
+    monkeypatch.setattr(examine, "steps_per_second", fail)
+    kernels = [
+        examine.RecipeKernels("stacked-gru", Kernel.XLA, {"keras": Kernel.TENSORFLOW, "weight-drop": Kernel.XLA})
+    ]
+    _, training = examine.measure_speed(kernels, broken={Kernel.XLA})
     assert [speed.steps_per_second for speed in training] == [None, None]
     assert [speed.error for speed in training] == ["OOM when allocating a tensor", "XLA does not work"]
-    problem, remedy = only_problem(doctor.training_problems(training, broken={Kernel.XLA}))
+    problem, remedy = only_problem(examine.training_problems(training, broken={Kernel.XLA}))
     assert problem == "stacked-gru does not train with engine keras: OOM when allocating a tensor"
     assert "nvidia-smi" in remedy
 
@@ -268,7 +270,7 @@ def test_a_process_bound_to_one_core_of_many_is_told():
     finally:
         os.sched_setaffinity(0, cores)
     assert cpu == Cpu(cores=1, machine_cores=os.cpu_count())
-    problem, remedy = only_problem(doctor.cpu_problems(cpu))
+    problem, remedy = only_problem(examine.cpu_problems(cpu))
     assert problem == f"this process may use 1 core of the machine's {os.cpu_count()}"
     assert "taskset" in remedy
-    assert doctor.cpu_problems(hardware.find_cpu()) == []
+    assert examine.cpu_problems(hardware.find_cpu()) == []

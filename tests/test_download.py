@@ -15,10 +15,10 @@ from threading import Event, Thread
 
 import pytest
 
-from jenacast import download as module
 from jenacast.cli.download import Source
 from jenacast.columns import COLUMNS, TIME_HEADER
-from jenacast.download import COPIES, CSV_NAME, Copy, download
+from jenacast.data import download as module
+from jenacast.data.download import COPIES, CSV_NAME, Copy, download
 from jenacast.errors import DownloadError, ExistsError, UnreachableError
 
 HEADER = ",".join(f'"{name}"' for name in [TIME_HEADER, *(column.header for column in COLUMNS)])

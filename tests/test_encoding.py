@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from jenacast.climatology import Climatology, fit_climatology
 from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.config import load_recipe
-from jenacast.datasets import split_samples
-from jenacast.download import CSV_NAME
-from jenacast.encoding import ColumnEncoding, Encoding, TargetEncoding, fit_encoding
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.data.series import Series
+from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.errors import DataError
-from jenacast.prepare import prepare
-from jenacast.prepared import load_prepared
-from jenacast.series import Series
-from jenacast.synthetic import synthetic_series, write_csv
+from jenacast.features.climatology import Climatology, fit_climatology
+from jenacast.features.datasets import split_samples
+from jenacast.features.encoding import ColumnEncoding, Encoding, TargetEncoding, fit_encoding
 
 
 def encoding(*columns, kind="absolute", offset_c=0.0, scale_c=1.0, **rest):

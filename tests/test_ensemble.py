@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from warm import Command
 
 import jenacast as jenacast_package
-from jenacast.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from jenacast.config import load_recipe
-from jenacast.download import CSV_NAME
-from jenacast.ensemble import Blend, equal_blend, fit_blend
-from jenacast.evaluation import evaluate
-from jenacast.prepare import prepare
-from jenacast.prepared import load_prepared
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.evaluation.evaluate import evaluate
+from jenacast.experiments.ensemble import Blend, equal_blend, fit_blend
+from jenacast.models.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
-from jenacast.training import train
+from jenacast.training.run import train
 
 DENSE = ("data.history_hours=12", "data.target=change", "train.epochs=2", "train.learning_rate=0.01")
 ROUNDED = 1.1e-4  # forecasts in a CSV have four decimals, those of a sum and those summed

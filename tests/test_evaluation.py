@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from jenacast.checkpoint import Metadata, load_checkpoint, read_metadata, save_checkpoint
 from jenacast.columns import NAMES, TARGET
 from jenacast.config import load_recipe
-from jenacast.download import CSV_NAME
-from jenacast.encoding import fit_encoding
-from jenacast.intervals import CALENDAR_TERMS, Calibration, LeadCalibration
-from jenacast.prepare import prepare
-from jenacast.prepared import load_prepared
-from jenacast.rundir import evaluation_stem
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.features.encoding import fit_encoding
+from jenacast.models.checkpoint import Metadata, load_checkpoint, read_metadata, save_checkpoint
+from jenacast.models.intervals import CALENDAR_TERMS, Calibration, LeadCalibration
 from jenacast.runtime import load_tensorflow
+from jenacast.training.run_folder import evaluation_stem
 
 HISTORY, LEAD = 12, 24
 T = NAMES.index(TARGET)

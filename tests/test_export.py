@@ -40,7 +40,7 @@ def test_an_export_forecasts_what_the_checkpoint_does(form, trained, tmp_path, j
 
 
 def test_an_export_that_forecasts_otherwise_is_not_kept(trained, tmp_path, jenacast, monkeypatch):
-    monkeypatch.setattr("jenacast.export.TOLERANCE_C", -1.0)
+    monkeypatch.setattr("jenacast.models.export.TOLERANCE_C", -1.0)
     done = jenacast("export", trained[0], "--format", "keras", "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert "not kept" in done.stderr

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from station_files import write_station_file
 from warm import Command
 
-from jenacast.checkpoint import load_checkpoint, save_checkpoint
 from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.config import load_recipe
-from jenacast.derived import measured_columns
-from jenacast.forecast import forecast
-from jenacast.prepared import load_prepared
+from jenacast.data.prepared import load_prepared
+from jenacast.data.synthetic import synthetic_series
+from jenacast.features.derived import measured_columns
+from jenacast.forecasting.forecast import forecast
+from jenacast.models.checkpoint import load_checkpoint, save_checkpoint
 from jenacast.runtime import load_tensorflow
-from jenacast.synthetic import synthetic_series
-from jenacast.training import train
+from jenacast.training.run import train
 
 START = np.datetime64("2026-06-01T00:10:00")
 SEEN = ["temperature_c", "pressure_mbar:change_3h", "dew_point_c:mean_6h", "max_wind_east_m_per_s", "hour_cos_1"]
@@ -615,8 +615,8 @@ def test_another_suffix_is_refused_before_any_work(jenacast, tmp_path):
 
 def test_what_was_interpolated_is_not_drawn_as_observed(jenacast, run, tmp_path, monkeypatch):
     file, drawn = station_file(tmp_path / "file.csv", 60, without=[40, 41]), {}
-    monkeypatch.setattr("jenacast.plots.outlook", lambda path, **what: drawn.update(what))
-    monkeypatch.setattr("jenacast.plots.outlooks", lambda path, **what: drawn.update(what))
+    monkeypatch.setattr("jenacast.forecasting.plots.outlook", lambda path, **what: drawn.update(what))
+    monkeypatch.setattr("jenacast.forecasting.plots.outlooks", lambda path, **what: drawn.update(what))
     assert jenacast("forecast", run, "--csv", file, "--plot", tmp_path / "one.png").exit_code == 0
     times, _ = weather(60)
     np.testing.assert_array_equal(drawn["observed_at"], np.delete(times, [40, 41]))

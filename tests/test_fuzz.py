@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jenacast.checkpoint import FORMAT, MEMBER, Metadata, read_metadata
-from jenacast.cleaning import clean
-from jenacast.climatology import TERMS, Climatology
 from jenacast.columns import COLUMNS, NAMES
 from jenacast.config import load_recipe
-from jenacast.encoding import ColumnEncoding, Encoding, TargetEncoding
+from jenacast.data.cleaning import clean
+from jenacast.data.series import rows_per_hour
+from jenacast.data.station import read_station_csv
+from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.errors import JenacastError
-from jenacast.series import rows_per_hour
-from jenacast.station import read_station_csv
-from jenacast.synthetic import synthetic_series, write_csv
+from jenacast.features.climatology import TERMS, Climatology
+from jenacast.features.encoding import ColumnEncoding, Encoding, TargetEncoding
+from jenacast.models.checkpoint import FORMAT, MEMBER, Metadata, read_metadata
 
 EXAMPLES = int(os.environ.get("JENACAST_FUZZ", "150"))  # for each property; 5,000 take minutes
 fuzzed = settings(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jenacast.groups import Lead, errors_by
-from jenacast.intervals import LEVELS
+from jenacast.evaluation.groups import Lead, errors_by
+from jenacast.models.intervals import LEVELS
 
 KINDS = ("month", "season", "hour", "year", "change")
 # The station's days: New Year's, 29 February, the borders of months, seasons and years, before 1970 too.

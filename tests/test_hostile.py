@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import jenacast as package
-from jenacast import checkpoint
-from jenacast.checkpoint import load_checkpoint
 from jenacast.errors import CheckpointError
+from jenacast.models import checkpoint
+from jenacast.models.checkpoint import load_checkpoint
 
 SOURCES = sorted(Path(package.__file__).parent.rglob("*.py"))
 
@@ -94,7 +94,7 @@ LAYERS = {
         "class 'Layer'",
     ),
     "a class of jenacast": (
-        {"module": "jenacast.learner", "class_name": "Learner", "registered_name": "Learner"},
+        {"module": "jenacast.training.learner", "class_name": "Learner", "registered_name": "Learner"},
         "class 'Learner'",
     ),
     "a download": (

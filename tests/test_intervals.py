@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from jenacast.intervals import (
+from jenacast.models.intervals import (
     CALENDAR_TERMS,
     CHANGE_C,
     LEAST_WINDOWS,

@@ -3,11 +3,11 @@ import sys
 
 import pytest
 
-from jenacast import kernels
 from jenacast.config import load_recipe
 from jenacast.errors import JenacastError
-from jenacast.kernels import Kernel, find_kernel, refuse_other_than_cudnn
-from jenacast.models import build_model
+from jenacast.models.build import build_model
+from jenacast.training import kernels
+from jenacast.training.kernels import Kernel, find_kernel, refuse_other_than_cudnn
 
 COLUMNS = 3
 

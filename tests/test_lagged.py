@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from jenacast.config import load_recipe
-from jenacast.derived import CALENDAR
 from jenacast.errors import ConfigError
-from jenacast.models import build_model
+from jenacast.features.derived import CALENDAR
+from jenacast.models.build import build_model
 from jenacast.runtime import set_seed
 
 COLUMNS = ["hour_cos_1", "temperature_c", "pressure_mbar", "year_sin_1", "max_wind_east_m_per_s"]

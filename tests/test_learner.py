@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from jenacast.config import load_recipe
-from jenacast.datasets import Batches, Samples
-from jenacast.learner import Learner, forward_function, predict
-from jenacast.models import build_model
+from jenacast.features.datasets import Batches, Samples
+from jenacast.models.build import build_model
 from jenacast.runtime import load_tensorflow, set_seed
+from jenacast.training.learner import Learner, forward_function, predict
 
 RATE = 0.001
 NOTHING = lambda: None  # noqa: E731

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jenacast.errors import DataError
-from jenacast.metrics import measure, skill
+from jenacast.evaluation.metrics import measure, skill
 
 
 def pow2(number):

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from jenacast.checkpoint import load_checkpoint
 from jenacast.columns import COLUMNS
 from jenacast.config import default_settings, dump_config, load_config, load_recipe, recipe_names
 from jenacast.errors import ConfigError
-from jenacast.learner import Learner
-from jenacast.models import BUILDERS, build_model, check_model
+from jenacast.models.build import BUILDERS, build_model, check_model
+from jenacast.models.checkpoint import load_checkpoint
 from jenacast.runtime import set_seed
+from jenacast.training.learner import Learner
 
 LONG = {"conv1d": 72, "best": 25, "wide": 25}  # filters that span 69 hours, changes over 24
 STEPS = dict.fromkeys(recipe_names(), 12) | LONG

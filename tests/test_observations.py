@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from station_files import ALSO_TODAY, write_station_file
 
-from jenacast import observations
 from jenacast.columns import COLUMNS, NAMES, SENTINEL
+from jenacast.data.series import Series
+from jenacast.data.station import read_station_csv
+from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.errors import DataError
-from jenacast.observations import (
+from jenacast.forecasting import observations
+from jenacast.forecasting.observations import (
     complete_moments,
     describe_hours,
     join_observations,
     missing_hours,
     read_observations,
 )
-from jenacast.series import Series
-from jenacast.station import read_station_csv
-from jenacast.synthetic import synthetic_series, write_csv
 
 MIDDLES = np.array([(column.low + column.high) / 2 for column in COLUMNS], dtype=np.float32)
 T, WD = NAMES.index("temperature_c"), NAMES.index("wind_direction_deg")

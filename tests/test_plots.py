@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jenacast.plots import intervals, style
 from PIL import Image
 
-from jenacast import plots
 from jenacast.errors import ConfigError
-from jenacast.plots import intervals, style
+from jenacast.evaluation import plots
+from jenacast.experiments.plots import comparison
+from jenacast.forecasting.plots import outlook, outlooks
+from jenacast.plotting import check_suffix
+from jenacast.training.curves import learning_curves
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAN = float("nan")
@@ -31,7 +35,7 @@ def around(middle):
 
 def draw_curves(path, **said):
     history = [{"epoch": i, "train_mae_c": 3 / i, "val_mae_c": 2.5 - i / 10} for i in (1, 2, 3)]
-    plots.learning_curves(path, history, baseline_mae_c=2.44, **said)
+    learning_curves(path, history, baseline_mae_c=2.44, **said)
 
 
 def draw_evaluation(path, count=500, **said):
@@ -56,7 +60,7 @@ def draw_leads(path, **said):
 
 def draw_outlook(path, leads=24, **said):
     observed, coming = wave(120), wave(leads)
-    plots.outlook(
+    outlook(
         path,
         observed_at=hours(120),
         observed_c=observed,
@@ -73,12 +77,12 @@ def draw_outlooks(path, count=100, **said):
     middle, truth = wave(count), wave(count) + 1
     truth[count // 2 :] = NAN  # not known yet
     curves = {"forecast_c": middle, "bands": around(middle), "baseline_c": middle - 1, "truth_c": truth}
-    plots.outlooks(path, valid_at=hours(count), **curves, **said)
+    outlooks(path, valid_at=hours(count), **curves, **said)
 
 
 def draw_comparison(path, **said):
     rows = [SimpleNamespace(model="gru", test_mae_c=2.4, test_maes_c=[2.3, 2.5], baseline_mae_c=2.6)]
-    plots.comparison(path, rows)
+    comparison(path, rows)
 
 
 # each picture, and the words that its axes and legends say
@@ -154,7 +158,7 @@ def test_a_pdf_is_180_mm_wide_in_letters_of_8_pt(tmp_path):
 
 def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
     with pytest.raises(ConfigError, match=r"'\.jpg', expected \.png, \.svg or \.pdf"):
-        plots.check_suffix(tmp_path / "a.jpg")
+        check_suffix(tmp_path / "a.jpg")
     with pytest.raises(ConfigError):
         draw_leads(tmp_path / "a", **SAID)
     refused = jenacast("compare", tmp_path / "no-run", "--plot", tmp_path / "a.gif")
@@ -166,7 +170,7 @@ def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda path: plots.outlook(
+        lambda path: outlook(
             path,
             observed_at=hours(1),
             observed_c=wave(1),
@@ -186,7 +190,7 @@ def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
         lambda path: plots.reliability(path, [], [], **SAID),
         lambda path: plots.leads(path, [24], [2.2], [2.6], **SAID),
         lambda path: plots.leads(path, [], [], [], **SAID),
-        lambda path: plots.learning_curves(path, [{"epoch": 1, "train_mae_c": 3.0}], baseline_mae_c=None, **SAID),
+        lambda path: learning_curves(path, [{"epoch": 1, "train_mae_c": 3.0}], baseline_mae_c=None, **SAID),
     ],
 )
 def test_few_points_or_none_make_a_picture_too(draw, tmp_path):

@@ -11,12 +11,12 @@ from conftest import refused
 from postgres import PASSWORD, find_server
 from warm import Command
 
-from jenacast.rundir import read_outcome
 from jenacast.sweep import storage as storages
 from jenacast.sweep import study as studies
 from jenacast.sweep import worker
 from jenacast.sweep.results import read_result
 from jenacast.sweep.study import find_study
+from jenacast.training.run_folder import read_outcome
 
 SPACE = """
 name = "shared"

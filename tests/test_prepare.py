@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from jenacast import files
-from jenacast import prepare as module
 from jenacast.columns import COLUMNS, NAMES
-from jenacast.download import CSV_NAME
+from jenacast.data import prepare as module
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.data.synthetic import synthetic_series
 from jenacast.errors import DataError, ExistsError
-from jenacast.prepare import prepare
-from jenacast.prepared import load_prepared
-from jenacast.synthetic import synthetic_series
 
 T, WIND = NAMES.index("temperature_c"), NAMES.index("wind_speed_m_per_s")
 ROWS = 1400  # hourly: 700 train, 350 validation, 350 test
@@ -400,8 +400,8 @@ def test_a_split_without_windows_of_another_history_says_so(data_dir):
 MEASURE = """
 import re, sys, time
 from pathlib import Path
-import jenacast.station
-from jenacast.prepare import prepare
+import jenacast.data.station
+from jenacast.data.prepare import prepare
 
 def peak_bytes():
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

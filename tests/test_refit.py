@@ -11,16 +11,16 @@ from conftest import refused
 from test_resume import assert_same_run, weights
 from typer.testing import CliRunner
 
-from jenacast.checkpoint import read_metadata
 from jenacast.cli import app
 from jenacast.columns import NAMES
 from jenacast.config import dump_config, load_config, load_recipe
+from jenacast.data.prepared import load_prepared
 from jenacast.errors import ConfigError, JenacastError
+from jenacast.experiments.seeds import refit_settings
 from jenacast.files import write_json
-from jenacast.learner import Learner
-from jenacast.prepared import load_prepared
-from jenacast.seeds import refit_settings
-from jenacast.training import train
+from jenacast.models.checkpoint import read_metadata
+from jenacast.training.learner import Learner
+from jenacast.training.run import train
 
 EPOCHS, BATCH, RATE, WARMUP = 4, 64, 0.004, 5
 SETTINGS = (

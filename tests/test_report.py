@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_page import Page, check_is_alone, check_is_well_formed
 
-from jenacast import plots
 from jenacast.config import dump_config, load_config, load_recipe, with_train
-from jenacast.evaluation import evaluate
+from jenacast.evaluation import plots
+from jenacast.evaluation.evaluate import evaluate
 from jenacast.report.parts import digits, interval, number, span
 from jenacast.report.pictures import inline_svg
 from jenacast.report.result import verdict
 from jenacast.report.weeks import chosen_weeks
-from jenacast.training import train
+from jenacast.training.run import train
 
 HOSTILE = "<script>alert('Jena')</script>"
 SMALL = ["data.history_hours=12", "model.units=4", "train.epochs=1"]

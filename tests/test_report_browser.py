@@ -12,7 +12,7 @@ from PIL import Image
 
 from jenacast.config import dump_config, load_config, with_train
 from jenacast.report import write_report
-from jenacast.report.sweep import write_sweep_page
+from jenacast.sweep.page import write_sweep_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402

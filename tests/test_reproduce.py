@@ -3,8 +3,8 @@ import json
 import pytest
 
 from jenacast.config import recipe_names
-from jenacast.published import PUBLISHED
-from jenacast.reproduce import tolerance
+from jenacast.experiments.published import PUBLISHED
+from jenacast.experiments.reproduce import tolerance
 
 QUICK = ("--epochs", "1", "--seeds", "2")
 

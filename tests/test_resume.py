@@ -16,15 +16,15 @@ import pytest
 import tomli_w
 from warm import Command
 
-from jenacast import fitting, rundir
-from jenacast.checkpoint import load_checkpoint, read_metadata
 from jenacast.config import load_config, load_recipe
-from jenacast.download import CSV_NAME
-from jenacast.learner import Learner
-from jenacast.lock import process_lock
-from jenacast.prepare import prepare
-from jenacast.synthetic import synthetic_series, write_csv
-from jenacast.training import train
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.files import process_lock
+from jenacast.models.checkpoint import load_checkpoint, read_metadata
+from jenacast.training import loop, run_folder
+from jenacast.training.learner import Learner
+from jenacast.training.run import train
 
 KILLS = int(os.environ.get("JENACAST_KILLS", "1"))  # for each network; `make crash-test` asks for many
 SMALL = ("data.history_hours=12", "model.units=4", "train.batch_size=32", "train.save_every_seconds=0.01")
@@ -203,19 +203,20 @@ def test_a_run_killed_between_its_last_state_and_its_report_is_reported(whole, t
 # A run in a process of its own that is killed while it writes the calibrated network.
 KILLED = """
 import os, signal, sys
-from jenacast import checkpoint, fitting
+from jenacast.models import checkpoint
+from jenacast.training import loop
 from jenacast.cli import main
 
 class Killing(checkpoint.zipfile.ZipFile):
     def writestr(self, *arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
-def save(model, metadata, path, write=fitting.save_checkpoint):
+def save(model, metadata, path, write=loop.save_checkpoint):
     if metadata.calibration:
         checkpoint.zipfile.ZipFile = Killing
     write(model, metadata, path)
 
-fitting.save_checkpoint = save
+loop.save_checkpoint = save
 main()
 """
 
@@ -240,7 +241,7 @@ def test_a_run_stopped_after_its_last_epoch_is_not_finished_until_it_is_calibrat
 ):
     cut = tmp_path / "cut"
     options = ("--model", "dense", *settings(2), "--data-dir", data_dir, "--run-dir")
-    write = rundir.write_history
+    write = run_folder.write_history
 
     def stopped_at_the_end(path, epochs):
         write(path, epochs)
@@ -248,7 +249,7 @@ def test_a_run_stopped_after_its_last_epoch_is_not_finished_until_it_is_calibrat
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patched:
-        patched.setattr(rundir, "write_history", stopped_at_the_end)
+        patched.setattr(run_folder, "write_history", stopped_at_the_end)
         assert jenacast("train", *options, cut).exit_code == 143
     assert outcome(cut) == outcome(whole) | {"finished": False}
     assert calibration(cut) is None
@@ -258,14 +259,14 @@ def test_a_run_stopped_after_its_last_epoch_is_not_finished_until_it_is_calibrat
 
 def test_a_signal_during_the_calibration_waits_for_it(data_dir, tmp_path, jenacast, monkeypatch):
     run = tmp_path / "run"
-    calibrate = fitting.calibrate
+    calibrate = loop.calibrate
 
     def stopped(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         return calibrate(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fitting, "calibrate", stopped)
+        patched.setattr(loop, "calibrate", stopped)
         options = ("--model", "dense", *settings(1), "--data-dir", data_dir, "--run-dir", run)
         assert jenacast("train", *options).exit_code == 143
     assert outcome(run)["finished"]
@@ -379,7 +380,7 @@ def test_a_damaged_state_is_an_error_with_what_is_left(trained_run, jenacast):
 
 def test_a_second_process_on_a_run_is_refused_with_the_first_ones_id(trained_run, jenacast):
     holder = (
-        "import sys, time; from pathlib import Path; from jenacast.lock import process_lock\n"
+        "import sys, time; from pathlib import Path; from jenacast.files import process_lock\n"
         "with process_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     lock = trained_run / "train.lock"

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jenacast.climatology import Climatology
 from jenacast.columns import NAMES
-from jenacast.ridge import fit_ridge, window_features
-from jenacast.series import Series
-from jenacast.synthetic import synthetic_series
-from jenacast.windows import book_windows
+from jenacast.data.series import Series
+from jenacast.data.synthetic import synthetic_series
+from jenacast.data.windows import book_windows
+from jenacast.evaluation.ridge import fit_ridge, window_features
+from jenacast.features.climatology import Climatology
 
 CLIMATOLOGY = Climatology(coefficients_c=tuple(np.random.default_rng(1).normal(0, 5, 49).tolist()))
 WIND, DIRECTION = NAMES.index("wind_speed_m_per_s"), NAMES.index("wind_direction_deg")

@@ -12,9 +12,9 @@ from ctypes.util import find_library
 import pytest
 from test_resume import assert_same_run
 
-from jenacast import workers
-from jenacast.lock import process_lock
-from jenacast.rundir import is_run_dir, read_outcome
+from jenacast.experiments import workers
+from jenacast.files import process_lock
+from jenacast.training.run_folder import is_run_dir, read_outcome
 
 SETTINGS = (
     *("--model", "dense", "--set", "data.history_hours=12", "--set", "model.units=4"),
@@ -68,7 +68,7 @@ def test_the_process_that_only_waits_for_the_others_does_not_import_tensorflow(w
         ctypes.CDLL(workers.DRIVER_LIBRARY)
     except OSError:
         imported = {line.split("|")[2].strip() for line in whole[2].splitlines() if line.count("|") == 2}
-        assert "jenacast.workers" in imported
+        assert "jenacast.experiments.workers" in imported
         assert not imported & {"tensorflow", "keras"}
     else:
         pytest.skip("there is a driver here, and TensorFlow is asked for the GPUs")

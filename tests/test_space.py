@@ -12,8 +12,7 @@ from optuna.trial import FixedTrial
 
 from jenacast.config import Config, default_settings, dump_config, load_config, load_recipe, recipe_names
 from jenacast.errors import ConfigError, JenacastError
-from jenacast.sweep import space_file
-from jenacast.sweep.kinds import Sampler
+from jenacast.sweep import Sampler, space_file
 from jenacast.sweep.samplers import draw
 from jenacast.sweep.space_file import load_space
 

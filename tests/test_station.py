@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from station_files import ALSO_TODAY
 
-from jenacast import station
 from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
+from jenacast.data import station
+from jenacast.data.station import read_station_csv
+from jenacast.data.synthetic import synthetic_series
 from jenacast.errors import DataError
-from jenacast.station import read_station_csv
-from jenacast.synthetic import synthetic_series
 
 TIMES, VALUES = synthetic_series(rows=30, step_minutes=60, warts=False)
 HEADERS = [TIME_HEADER, *(column.header for column in COLUMNS)]

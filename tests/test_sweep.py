@@ -17,18 +17,17 @@ import pytest
 from conftest import refused
 from warm import Command
 
-from jenacast import rundir
 from jenacast.config import load_config
 from jenacast.files import write_json
+from jenacast.sweep import Pruner, worker
 from jenacast.sweep import storage as storages
 from jenacast.sweep import study as studies
-from jenacast.sweep import worker
-from jenacast.sweep.kinds import Pruner
 from jenacast.sweep.results import read_result
 from jenacast.sweep.run import open_study
 from jenacast.sweep.samplers import make_pruner
 from jenacast.sweep.space_file import load_space
 from jenacast.sweep.trials import Objective
+from jenacast.training import run_folder
 
 SPACE = """
 name = "small"
@@ -71,10 +70,10 @@ def test_a_sweep_is_run_folders_and_a_study_and_goes_on_with_the_same_command(pl
     assert [trial.number for trial in result.trials] == [0, 1, 2]
     params = [", ".join(f"{name}={value}" for name, value in trial.params.items()) for trial in result.trials]
     assert params == announced
-    outcomes = [rundir.read_outcome(Path(trial.run)) for trial in result.trials]
+    outcomes = [run_folder.read_outcome(Path(trial.run)) for trial in result.trials]
     assert [trial.val_mae_c for trial in result.trials] == [outcome.val_mae_c for outcome in outcomes]
     for trial, outcome in zip(result.trials, outcomes, strict=True):
-        config, epochs = load_config(Path(trial.run) / rundir.CONFIG), rundir.read_history(Path(trial.run))
+        config, epochs = load_config(Path(trial.run) / run_folder.CONFIG), run_folder.read_history(Path(trial.run))
         assert trial.params == {"train.learning_rate": config.train.learning_rate, "model.units": config.model.units}
         assert trial.curve_c == list(accumulate((epoch["val_mae_c"] for epoch in epochs), min))
         assert (trial.state, trial.epochs, trial.host) == ("complete", 3, socket.gethostname())
@@ -113,7 +112,7 @@ def test_the_report_says_it_all_and_its_winner_can_be_trained(place, jenacast, t
     assert done.stdout.strip() == str(report / "winner.toml")
     assert {path.name for path in report.iterdir()} == {"report.html", "history.png", "parallel.png", "winner.toml"}
     best = result_of(tmp_path / "sweep").complete[0]
-    winner, trained = load_config(report / "winner.toml"), load_config(Path(best.run) / rundir.CONFIG)
+    winner, trained = load_config(report / "winner.toml"), load_config(Path(best.run) / run_folder.CONFIG)
     assert winner.model_copy(update={"name": "", "summary": "", "source": ""}) == trained.model_copy(
         update={"name": "", "summary": "", "source": ""}
     )
@@ -134,7 +133,7 @@ def test_a_sweep_of_one_worker_can_be_repeated(place, jenacast, tmp_path):
 def test_a_trial_with_seeds_counts_by_their_mean_and_is_a_folder_of_seeds(place, jenacast, tmp_path):
     assert jenacast(*place(trials=1), "--seeds", 2).exit_code == 0
     trial = result_of(tmp_path / "sweep").trials[0]
-    maes = [rundir.read_outcome(Path(trial.run) / f"seed-{seed}").val_mae_c for seed in (0, 1)]
+    maes = [run_folder.read_outcome(Path(trial.run) / f"seed-{seed}").val_mae_c for seed in (0, 1)]
     assert trial.val_mae_c == pytest.approx(statistics.mean(maes), rel=1e-12)
     assert trial.val_mae_std_c == pytest.approx(statistics.stdev(maes), rel=1e-12)
     assert trial.epochs == 6
@@ -171,7 +170,7 @@ def test_trials_worse_than_the_median_of_the_others_end_early(place, jenacast, t
     assert pruned
     assert all(trial.epochs == 3 for trial in complete)
     for trial in pruned:
-        outcome = rundir.read_outcome(Path(trial.run))
+        outcome = run_folder.read_outcome(Path(trial.run))
         assert not outcome.finished
         assert outcome.epochs == trial.epochs == len(trial.curve_c) < 3
         assert f"trial {trial.number}: pruned after epoch {trial.epochs}" in done.stderr
@@ -235,7 +234,7 @@ def test_workers_that_come_at_the_same_moment_share_a_new_folder(tmp_path):
         folder = tmp_path / str(attempt)
 
         def come(number, folder=folder):
-            rundir.make_folder_of_runs(folder, "sweep.json", "a sweep", force=True)
+            run_folder.make_folder_of_runs(folder, "sweep.json", "a sweep", force=True)
             write_json(folder / "sweep.json", {})
             (folder / f"trial-{number}").mkdir()
 
@@ -379,7 +378,7 @@ def test_workers_that_are_terminated_leave_their_trials_and_others_go_on_with_th
     result = result_of(tmp_path / "sweep")
     assert len({trial.run for trial in result.complete}) == len(result.complete) == 3
     for trial in result.complete:
-        assert rundir.read_outcome(Path(trial.run)).val_mae_c == trial.val_mae_c
+        assert run_folder.read_outcome(Path(trial.run)).val_mae_c == trial.val_mae_c
         assert len(trial.curve_c) == 20  # those before the interruption too
     given_up = [trial for trial in result.trials if trial.state == "failed"]
     for trial in given_up:

@@ -11,11 +11,11 @@ from made_sweeps import sweep, trial, whole_sweep
 from PIL import Image
 from report_page import Page, check_is_alone, check_is_well_formed
 
-from jenacast import plots
 from jenacast.errors import ExistsError
-from jenacast.plots.coordinates import BEYOND_AT, LEAST_GAP, NONE_AT, coordinate, mae_coordinate, sight
 from jenacast.report.pictures import inline_svg
-from jenacast.report.sweep import write_sweep_page
+from jenacast.sweep import plots
+from jenacast.sweep.coordinates import BEYOND_AT, LEAST_GAP, NONE_AT, coordinate, mae_coordinate, sight
+from jenacast.sweep.page import write_sweep_page
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<b>&amp; $x$ <script>alert(1)</script>"

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from jenacast.columns import COLUMNS, NAMES, SENTINEL, TIME_FORMAT, TIME_HEADER
+from jenacast.data.synthetic import saturation_vapour_pressure_mbar, synthetic_series, write_csv
 from jenacast.errors import DataError
-from jenacast.synthetic import saturation_vapour_pressure_mbar, synthetic_series, write_csv
 
 YEAR_ROWS = 365 * 144
 HOURLY_ROWS = 3 * 365 * 24

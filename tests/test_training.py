@@ -8,17 +8,17 @@ import tomllib
 import numpy as np
 import pytest
 
-from jenacast import fitting
-from jenacast.checkpoint import load_checkpoint, read_metadata
 from jenacast.config import load_config
-from jenacast.datasets import Batches, split_samples
-from jenacast.encoding import fit_encoding
-from jenacast.evaluation import evaluate
-from jenacast.learner import Learner, forward_function, predict
-from jenacast.metrics import measure
-from jenacast.models import build_model
-from jenacast.prepared import load_prepared
+from jenacast.data.prepared import load_prepared
+from jenacast.evaluation.evaluate import evaluate
+from jenacast.evaluation.metrics import measure
+from jenacast.features.datasets import Batches, split_samples
+from jenacast.features.encoding import fit_encoding
+from jenacast.models.build import build_model
+from jenacast.models.checkpoint import load_checkpoint, read_metadata
 from jenacast.runtime import set_seed
+from jenacast.training import loop
+from jenacast.training.learner import Learner, forward_function, predict
 
 SMALL = ("--set", "data.history_hours=12", "--set", "model.units=4")
 UNTIMED = ("epoch", "train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_rate")
@@ -111,7 +111,7 @@ def test_a_finished_run_knows_how_sure_it_is_and_is_otherwise_the_same(trained_r
     expected = {"50": (237 - 79 + 1) / 315, "80": (285 - 31 + 1) / 315, "90": (301 - 15 + 1) / 315}
     assert intervals.coverage == pytest.approx(expected, abs=2.1 / 315)  # a residual that is an end may fall out
     # Without that last act of a training everything else is the same.
-    monkeypatch.setattr(fitting, "_calibrate", lambda run: None)
+    monkeypatch.setattr(loop, "_calibrate", lambda run: None)
     plain = train("plain")
     assert metrics(plain)["finished"] is False
     assert read_metadata(plain / "best.keras") == about.model_copy(update={"calibration": None})

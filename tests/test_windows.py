@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jenacast.data.windows import book_windows, epoch_order, split_rows, strict_windows
 from jenacast.runtime import load_tensorflow
-from jenacast.windows import book_windows, epoch_order, split_rows, strict_windows
 
 START = np.datetime64("2010-01-01T00:10:00", "s")
 MINUTE, HOUR = np.timedelta64(60, "s"), np.timedelta64(3600, "s")

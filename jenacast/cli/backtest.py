@@ -15,7 +15,7 @@ from jenacast.cli.train import Assignments, ConfigFile, ModelName, load_settings
 if TYPE_CHECKING:
     import numpy as np
 
-    from jenacast.backtest import Backtest
+    from jenacast.experiments.backtest import Backtest
 
 
 def backtest(
@@ -56,9 +56,9 @@ def backtest(
 
     Example: jenacast backtest --model best --from 2012 --step 1y
     """
-    from jenacast.backtest import backtest as run
-    from jenacast.backtest import resume_backtest
-    from jenacast.rundir import default_run_dir
+    from jenacast.experiments.backtest import backtest as run
+    from jenacast.experiments.backtest import resume_backtest
+    from jenacast.training.run_folder import default_run_dir
 
     if resume is not None:
         if any((model, config, assignments, first, step, run_dir, force)):

@@ -9,8 +9,8 @@ from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json
 from jenacast.cli.table import format_table
 
 if TYPE_CHECKING:
-    from jenacast.baselines import Fitted
-    from jenacast.metrics import Errors
+    from jenacast.evaluation.baselines import Fitted
+    from jenacast.evaluation.metrics import Errors
 
 NAMES = {"climatology": "climatology", "damped_anomaly": "damped anomaly", "ridge": "ridge"}
 
@@ -37,8 +37,8 @@ def baseline(
 
     Example: jenacast baseline --all
     """
-    from jenacast.baselines import fit_baselines, measure_baseline, measure_fitted
-    from jenacast.prepared import load_prepared
+    from jenacast.data.prepared import load_prepared
+    from jenacast.evaluation.baselines import fit_baselines, measure_baseline, measure_fitted
 
     prepared = load_prepared(data_dir)
     manifest = prepared.manifest
@@ -61,7 +61,7 @@ def baseline(
 
 
 def _as_dicts(fitted: "Fitted", measured: "dict[str, dict[Any, Errors]]", same: "dict[Any, Errors]") -> dict[str, Any]:
-    from jenacast.metrics import skill
+    from jenacast.evaluation.metrics import skill
 
     numbers = {"damped_anomaly": {"damping": fitted.damping}, "ridge": {"penalty": fitted.ridge.penalty}}
     return {
@@ -77,7 +77,7 @@ def _as_dicts(fitted: "Fitted", measured: "dict[str, dict[Any, Errors]]", same: 
 
 
 def _table(measured: "dict[str, dict[Any, Errors]]", same: "dict[Any, Errors]") -> str:
-    from jenacast.metrics import skill
+    from jenacast.evaluation.metrics import skill
 
     rows = [
         [name, split, *_cells(error), f"{skill(error.mae_c, same[split].mae_c):.1%}"]

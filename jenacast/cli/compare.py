@@ -16,7 +16,7 @@ from jenacast.cli.table import format_markdown, format_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jenacast.compare import Row
+    from jenacast.experiments.compare import Row
 
 
 class Format(StrEnum):
@@ -44,22 +44,23 @@ def compare(
 
     Example: jenacast compare runs/* --plot comparison.png
     """
-    from jenacast import plots
-    from jenacast.compare import compare as run
+    from jenacast.experiments.compare import compare as run
+    from jenacast.experiments.plots import comparison
     from jenacast.files import refuse_existing
+    from jenacast.plotting import check_suffix
 
     if plot:
-        plots.check_suffix(plot)
+        check_suffix(plot)
         refuse_existing(plot, force=force)
     rows = run(runs)
     if plot:
-        plots.comparison(plot, rows)
+        comparison(plot, rows)
         say(f"wrote {plot}")
     typer.echo(_render(rows, output))
 
 
 def _render(rows: "Sequence[Row]", output: Format) -> str:
-    from jenacast.compare import with_spread
+    from jenacast.experiments.compare import with_spread
 
     if output is Format.json:
         return json.dumps([asdict(row) for row in rows])

@@ -10,7 +10,7 @@ from jenacast.cli.app import Json
 from jenacast.cli.table import format_table
 
 if TYPE_CHECKING:
-    from jenacast.doctor import Findings, TrainingSpeed
+    from jenacast.doctor.examine import Findings, TrainingSpeed
 
 NAMES = {"python": "Python", "jenacast": "jenacast", "tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}
 
@@ -25,7 +25,7 @@ def doctor(json_output: Json = False) -> None:
 
     Example: jenacast doctor && jenacast train --model stacked-gru
     """
-    from jenacast.doctor import examine
+    from jenacast.doctor.examine import examine
 
     findings = examine()
     typer.echo(json.dumps(asdict(findings)) if json_output else _describe(findings))

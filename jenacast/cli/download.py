@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from jenacast import download as plain
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
+from jenacast.data import download as plain
 
 
 class Source(StrEnum):

@@ -27,7 +27,7 @@ def ensemble(
 
     Example: jenacast ensemble runs/best/seed-* -o best.keras
     """
-    from jenacast.ensemble import make_ensemble
+    from jenacast.experiments.ensemble import make_ensemble
 
     made = make_ensemble(members, out, data_dir=data_dir, name=name, fit=fit_blend, force=force)
     answer = {

@@ -13,10 +13,10 @@ from jenacast.cli.table import format_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jenacast.bootstrap import Interval
-    from jenacast.evaluation import Scores
-    from jenacast.groups import Group
-    from jenacast.intervals import IntervalScores
+    from jenacast.evaluation.bootstrap import Interval
+    from jenacast.evaluation.evaluate import Scores
+    from jenacast.evaluation.groups import Group
+    from jenacast.models.intervals import IntervalScores
 
 
 class SplitName(StrEnum):
@@ -93,10 +93,10 @@ def evaluate(
     Example: jenacast evaluate pretrained --by season --by lead --out pictures
     Example: jenacast evaluate best/seed-0 best/seed-1 --against pretrained
     """
-    from jenacast.evaluation import evaluate as run
-    from jenacast.evaluation_files import answer, group_errors, write_evaluation, write_predictions
+    from jenacast.evaluation.evaluate import evaluate as run
+    from jenacast.evaluation.files import answer, group_errors, write_evaluation, write_predictions
     from jenacast.files import refuse_existing
-    from jenacast.rundir import is_run_dir
+    from jenacast.training.run_folder import is_run_dir
 
     if predictions:
         refuse_existing(predictions, force=force)

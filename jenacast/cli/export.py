@@ -35,7 +35,7 @@ def export(
 
     Example: jenacast export runs/stacked-gru-20260101-120000 --format onnx
     """
-    from jenacast.export import export as write
+    from jenacast.models.export import export as write
 
     folder = out or (run if run.is_dir() else run.parent) / f"export-{form.value}"
     difference_c = write(run, form.value, folder, force=force)

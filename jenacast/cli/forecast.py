@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from jenacast.forecast import Forecasts
+    from jenacast.forecasting.forecast import Forecasts
 
 PRETRAINED = Path("pretrained")
 TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
@@ -72,10 +72,10 @@ def forecast(
     Example: jenacast forecast --csv mpi_roof_2026b.csv --plot tomorrow.png
     Example: jenacast forecast runs/best --csv june.csv --csv july.csv --every 1h --predictions forecasts.csv
     """
-    from jenacast import plots
     from jenacast.files import refuse_existing
-    from jenacast.forecast import forecast as run
-    from jenacast.forecast_files import as_dict, draw_forecasts, write_forecasts
+    from jenacast.forecasting.files import as_dict, draw_forecasts, write_forecasts
+    from jenacast.forecasting.forecast import forecast as run
+    from jenacast.plotting import check_suffix
 
     if every is not None and at:
         raise typer.BadParameter("--every and --at exclude each other; give one of them")
@@ -88,7 +88,7 @@ def forecast(
         if path:
             refuse_existing(path, force=force)
     if plot:
-        plots.check_suffix(plot)
+        check_suffix(plot)
     moments = [_as_datetime64(time) for time in at or []]
     made = run(checkpoint, csv, data_dir=data_dir, max_gap_hours=max_gap, at=moments, every_s=every_s)
     for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)):
@@ -127,8 +127,8 @@ def _print_list(answers: "Iterable[str]") -> None:
 
 def _describe(made: "Forecasts") -> str:
     """A line a forecast; times to the minute."""
-    from jenacast.intervals import ENDS
-    from jenacast.moments import minute
+    from jenacast.forecasting.origins import minute
+    from jenacast.models.intervals import ENDS
 
     header = ["from", "for", "°C", *(f"{name} %" for name in ENDS), "the same as now"]
     rows = [

@@ -25,7 +25,7 @@ def models(
         config = load_recipe(name)
         typer.echo(json.dumps(config.model_dump()) if json_output else dump_config(config).rstrip())
         return
-    from jenacast.models import build_model
+    from jenacast.models.build import build_model
 
     say("building each model to count its parameters ...")
     rows = []

@@ -10,7 +10,7 @@ from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
 from jenacast.cli.table import format_table
 
 if TYPE_CHECKING:
-    from jenacast.prepared import Manifest
+    from jenacast.data.prepared import Manifest
 
 
 class ProtocolName(StrEnum):
@@ -36,7 +36,7 @@ def prepare(
 
     Example: jenacast prepare --protocol book
     """
-    from jenacast.prepare import prepare as run
+    from jenacast.data.prepare import prepare as run
 
     manifest = run(data_dir, protocol=protocol.value, force=force)
     typer.echo(json.dumps(manifest.model_dump()) if json_output else _describe(manifest))

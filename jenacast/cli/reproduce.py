@@ -32,9 +32,9 @@ def reproduce(
 
     Example: jenacast reproduce dense lstm --seeds 3 --out ledger.md
     """
+    from jenacast.experiments.reproduce import ledger
+    from jenacast.experiments.reproduce import reproduce as run
     from jenacast.files import atomic_path, refuse_existing
-    from jenacast.reproduce import ledger
-    from jenacast.reproduce import reproduce as run
 
     if out:
         refuse_existing(out, force=force)

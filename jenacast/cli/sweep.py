@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json, say
-from jenacast.sweep.kinds import Pruner, Sampler
+from jenacast.sweep import Pruner, Sampler
 
 if TYPE_CHECKING:
     from jenacast.sweep.results import SweepResult

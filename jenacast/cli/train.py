@@ -11,8 +11,8 @@ from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
 
 if TYPE_CHECKING:
     from jenacast.config import Config
-    from jenacast.rundir import Outcome
-    from jenacast.seeds import Summary
+    from jenacast.experiments.seeds import Summary
+    from jenacast.training.run_folder import Outcome
 
 ModelName = Annotated[
     str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.", show_default=False)
@@ -103,8 +103,8 @@ def train(
 
 
 def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
-    from jenacast.seeds import is_seeds_dir, resume_seeds
-    from jenacast.training import resume
+    from jenacast.experiments.seeds import is_seeds_dir, resume_seeds
+    from jenacast.training.run import resume
 
     if not is_seeds_dir(folder):
         return resume(folder, epochs=epochs)
@@ -116,9 +116,9 @@ def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
 def _begin(
     settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, force: bool, flags: dict[str, bool]
 ) -> "Outcome | Summary":
-    from jenacast.rundir import default_run_dir
-    from jenacast.seeds import Plan, train_seeds
-    from jenacast.training import train
+    from jenacast.experiments.seeds import Plan, train_seeds
+    from jenacast.training.run import train
+    from jenacast.training.run_folder import default_run_dir
 
     folder = run_dir or default_run_dir(settings.name)
     if seeds is None:
@@ -136,7 +136,7 @@ def _begin(
 
 
 def _tell(outcome: "Outcome | Summary", json_output: bool) -> None:
-    from jenacast.rundir import Outcome, read_record
+    from jenacast.training.run_folder import Outcome, read_record
 
     if isinstance(outcome, Outcome):
         path = outcome.checkpoint
@@ -163,7 +163,7 @@ def load_settings(
             "give exactly one of --model, --config and --refit; `jenacast models` lists the models"
         )
     if refit is not None:
-        from jenacast.seeds import refit_settings
+        from jenacast.experiments.seeds import refit_settings
 
         return refit_settings(refit, assignments)
     if config is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from jenacast.files import refuse_existing
 from jenacast.report.data import describe_data
 from jenacast.report.details import describe_run
-from jenacast.report.page import write_page
+from jenacast.report.page import HERE, write_page
 from jenacast.report.result import describe_result
 from jenacast.report.runs import gather
 
@@ -31,4 +31,4 @@ def write_report(paths: Sequence[Path], out: Path, *, force: bool = False) -> No
     head, result = describe_result(runs)
     sections = [describe_run(run, f"run-{place}", is_folded=place > 1) for place, run in enumerate(runs, start=1)]
     synthetic = any(run.synthetic for run in runs)
-    write_page(out, "report.html.j2", head, [result, *sections, describe_data(runs)], synthetic=synthetic)
+    write_page(out, HERE / "report.html.j2", head, [result, *sections, describe_data(runs)], synthetic=synthetic)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ValidationError
 
-from jenacast.prepared import Manifest
+from jenacast.data.prepared import Manifest
 from jenacast.report.parts import Part, Section, Table, number, word
 from jenacast.report.runs import ReportedRun
 

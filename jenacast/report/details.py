@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from jenacast import plots
 from jenacast.config import dump_config
-from jenacast.evaluation import Evaluation
-from jenacast.evaluation_files import AXES, group_figures, lead_figures
-from jenacast.groups import By, Group, errors_by
-from jenacast.intervals import ENDS, LEVELS, IntervalScores
+from jenacast.evaluation import plots
+from jenacast.evaluation.evaluate import Evaluation
+from jenacast.evaluation.files import AXES, group_figures, lead_figures
+from jenacast.evaluation.groups import By, Group, errors_by
+from jenacast.forecasting.plots import outlooks
+from jenacast.models.intervals import ENDS, LEVELS, IntervalScores
 from jenacast.report.parts import Cell, Part, Picture, Section, Table, interval, number, word
 from jenacast.report.pictures import inline_svg
 from jenacast.report.runs import ReportedRun
 from jenacast.report.weeks import chosen_weeks
+from jenacast.training.curves import learning_curves
 
 WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00"}
 
@@ -70,7 +72,7 @@ def _training(run: ReportedRun) -> Part:
 def _curves(run: ReportedRun, anchor: str) -> Part:
     outcome, baseline_mae_c = run.outcome, run.outcome.val_baseline_mae_c
     draw = partial(
-        plots.learning_curves, history=run.history, baseline_mae_c=baseline_mae_c, title="", synthetic=run.synthetic
+        learning_curves, history=run.history, baseline_mae_c=baseline_mae_c, title="", synthetic=run.synthetic
     )
     finding = f"{outcome.epochs} epochs on train and validation together; no validation chose among them."
     if outcome.val_mae_c is not None and baseline_mae_c is not None:
@@ -156,7 +158,7 @@ def _weeks(run: ReportedRun, evaluation: Evaluation, anchor: str) -> Part:
         quantiles_c = None if all_c is None else all_c[shown]
         bands = {} if quantiles_c is None else {n: (quantiles_c[:, a], quantiles_c[:, b]) for n, (a, b) in ENDS.items()}
         draw = partial(
-            plots.outlooks,
+            outlooks,
             valid_at=evaluation.valid_at[shown],
             forecast_c=evaluation.forecast_c[shown],
             bands=bands,

@@ -16,18 +16,18 @@ from jenacast.report.parts import Head, Section
 HERE = Path(__file__).parent
 
 
-def write_page(out: Path, template: str, head: Head, sections: Sequence[Section], *, synthetic: bool) -> None:
+def write_page(out: Path, template: Path, head: Head, sections: Sequence[Section], *, synthetic: bool) -> None:
     """Write the page as HTML. It may load nothing, and run no script but its own, which is known by its hash.
 
     Args:
         out: the page.
-        template: one that extends `base.html.j2`.
+        template: the file of one that extends `base.html.j2`.
         head: what the page begins with.
         sections: what it holds, in this order.
         synthetic: whether the series is made up.
     """
     environment = Environment(
-        loader=FileSystemLoader(HERE),
+        loader=FileSystemLoader([template.parent, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -36,7 +36,7 @@ def write_page(out: Path, template: str, head: Head, sections: Sequence[Section]
     )
     script = (HERE / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    page = environment.get_template(template).render(
+    page = environment.get_template(template.name).render(
         head=head,
         sections=sections,
         synthetic=synthetic,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from jenacast.bootstrap import Interval
+from jenacast.evaluation.bootstrap import Interval
 
 NOTHING = "–"
 BASELINE = "the same as now"

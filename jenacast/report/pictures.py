@@ -7,16 +7,16 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from jenacast.plots import style
+from jenacast import plotting
 
 # Which variable of the page's style sheet takes the place of a colour of the plots
 COLOURS = {
-    style.BLACK: "ink",
-    style.GREY: "grey",
-    style.BLUE: "blue",
-    style.ORANGE: "orange",
-    style.GREEN: "green",
-    **{colour: f"ramp-{place}" for place, colour in enumerate(style.RAMP)},
+    plotting.BLACK: "ink",
+    plotting.GREY: "grey",
+    plotting.BLUE: "blue",
+    plotting.ORANGE: "orange",
+    plotting.GREEN: "green",
+    **{colour: f"ramp-{place}" for place, colour in enumerate(plotting.RAMP)},
     "#ffffff": "card",  # matplotlib's backgrounds, grid and frames
     "#b0b0b0": "line",
     "#cccccc": "line",
@@ -27,7 +27,7 @@ def inline_svg(draw: Callable[[Path], None], name: str) -> Markup:
     """The SVG that `draw` writes, to stand in an HTML page beside others.
 
     Args:
-        draw: one of `jenacast.plots`, given the path. It escapes what it writes as text.
+        draw: a function that draws a picture, given the path. It escapes what it writes as text.
         name: tells its ids from those of the page's other pictures; letters, digits and hyphens.
     """
     with tempfile.TemporaryDirectory() as folder:

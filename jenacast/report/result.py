@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Sequence
 
-from jenacast import plots
-from jenacast.bootstrap import Interval
-from jenacast.compare import recipe_of
-from jenacast.evaluation import Scores
+from jenacast.evaluation.bootstrap import Interval
+from jenacast.evaluation.evaluate import Scores
+from jenacast.experiments import plots
+from jenacast.experiments.compare import recipe_of
 from jenacast.report.parts import (
     BASELINE,
     Cell,

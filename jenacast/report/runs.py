@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from jenacast import rundir
 from jenacast.config import Config, load_config
+from jenacast.data.prepared import Manifest, load_prepared
 from jenacast.errors import DataError, JenacastError
-from jenacast.evaluation import Evaluation, Scores, evaluate
-from jenacast.prepared import Manifest, load_prepared
-from jenacast.seeds import run_folders
+from jenacast.evaluation.evaluate import Evaluation, Scores, evaluate
+from jenacast.experiments.seeds import run_folders
+from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class ReportedRun:
     folder: Path
     config: Config
     record: dict[str, Any]
-    outcome: rundir.Outcome
+    outcome: run_folder.Outcome
     history: list[dict[str, Any]]
     manifest: Manifest | None
     trouble: str | None
@@ -72,11 +72,11 @@ def are_comparable(one: ReportedRun, other: ReportedRun) -> bool:
 
 
 def _read(folder: Path) -> ReportedRun:
-    if not rundir.is_run_dir(folder):
+    if not run_folder.is_run_dir(folder):
         raise JenacastError(f"{folder} is not a run folder; give one that `jenacast train` made, or a folder of seeds")
-    record, outcome = rundir.read_record(folder), rundir.read_outcome(folder)
+    record, outcome = run_folder.read_record(folder), run_folder.read_outcome(folder)
     manifest, trouble = _open_data(record)
-    config, history = load_config(folder / rundir.CONFIG), rundir.read_history(folder)
+    config, history = load_config(folder / run_folder.CONFIG), run_folder.read_history(folder)
     return ReportedRun(folder, config, record, outcome, history, manifest, trouble)
 
 
@@ -111,12 +111,12 @@ def _judge(run: ReportedRun, first: ReportedRun) -> ReportedRun:
 
 def _standing_scores(folder: Path) -> Scores | None:
     """The scores on test that `jenacast evaluate` left in the run folder, unless they are older than the network."""
-    best = folder / rundir.BEST
-    path = folder / f"{rundir.evaluation_stem(best, 'test')}.json"
+    best = folder / run_folder.BEST
+    path = folder / f"{run_folder.evaluation_stem(best, 'test')}.json"
     if not path.is_file() or (best.exists() and path.stat().st_mtime < best.stat().st_mtime):
         return None
     try:
-        return TypeAdapter(Scores).validate_python(rundir.read_json(path))
+        return TypeAdapter(Scores).validate_python(run_folder.read_json(path))
     except (JenacastError, ValidationError):
         return None
 

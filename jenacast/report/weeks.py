@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.groups import SEASONS, season_numbers
-from jenacast.series import Floats, Times
+from jenacast.data.series import Floats, Times
+from jenacast.evaluation.groups import SEASONS, season_numbers
 
 LEAST_SHARE = 0.9  # of the fullest week's windows: a week with less is not shown
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jenacast import plots
 from jenacast.config import check_settings, dump_difference
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_folder
-from jenacast.report.sweep import write_sweep_page
+from jenacast.sweep import plots
+from jenacast.sweep.page import write_sweep_page
 from jenacast.sweep.results import SweepResult, read_result
 from jenacast.sweep.trials import SETTINGS
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jenacast import rundir
+from jenacast.data.prepared import load_prepared
 from jenacast.errors import ExistsError, JenacastError
+from jenacast.experiments.workers import run_side_by_side
 from jenacast.files import write_json
-from jenacast.prepared import load_prepared
-from jenacast.sweep.kinds import Pruner, Sampler
+from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.results import SweepResult, read_result
 from jenacast.sweep.samplers import make_pruner, make_sampler
 from jenacast.sweep.space import Space
@@ -22,7 +22,7 @@ from jenacast.sweep.storage import file_url, open_storage, telling_what_fails
 from jenacast.sweep.study import Plan, find_study, join
 from jenacast.sweep.trials import Objective
 from jenacast.sweep.worker import ended, is_done, refuse_failures, work
-from jenacast.workers import run_side_by_side
+from jenacast.training import run_folder
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -128,7 +128,7 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
             return find_study(open_storage(storage), place), None
     if not (folder / PLACE).is_file():
         raise JenacastError(f"{folder / PLACE} not found; name a sweep's folder, or its study and --storage")
-    known = rundir.read_as(Place, folder / PLACE)
+    known = run_folder.read_as(Place, folder / PLACE)
     url = known.storage or file_url(folder)
     with telling_what_fails(url):
         return find_study(open_storage(url), known.study), folder
@@ -137,10 +137,10 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
 def _claim(order: Order) -> None:
     """Make the folder, or find that it is this sweep's."""
     place, file = Place(order.space.name, order.storage), order.folder / PLACE
-    rundir.make_folder_of_runs(order.folder, PLACE, "a sweep", force=True)
+    run_folder.make_folder_of_runs(order.folder, PLACE, "a sweep", force=True)
     if not file.is_file():
         write_json(file, asdict(place))
-    known = rundir.read_as(Place, file)
+    known = run_folder.read_as(Place, file)
     if known != place:
         raise ExistsError(
             f"{order.folder} is of the sweep {known.study!r} in {known.storage or 'its own file'}, not of "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jenacast.errors import JenacastError
-from jenacast.sweep.kinds import Pruner, Sampler
+from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.space import Chosen, Space
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jenacast.config import Config, check_settings, merge
 from jenacast.errors import ConfigError
-from jenacast.models import check_model
+from jenacast.models.build import check_model
 from jenacast.sweep.domains import Domain, Label
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from jenacast.errors import ExistsError, JenacastError
-from jenacast.sweep.kinds import Pruner, Sampler
+from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.space import Chosen
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from jenacast.config import Config, with_train
 from jenacast.errors import ExistsError, InUseError, JenacastError
-from jenacast.rundir import Outcome
-from jenacast.seeds import Plan, write_plan, write_summary
+from jenacast.experiments.seeds import Plan, write_plan, write_summary
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.space import Space
-from jenacast.training import train_or_resume
+from jenacast.training.run import train_or_resume
+from jenacast.training.run_folder import Outcome
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial

@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jenacast.errors import JenacastError
-from jenacast.interrupts import deferred_signals
 from jenacast.sweep.results import TrialResult, read_trials
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.storage import grace_seconds
 from jenacast.sweep.trials import HOST, REASON, Objective, TrialFailedError, count_begun
+from jenacast.training.interrupts import deferred_signals
 
 if TYPE_CHECKING:
     from optuna.study import Study

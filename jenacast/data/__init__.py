@@ -1,0 +1,1 @@
+"""The series: fetched, read, cleaned, audited, prepared, and where its windows lie."""

@@ -1,0 +1,99 @@
+"""From rows as written to rows that can be windowed: order, duplicates, values that cannot be true.
+
+Everything that is changed is counted and listed; nothing is repaired from the future.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jenacast.columns import COLUMNS, NAMES, SENTINEL, TARGET
+from jenacast.data.series import HOUR_S, Floats, Rows, Series
+from jenacast.data.windows import Protocol
+
+STALE_HOURS = 6  # after so long without a valid value, `strict` gives the row up
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A series without impossible values, and what was done to get there.
+
+    Attributes:
+        series: rows of the protocol's order, (rows, columns) float32; NaN where no valid value is near.
+        source_rows: (rows,) row in the file of each row kept.
+        replaced: (rows, columns) where a value is not the one measured.
+        sentinels: (rows, columns) where the file has the station's mark for missing.
+        duplicates: rows dropped because they stand twice, values included.
+        conflicts: rows dropped because their time stands twice with other values; the first is kept.
+    """
+
+    series: Series
+    source_rows: Rows
+    replaced: NDArray[np.bool_]
+    sentinels: NDArray[np.bool_]
+    duplicates: int
+    conflicts: int
+
+    @property
+    def replaced_target_rows(self) -> Rows:
+        """Rows whose temperature was not measured, so that none of them may be a target."""
+        return np.flatnonzero(self.replaced[:, NAMES.index(TARGET)])
+
+
+def clean(raw: Series, protocol: Protocol) -> Cleaned:
+    """Order the rows as `protocol` asks and replace what cannot be true by the column's last valid value.
+
+    `book` keeps the file's rows and order. `strict` sorts by time, drops rows whose time stands twice, and
+    leaves NaN where the last valid value is more than `STALE_HOURS` old. Before a column's first valid
+    value both leave NaN, since only the future could fill it.
+    """
+    source_rows, duplicates, conflicts = np.arange(len(raw.times)), 0, 0
+    if protocol == "strict":
+        source_rows, duplicates, conflicts = unique_in_time(raw)
+    times = raw.times[source_rows]
+    values = raw.values[source_rows].astype(np.float32)
+
+    valid = find_valid(values)
+    sentinels = values == SENTINEL
+    for index in np.flatnonzero(~valid.all(axis=0)):
+        values[:, index] = _carry_forward(times, values[:, index], valid[:, index], protocol)
+    return Cleaned(Series(times, values), source_rows, ~valid, sentinels, duplicates, conflicts)
+
+
+def find_valid(values: Floats) -> NDArray[np.bool_]:
+    """Which of (rows, columns) float32 values lie in their column's range: neither NaN nor the station's mark does."""
+    lows = np.array([column.low for column in COLUMNS], dtype=np.float32)
+    highs = np.array([column.high for column in COLUMNS], dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        valid: NDArray[np.bool_] = (values >= lows) & (values <= highs)
+    return valid
+
+
+def unique_in_time(raw: Series) -> tuple[Rows, int, int]:
+    """Rows in order of time, the first of each time alone.
+
+    Returns:
+        The rows kept, and how many were dropped because they stand twice: values included, and with other values.
+    """
+    order = np.argsort(raw.times, kind="stable")
+    times = raw.times[order]
+    again = np.concatenate([[False], times[1:] == times[:-1]])
+    # Compare each repeated row with the one kept: the first of its time.
+    kept = order[np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))]
+    repeats = order[again]
+    same = (_bits(raw.values[repeats]) == _bits(raw.values[kept[again]])).all(axis=1)
+    return order[~again], int(same.sum()), int((~same).sum())
+
+
+def _bits(values: np.ndarray) -> NDArray[np.int32]:
+    return np.ascontiguousarray(values, dtype=np.float32).view(np.int32)  # so that NaN equals NaN
+
+
+def _carry_forward(times: np.ndarray, values: np.ndarray, valid: NDArray[np.bool_], protocol: Protocol) -> np.ndarray:
+    last = np.maximum.accumulate(np.where(valid, np.arange(len(values)), -1))
+    filled = np.where(last >= 0, values[last], np.nan)
+    if protocol == "strict":
+        age_s = (times - times[last]).astype(np.int64)
+        filled[age_s > STALE_HOURS * HOUR_S] = np.nan
+    return filled

@@ -1,0 +1,237 @@
+"""From the station's CSV to the prepared folder: clean array, split borders, statistics of train, audit."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jenacast.columns import COLUMNS
+from jenacast.config import DataSettings, standard_task
+from jenacast.data import audit
+from jenacast.data.audit import Borders
+from jenacast.data.cleaning import Cleaned, clean
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepared import (
+    FOLDER,
+    FORMAT,
+    SPLITS,
+    ColumnRecord,
+    Manifest,
+    Prepared,
+    SplitRecord,
+    find_windows,
+    load_manifest,
+)
+from jenacast.data.series import Series, rows_per_hour
+from jenacast.data.windows import Protocol, Windows, split_rows
+from jenacast.errors import DataError, ExistsError
+from jenacast.files import atomic_folder, clear_leftovers, folder_lock, link_or_copy, write_json
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(data_dir: Path, *, protocol: Protocol = "strict", force: bool = False, synthetic: bool = False) -> Manifest:
+    """Prepare the CSV in `data_dir` for training, as `data_dir`/prepared; the old result stays until then.
+
+    The same source and protocol again is no work.
+
+    Args:
+        data_dir: where the CSV lies.
+        protocol: how windows are found; see `jenacast.windows`.
+        force: replace a result of another source or protocol.
+        synthetic: the CSV is made up; every report will say so, also after the same file is prepared again.
+
+    Raises:
+        DataError: the CSV cannot be used.
+        ExistsError: another result stands there and `force` is not given.
+    """
+    csv = data_dir / CSV_NAME
+    if not csv.exists():
+        raise DataError(f"{csv} not found; run: jenacast download")
+    if not csv.is_file():
+        raise DataError(f"{csv} is not a regular file; move it away, then run: jenacast download")
+    with folder_lock(data_dir):  # two at once: the second finds what the first has made
+        clear_leftovers(data_dir / FOLDER)
+        return _prepare(csv, data_dir / FOLDER, protocol, force=force, synthetic=synthetic)
+
+
+def _prepare(csv: Path, folder: Path, protocol: Protocol, *, force: bool, synthetic: bool) -> Manifest:
+    from jenacast.data.station import read_station_csv
+
+    sha256 = file_sha256(csv)
+    if folder.exists() and not force:
+        present = load_manifest(folder)
+        if (present.source_sha256, present.protocol) == (sha256, protocol):
+            logger.info("%s is already there, from the same file under %s: nothing to do", folder, protocol)
+            return present
+        raise ExistsError(
+            f"{folder} holds another series or protocol ({present.protocol}, source {present.source_sha256[:12]}; "
+            f"asked: {protocol}, {sha256[:12]}); --force replaces it"
+        )
+    logger.info("reading %s", csv)
+    raw = read_station_csv(csv)
+    cleaned = clean(raw, protocol)
+    if protocol == "book" and not np.isfinite(cleaned.series.values).all():
+        raise DataError(
+            f"{csv}: a column has no valid value in the first row, and `book` fills from the past alone; "
+            "use --protocol strict, which drops those windows"
+        )
+    synthetic = synthetic or _is_known_synthetic(folder, sha256)
+    manifest = _describe(raw, cleaned, protocol, source=csv, sha256=sha256, synthetic=synthetic)
+    with atomic_folder(folder) as new:
+        np.save(new / "values.npy", cleaned.series.values)
+        np.save(new / "times.npy", cleaned.series.times)
+        write_json(new / "manifest.json", manifest.model_dump())
+    return manifest
+
+
+def _is_known_synthetic(folder: Path, sha256: str) -> bool:
+    try:
+        present = load_manifest(folder)
+    except DataError:
+        return False
+    return present.synthetic and present.source_sha256 == sha256
+
+
+def _describe(
+    raw: Series, cleaned: Cleaned, protocol: Protocol, *, source: Path, sha256: str, synthetic: bool
+) -> Manifest:
+    data = standard_task()
+    per_hour = rows_per_hour(raw.times, source)
+    borders = split_borders(raw, cleaned, protocol)
+    columns = _statistics(cleaned.series, borders["train"], source)  # first: a dead instrument leaves no window either
+    replaced_target_rows = cleaned.replaced_target_rows
+    windows = {
+        split: find_windows(
+            cleaned.series,
+            protocol,
+            *border,
+            rows_per_hour=per_hour,
+            replaced_target_rows=replaced_target_rows,
+            history_hours=data.history_hours,
+            lead_hours=data.lead_hours,
+        )
+        for split, border in borders.items()
+    }
+    splits = _split_records(cleaned.series, borders, windows, data, source)
+    return Manifest(
+        format=FORMAT,
+        protocol=protocol,
+        source=str(source.resolve()),
+        source_sha256=sha256,
+        synthetic=synthetic,
+        rows=len(cleaned.series.times),
+        rows_per_hour=per_hour,
+        history_hours=data.history_hours,
+        lead_hours=data.lead_hours,
+        splits=splits,
+        columns=columns,
+        replaced_target_rows=[int(row) for row in replaced_target_rows],
+        audit=audit.audit(raw, cleaned, protocol, borders, windows, per_hour, data),
+    )
+
+
+def _split_records(
+    series: Series, borders: Borders, windows: Mapping[str, Windows], data: DataSettings, source: object
+) -> dict[str, SplitRecord]:
+    records = {}
+    for split, (start, stop) in borders.items():
+        if not len(windows[split]):
+            raise DataError(
+                f"{source}: the {split} split ({stop - start} rows) holds no window of {data.history_hours} h of "
+                f"history and {data.lead_hours} h of lead; a longer or more complete series is needed"
+            )
+        records[split] = SplitRecord(
+            start=start,
+            stop=stop,
+            first_time=str(series.times[start]),
+            last_time=str(series.times[stop - 1]),
+            windows=len(windows[split]),
+        )
+    return records
+
+
+def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: str) -> Manifest:
+    """Give a prepared series other borders, as a data folder of its own; its rows are not written again.
+
+    The statistics are of the new train rows. Of the audit only what knows no border is carried over.
+
+    Args:
+        prepared: the series, cleaned under its protocol, in which nothing was repaired from the future.
+        borders: rows [start, stop) of train, val and test.
+        data_dir: gets `prepared/`, in place of one that stands there.
+        fold: the test period, in words; stands in the manifest.
+
+    Raises:
+        DataError: a split holds no window, or a column is the same throughout train.
+    """
+    series, data, where = prepared.series, standard_task(), f"{prepared.folder}, {fold}"
+    hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
+    columns = _statistics(series, borders["train"], where)
+    windows = {split: prepared.windows_between(*border, **hours) for split, border in borders.items()}
+    splits = _split_records(series, borders, windows, data, where)
+    found = {key: value for key, value in prepared.manifest.audit.items() if key not in audit.OF_SPLITS}
+    changes = {"splits": splits, "columns": columns, "audit": found, "fold": fold}
+    manifest = prepared.manifest.model_copy(update=changes)
+    clear_leftovers(data_dir / FOLDER)
+    with atomic_folder(data_dir / FOLDER) as new:
+        for name in ("values.npy", "times.npy"):
+            link_or_copy(prepared.folder / name, new / name)
+        write_json(new / "manifest.json", manifest.model_dump())
+    return manifest
+
+
+def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> Borders:
+    """Rows [start, stop) of each split in the cleaned series.
+
+    Both protocols cut at the times of the book's border rows; `book` cuts at the rows themselves.
+
+    Raises:
+        DataError: too few rows to cut.
+    """
+    rows = len(raw.times)
+    validation, test = split_rows(rows)
+    if not 0 < validation < test < rows:
+        raise DataError(f"the series has {rows} rows, too few to cut into train, validation and test")
+    if protocol == "strict":
+        validation, test = (
+            int(np.searchsorted(cleaned.series.times, raw.times[border])) for border in (validation, test)
+        )
+        if not 0 < validation < test:
+            raise DataError(
+                f"the rows at the borders, {' and '.join(str(raw.times[row]) for row in split_rows(rows))}, leave a "
+                "split without rows, so far is the file out of order; sort it by time"
+            )
+    edges = [0, validation, test, len(cleaned.series.times)]
+    return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
+
+
+def _statistics(series: Series, train: tuple[int, int], source: object) -> dict[str, ColumnRecord]:
+    values = series.values[train[0] : train[1]]
+    records = {}
+    for index, column in enumerate(COLUMNS):
+        column_values = values[:, index].astype(np.float64)
+        known = column_values[np.isfinite(column_values)]
+        deviation = float(known.std()) if len(known) else 0.0
+        if not deviation > 0:
+            what = f"is {known[0]:g} throughout" if len(known) else "has no valid value in"
+            raise DataError(
+                f"{source}: the column {column.header!r} {what} the train rows, so it cannot be scaled; "
+                "a station file with a working instrument is needed"
+            )
+        records[column.name] = ColumnRecord(
+            unit=column.unit,
+            mean=float(known.mean()),
+            deviation=deviation,
+            minimum=float(known.min()),
+            maximum=float(known.max()),
+        )
+    return records
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

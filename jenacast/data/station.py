@@ -1,0 +1,154 @@
+"""The station's CSV, as it was published and as it is published today, read into a `Series`.
+
+Columns are found by header; extra ones are ignored. Everything is decoded as Latin-1: it never fails, and
+all that is read is ASCII, whatever the encoding of the other headers' µ and ². Read in chunks, so that
+memory stays near the size of the result.
+"""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
+from jenacast.data.series import Series
+from jenacast.errors import DataError
+
+CHUNK_ROWS = 8_192
+MAX_LINE = 100_000  # characters; no row is a hundredth of it, and a file without line ends must not fill the memory
+UTF8_BOM = "\ufeff".encode().decode("latin-1")
+GZIP_MAGIC = b"\x1f\x8b"
+ZIP_MAGIC = "PK\x03\x04"
+MEND = "mend or remove the line"
+REMEDY = "`jenacast download` fetches a file that fits"
+
+
+def read_station_csv(path: Path) -> Series:
+    """Read a station file: 10-minute or hourly rows, UTF-8 or Latin-1, plain or gzipped.
+
+    Values are as written, sentinels included; a blank field is NaN. Rows keep the file's order.
+
+    Raises:
+        DataError: the file is absent, is not such a table, or holds a cell that cannot be read.
+    """
+    if not path.exists():
+        raise DataError(f"{path} not found; `jenacast download` places it there")
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file; expected a station CSV")
+    times, values = [], []
+    try:
+        with _open(path) as file:
+            header = _parse_header(path, file.readline(MAX_LINE))
+            for chunk in _chunks(path, file, header):
+                times.append(_parse_times(path, chunk[TIME_HEADER]))
+                values.append(_parse_numbers(path, chunk))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is a damaged or cut-off gzip file ({error}); {REMEDY}") from None
+    if not times:
+        raise DataError(f"{path} has a header but no rows; {REMEDY}")
+    return Series(np.concatenate(times), np.concatenate(values))
+
+
+def _open(path: Path) -> IO[str]:
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == GZIP_MAGIC
+    opener: Any = gzip.open if zipped else open
+    return opener(path, "rt", encoding="latin-1", newline="")  # type: ignore[no-any-return]
+
+
+def _parse_header(path: Path, line: str) -> list[str]:
+    """The names of all columns, in the file's order; those of the time and of `COLUMNS` stand once."""
+    try:
+        cells = next(csv.reader([line.removeprefix(UTF8_BOM)], skipinitialspace=True), [])
+    except csv.Error:  # a cell of more than 131,072 characters
+        cells = []
+    header = [cell.strip() for cell in cells]
+    wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
+    missing = [name for name in wanted if name not in header]
+    if missing == wanted and "\0" in line and TIME_HEADER in line.replace("\0", ""):
+        raise DataError(f"{path} is written in UTF-16 or the like, expected UTF-8 or Latin-1; save it as UTF-8")
+    if missing == wanted and line.startswith(ZIP_MAGIC):
+        raise DataError(f"{path} is a zip archive, expected the CSV in it; unpack it first")
+    if missing == wanted:
+        begins = f"begins with {_shorten(line.rstrip())!r}" if line else "is empty"
+        raise DataError(f"{path} is not a station CSV: it {begins}; {REMEDY}")
+    if missing:
+        raise DataError(f"{path} lacks the column(s) {', '.join(map(repr, missing))}; {REMEDY}")
+    twice = [name for name in wanted if header.count(name) > 1]
+    if twice:
+        raise DataError(f"{path} has the column(s) {', '.join(map(repr, twice))} more than once; keep one")
+    return header
+
+
+def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFrame]:
+    """Tables of text: the wanted columns by their header, each row under its line number in the file."""
+    wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
+    lines = iter(lambda: file.readline(MAX_LINE), "")
+    numbered = ((number, line) for number, line in enumerate(lines, start=2) if line.strip())
+    while rows := dict(islice(numbered, CHUNK_ROWS)):
+        for number, line in rows.items():
+            cells = _count_cells(path, number, line)  # pandas fills up short rows and cuts long ones
+            if cells != len(header):
+                raise DataError(f"{path}, line {number}: expected {len(header)} cells, received {cells}; {MEND}")
+        try:
+            chunk = pd.read_csv(
+                io.StringIO("".join(rows.values())),
+                header=None,
+                usecols=[header.index(name) for name in wanted],
+                dtype=str,
+                skipinitialspace=True,
+            )
+            chunk.index = pd.Index(rows)
+        except ValueError as error:  # pandas' ParserError is one
+            raise DataError(f"{path} is not a table the reader understands: {error}; {REMEDY}") from None
+        yield chunk.rename(columns=dict(enumerate(header)))
+
+
+def _count_cells(path: Path, number: int, line: str) -> int:
+    if len(line) == MAX_LINE:
+        raise DataError(f"{path}, line {number}: longer than {MAX_LINE:,} characters; {MEND}")
+    if '"' not in line:
+        return line.count(",") + 1
+    try:
+        return len(next(csv.reader([line], skipinitialspace=True, strict=True)))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {number}: quotes that do not pair up ({error}); {MEND}") from None
+
+
+def _parse_times(path: Path, cells: pd.Series) -> np.ndarray:
+    times = pd.to_datetime(cells.str.strip(), format=TIME_FORMAT, errors="coerce")
+    bad = times.isna()
+    if bad.any():
+        row = int(np.argmax(bad.to_numpy()))
+        raise _bad_cell(path, cells, row, f"a time such as 31.12.2016 23:50:00 in {TIME_HEADER!r}")
+    return times.to_numpy().astype("datetime64[s]")
+
+
+def _parse_numbers(path: Path, chunk: pd.DataFrame) -> np.ndarray:
+    columns = []
+    for column in COLUMNS:
+        text = chunk[column.header]
+        numbers = pd.to_numeric(text, errors="coerce")
+        bad = (numbers.isna() & text.notna()).to_numpy()
+        if bad.any():
+            raise _bad_cell(path, text, int(np.argmax(bad)), f"a number in {column.header!r}")
+        with np.errstate(over="ignore"):  # what float32 cannot hold is out of every range as infinity too
+            columns.append(numbers.to_numpy().astype(np.float32))
+    return np.stack(columns, axis=1)
+
+
+def _bad_cell(path: Path, cells: pd.Series, row: int, expected: str) -> DataError:
+    cell = cells.iloc[row]
+    received = "" if pd.isna(cell) else _shorten(str(cell))
+    return DataError(f"{path}, line {cells.index[row]}: expected {expected}, received {received!r}; {MEND}")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:40] + "..."

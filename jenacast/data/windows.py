@@ -1,0 +1,137 @@
+"""Where the windows of a split lie: pure arithmetic on row numbers and times.
+
+A window is `history_hours` observations an hour apart and a target `lead_hours` after the last of them.
+Two protocols find them:
+
+* `book` by row position, exactly as the book and `keras.utils.timeseries_dataset_from_array` do: gaps and
+  jumps in time go unseen, targets may lie past the split's end, and the last windows of the series are
+  left out because the book cuts the series by the delay before it makes windows.
+* `strict` by time: the observations are exactly an hour apart, the target exactly `lead_hours` after the
+  last, all inside one split, none of them unusable.
+
+Both describe a window by its place in a *lane*: the rows reordered so that the hourly steps of every
+window are neighbours (10-minute rows make six lanes, laid one after the other). A window's history is then
+one contiguous slice, which is what makes gathering a batch fast.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jenacast.data.series import HOUR_S, Rows, Times
+
+Protocol = Literal["book", "strict"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one split, ordered by their last observation.
+
+    Attributes:
+        lanes: (lane_rows,) rows of the series, hourly neighbours side by side.
+        starts: (windows,) where in `lanes` each history begins.
+        targets: (windows,) row of each target.
+        history: observations in a history.
+    """
+
+    lanes: Rows
+    starts: Rows
+    targets: Rows
+    history: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def last_rows(self) -> Rows:
+        """(windows,) row of each window's last observation: the 'now' of its forecast."""
+        rows: Rows = self.lanes[self.starts + self.history - 1]
+        return rows
+
+    def history_rows(self) -> Rows:
+        """(windows, history) rows of every observation."""
+        rows: Rows = self.lanes[self.starts[:, None] + np.arange(self.history)]
+        return rows
+
+    def last(self, history: int) -> "Windows":
+        """The same forecasts from the last `history` observations of each window."""
+        return Windows(self.lanes, self.starts + self.history - history, self.targets, history)
+
+    def pick(self, which: slice | NDArray[np.bool_]) -> "Windows":
+        """Some of the windows."""
+        return Windows(self.lanes, self.starts[which], self.targets[which], self.history)
+
+
+def split_rows(rows: int) -> tuple[int, int]:
+    """Rows where validation and test begin: the first half trains, a quarter validates (the book, 10.2.1)."""
+    train = int(0.5 * rows)
+    return train, train + int(0.25 * rows)
+
+
+def book_windows(
+    rows: int, start: int, stop: int, *, rows_per_hour: int, history_hours: int, lead_hours: int
+) -> Windows:
+    """Windows by row position whose first row is in [start, stop), as the book makes them.
+
+    Args:
+        rows: rows of the whole series.
+        start: first row of the split.
+        stop: row after the split's last; histories stay before it, targets may not.
+        rows_per_hour: rows between two observations of a history.
+        history_hours: observations in a history.
+        lead_hours: hours from the last observation to the target.
+    """
+    span = (history_hours - 1) * rows_per_hour
+    delay = (history_hours + lead_hours - 1) * rows_per_hour
+    firsts = np.arange(start, min(stop, rows - delay) - span, dtype=np.int64)
+    lanes = np.concatenate([np.arange(start + lane, stop, rows_per_hour) for lane in range(rows_per_hour)])
+    lane_sizes = [len(range(start + lane, stop, rows_per_hour)) for lane in range(rows_per_hour)]
+    lane_begins = np.cumsum([0, *lane_sizes[:-1]])
+    offsets = firsts - start
+    starts = lane_begins[offsets % rows_per_hour] + offsets // rows_per_hour
+    return Windows(lanes, starts, firsts + delay, history_hours)
+
+
+def strict_windows(
+    times: Times,
+    start: int,
+    stop: int,
+    *,
+    usable: NDArray[np.bool_],
+    observed: NDArray[np.bool_],
+    history_hours: int,
+    lead_hours: int,
+) -> Windows:
+    """Windows by time inside rows [start, stop).
+
+    Args:
+        times: (rows,) datetime64[s], strictly increasing.
+        start: first row of the split.
+        stop: row after the split's last.
+        usable: (stop - start,) rows that may stand in a history.
+        observed: (stop - start,) rows whose target value was truly measured.
+        history_hours: observations in a history.
+        lead_hours: hours from the last observation to the target.
+    """
+    seconds = times[start:stop].astype(np.int64)
+    lanes = np.lexsort((seconds, seconds % HOUR_S))  # one lane for each minute of the hour
+    lane_seconds = seconds[lanes]
+    # A run of usable rows, each exactly an hour after the one before, has one number.
+    follows = (np.diff(lane_seconds) == HOUR_S) & usable[lanes][1:] & usable[lanes][:-1]
+    run = np.concatenate([[0], np.cumsum(~follows)]) if len(lanes) else np.zeros(0, np.int64)
+    starts = np.arange(max(0, len(lanes) - history_hours + 1))
+    ends = starts + history_hours - 1
+    starts = starts[(run[starts] == run[ends]) & usable[lanes][starts]]
+    wanted = lane_seconds[starts + history_hours - 1] + lead_hours * HOUR_S
+    targets = np.minimum(np.searchsorted(seconds, wanted), max(0, len(seconds) - 1))
+    found = (seconds[targets] == wanted) & observed[targets]
+    starts, targets = starts[found], targets[found]
+    order = np.argsort(targets, kind="stable")
+    return Windows(lanes + start, starts[order], targets[order] + start, history_hours)
+
+
+def epoch_order(windows: int, *, seed: int, epoch: int) -> Rows:
+    """The order of the train windows in an epoch: a permutation that (seed, epoch) alone decide."""
+    return np.random.default_rng([seed, epoch]).permutation(windows)

@@ -1,0 +1,200 @@
+"""Whether this machine is set up well for training: what is there, what works, how fast, and what to mend."""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import get_args
+
+from jenacast.config import ModelSettings, load_recipe, recipe_names
+from jenacast.doctor.hardware import INSTALL_GPU, Cpu, Driver, Gpu, find_cpu, find_driver, find_gpus, why_unseen
+from jenacast.doctor.probes import Probe, first_sentence, probe
+from jenacast.doctor.speed import make_batches, steps_per_second, windows_per_second
+from jenacast.errors import JenacastError
+from jenacast.models.build import build_model
+from jenacast.runtime import load_tensorflow, versions
+from jenacast.training.kernels import Kernel, find_kernel
+
+logger = logging.getLogger(__name__)
+
+ENGINES = get_args(ModelSettings.model_fields["engine"].annotation)
+MEASURED_RECIPE, MEASURED_ENGINES = "stacked-gru", ("keras", "weight-drop")
+SHORT_HISTORY = "data.history_hours=8"  # builds fast; what runs a recurrent layer does not depend on it
+XLA_VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS")
+
+
+@dataclass(frozen=True)
+class RecipeKernels:
+    """What a recipe trains with here; by engine where it has a choice, else empty."""
+
+    recipe: str
+    kernel: Kernel
+    engines: dict[str, Kernel]
+
+
+@dataclass(frozen=True)
+class TrainingSpeed:
+    """Steps a second of a recipe at its batch size; None where it does not train, and `error` says why."""
+
+    recipe: str
+    engine: str
+    kernel: Kernel
+    steps_per_second: float | None
+    error: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps the machine from training well, and what to do about it."""
+
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was found. `cudnn` is None without a GPU."""
+
+    versions: dict[str, str]
+    cpu: Cpu
+    gpus: list[Gpu]
+    driver: Driver
+    cudnn: Probe | None
+    xla: Probe
+    kernels: list[RecipeKernels]
+    windows_per_second: float
+    training: list[TrainingSpeed]
+    notes: list[str]
+    problems: list[Problem]
+
+
+def examine() -> Findings:
+    """Look at everything, a quarter of a minute.
+
+    Raises:
+        JenacastError: TensorFlow does not start.
+    """
+    xla = probe("xla")  # first: what ends a process at TensorFlow's start would end this one
+    if not xla.started:
+        remedy = _unset_flags() or "reinstall it: pip install --force-reinstall tensorflow keras"
+        raise JenacastError(f"TensorFlow does not start: {xla.error}; {remedy}")
+    driver, cpu, gpus = find_driver(), find_cpu(), find_gpus()
+    cudnn = probe("cudnn") if gpus else None
+    broken = {kernel for kernel, tried in ((Kernel.XLA, xla), (Kernel.CUDNN, cudnn)) if tried and not tried.works}
+    kernels = find_kernels()
+    logger.info("measuring speed, a few seconds")
+    delivered, training = measure_speed(kernels, broken)
+    return Findings(
+        versions=versions(),
+        cpu=cpu,
+        gpus=gpus,
+        driver=driver,
+        cudnn=cudnn,
+        xla=xla,
+        kernels=kernels,
+        windows_per_second=delivered,
+        training=training,
+        notes=find_notes(driver, gpus),
+        problems=[
+            *driver_problems(driver, gpus),
+            *gpu_problems(gpus, cudnn),
+            *xla_problems(xla),
+            *training_problems(training, broken),
+            *cpu_problems(cpu),
+        ],
+    )
+
+
+def find_kernels() -> list[RecipeKernels]:
+    """What every recipe trains with here."""
+    found = []
+    for name in recipe_names():
+        model = load_recipe(name).model
+        recurrent = model.architecture == "recurrent"
+        short = [SHORT_HISTORY] if recurrent else []
+        has_choice = recurrent and model.cell in ("gru", "lstm") and not model.unroll
+        by_engine = {
+            engine: _kernel(name, [*short, f"model.engine={engine}"]) for engine in (ENGINES if has_choice else ())
+        }
+        found.append(RecipeKernels(name, by_engine.get(model.engine) or _kernel(name, short), by_engine))
+    return found
+
+
+def _kernel(recipe: str, assignments: list[str]) -> Kernel:
+    config = load_recipe(recipe, assignments)
+    return find_kernel(build_model(config), config)
+
+
+def measure_speed(kernels: list[RecipeKernels], broken: set[Kernel]) -> tuple[float, list[TrainingSpeed]]:
+    """Windows a second of the input pipeline, and training steps a second; a kernel that is broken is left alone."""
+    failure = load_tensorflow().errors.OpError
+    (by_engine,) = (row.engines for row in kernels if row.recipe == MEASURED_RECIPE)
+    batches = make_batches(load_recipe(MEASURED_RECIPE))
+    speeds = []
+    for engine in MEASURED_ENGINES:
+        config, kernel = load_recipe(MEASURED_RECIPE, [f"model.engine={engine}"]), by_engine[engine]
+        rate, error = None, f"{kernel} does not work" if kernel in broken else ""
+        try:
+            rate = None if error else steps_per_second(batches, config, kernel)
+        except failure as failed:
+            error = first_sentence(str(failed))
+        speeds.append(TrainingSpeed(MEASURED_RECIPE, engine, kernel, rate, error))
+    return windows_per_second(batches, config), speeds
+
+
+def find_notes(driver: Driver, gpus: list[Gpu]) -> list[str]:
+    """What is worth knowing and no problem."""
+    notes = [] if gpus or driver.loaded or driver.gpus else ["no GPU: training runs on the CPU"]
+    return notes + [f"{name} is set: {os.environ[name]}" for name in XLA_VARIABLES if os.environ.get(name)]
+
+
+def driver_problems(driver: Driver, gpus: list[Gpu]) -> list[Problem]:
+    """A driver that fails, or a GPU that it lists and TensorFlow does not see."""
+    problems = []
+    if driver.fault:
+        remedy = "mend the NVIDIA driver: reboot, else reinstall it; without a GPU, uninstall nvidia-smi"
+        problems.append(Problem(f"nvidia-smi fails: {driver.fault}", remedy))
+    if not gpus and (driver.gpus or driver.loaded):
+        cause, remedy = why_unseen(driver)
+        there = f"there is a GPU ({', '.join(driver.gpus)})" if driver.gpus else "there is an NVIDIA driver"
+        problems.append(Problem(f"{there}, but TensorFlow sees none: {cause}", remedy))
+    return problems
+
+
+def gpu_problems(gpus: list[Gpu], cudnn: Probe | None) -> list[Problem]:
+    """A GPU that is seen and yet not used well."""
+    problems = []
+    if cudnn and not cudnn.works:
+        version = load_tensorflow().sysconfig.get_build_info().get("cudnn_version", "")
+        remedy = f"{INSTALL_GPU} brings cuDNN {version}; take others off LD_LIBRARY_PATH; see that the GPU is free"
+        problems.append(Problem(f"cuDNN does not work: {cudnn.error}", remedy))
+    if not all(gpu.memory_growth for gpu in gpus):
+        problems.append(Problem("TensorFlow takes all memory of a GPU at once", "unset TF_FORCE_GPU_ALLOW_GROWTH"))
+    return problems
+
+
+def xla_problems(xla: Probe) -> list[Problem]:
+    """XLA not working."""
+    if xla.works:
+        return []
+    remedy = _unset_flags() or f"reinstall TensorFlow, on a GPU with {INSTALL_GPU}"
+    return [Problem(f"XLA does not work: {xla.error}", f"{remedy}; until then train with --set model.engine=keras")]
+
+
+def training_problems(training: list[TrainingSpeed], broken: set[Kernel]) -> list[Problem]:
+    """A training that fails although its kernel works."""
+    remedy = "see that no other process fills the memory: nvidia-smi for a GPU's, else free"
+    failed = [speed for speed in training if speed.error and speed.kernel not in broken]
+    return [Problem(f"{one.recipe} does not train with engine {one.engine}: {one.error}", remedy) for one in failed]
+
+
+def cpu_problems(cpu: Cpu) -> list[Problem]:
+    """A process bound to one core of many."""
+    if cpu.cores > 1 or cpu.machine_cores == 1:
+        return []
+    remedy = f"start it with taskset -c 0-{cpu.machine_cores - 1}, or ask the scheduler for more cores"
+    return [Problem(f"this process may use 1 core of the machine's {cpu.machine_cores}", remedy)]
+
+
+def _unset_flags() -> str:
+    names = [name for name in XLA_VARIABLES if os.environ.get(name)]
+    return f"unset {' and '.join(names)}" if names else ""

@@ -1,0 +1,1 @@
+"""A network's errors beside the baseline's."""

@@ -1,0 +1,53 @@
+"""How far forecasts are from the truth, in degC, and how much better than the baseline."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from jenacast.data.series import Floats
+from jenacast.errors import DataError
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors over `windows` forecasts. `bias_c` is forecast minus truth: positive is too warm."""
+
+    windows: int
+    mae_c: float
+    rmse_c: float
+    bias_c: float
+
+    def as_dict(self) -> dict[str, int | float]:
+        """The fields by name, as the JSON answers give them."""
+        return asdict(self)
+
+
+def measure(forecast_c: Floats, truth_c: Floats) -> Errors:
+    """Mean absolute error, root mean square error and bias of (windows,) forecasts in degC.
+
+    Raises:
+        DataError: no windows, or a value that is not finite, which an average would hide.
+    """
+    errors_c = forecast_c.astype(np.float64) - truth_c.astype(np.float64)
+    if not len(errors_c):
+        raise DataError("there is no window to measure; the series is too short or too broken")
+    if not np.isfinite(errors_c).all():
+        bad = int((~np.isfinite(errors_c)).sum())
+        raise DataError(f"{bad} of {len(errors_c)} forecasts or truths are not finite; no mean is taken")
+    return Errors(
+        windows=len(errors_c),
+        mae_c=float(np.abs(errors_c).mean()),
+        rmse_c=float(np.sqrt(np.square(errors_c).mean())),
+        bias_c=float(errors_c.mean()),
+    )
+
+
+def skill(mae_c: float, baseline_mae_c: float) -> float:
+    """1 - MAE / baseline MAE: 0 is no better than the baseline, 1 is perfect, below 0 is worse.
+
+    Raises:
+        DataError: the baseline makes no error.
+    """
+    if not baseline_mae_c:
+        raise DataError("the baseline makes no error on these windows, so there is no skill; use a longer series")
+    return 1 - mae_c / baseline_mae_c

@@ -1,0 +1,1 @@
+"""Many trainings: seeds, ensembles, comparisons, backtests, the ledger of published figures."""

@@ -1,0 +1,257 @@
+"""A recipe trained again and again on a growing past and tested on the period that comes next.
+
+Each fold is a data folder and an ordinary run folder, so that every command works on it: `evaluate`, `compare`.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jenacast.config import Config, load_config
+from jenacast.data.prepare import prepare_fold
+from jenacast.data.prepared import FOLDER, load_manifest, load_prepared
+from jenacast.errors import DataError
+from jenacast.evaluation.bootstrap import Interval
+from jenacast.evaluation.evaluate import evaluate
+from jenacast.evaluation.files import write_evaluation
+from jenacast.evaluation.metrics import skill
+from jenacast.experiments import plots
+from jenacast.experiments.folds import LEAST_LAST_DAYS, Fold, find_edges, make_folds
+from jenacast.files import clear_leftovers, process_lock, write_json
+from jenacast.models.build import check_model
+from jenacast.training import run_folder
+from jenacast.training.run import train_or_resume
+
+logger = logging.getLogger(__name__)
+
+PLAN = "folds.json"  # what `--resume` goes on with, beside the `config.toml` that all folds share
+SUMMARY, PLOT = "backtest.json", "backtest.png"
+RUN = "run"  # of a fold, beside its `prepared/`
+SCORES = "scores.json"  # of a fold that is done
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which series is cut where: the days at which the periods begin, and the day after the last."""
+
+    data_dir: str
+    source_sha256: str
+    protocol: str
+    edges: list[str]
+
+    @property
+    def folds(self) -> list[Fold]:
+        """The folds in order of time."""
+        return make_folds([np.datetime64(edge, "D") for edge in self.edges])
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """What a fold came to on its own validation and test periods; times are those of the test rows."""
+
+    run: str
+    train_first_time: str
+    train_last_time: str
+    test_first_time: str
+    test_last_time: str
+    train_windows: int
+    val_windows: int
+    test_windows: int
+    epochs: int
+    best_epoch: int
+    seconds: float
+    val_mae_c: float | None
+    test_mae_c: float
+    test_mae_ci95_c: Interval | None
+    baseline_mae_c: float
+    baseline_mae_ci95_c: Interval | None
+    difference_c: float
+    difference_ci95_c: Interval | None
+    skill: float
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """All folds, and the MAE over the windows of all of them."""
+
+    folder: str
+    model: str
+    seed: int
+    protocol: str
+    synthetic: bool
+    folds: list[FoldScores]
+    test_windows: int
+    test_mae_c: float
+    baseline_mae_c: float
+    skill: float
+
+
+def backtest(
+    config: Config, *, data_dir: Path, first: np.datetime64, step_months: int, folder: Path, force: bool = False
+) -> Backtest:
+    """Train and test `config` on one period after the other, up to the end of the series.
+
+    Args:
+        config: the settings of every fold.
+        data_dir: where the whole series lies prepared.
+        first: the day on which the first test period begins.
+        step_months: the length of a test period, and of the validation period before it.
+        folder: made here; refused where it holds anything.
+        force: replace the backtest that stands in `folder`.
+
+    Raises:
+        JenacastError: no prepared data, no fold in it, settings that do not fit, or a fold that failed; those before
+            it are kept.
+    """
+    check_model(config)
+    prepared = load_prepared(data_dir)
+    edges = find_edges(prepared, first, step_months, config.data)
+    if edges[-1] <= prepared.series.times.max():
+        logger.info("the rows from %s on hold windows on fewer than %d days: no fold", edges[-1], LEAST_LAST_DAYS)
+    manifest = prepared.manifest
+    plan = Plan(str(data_dir.resolve()), manifest.source_sha256, manifest.protocol, [str(edge) for edge in edges])
+    run_folder.make_folder_of_runs(folder, PLAN, "a backtest", force=force)
+    with process_lock(folder / run_folder.LOCK):
+        _remove_folds(folder)
+        run_folder.write_config(folder, config)
+        write_json(folder / PLAN, asdict(plan))
+        return _run_all(config, plan, folder)
+
+
+def resume_backtest(folder: Path) -> Backtest:
+    """Go on with a backtest that was stopped or killed: folds that are done stay, the others go on or begin.
+
+    Raises:
+        JenacastError: not a backtest, one that a living process holds, other data than it began with, or a fold that
+            failed.
+    """
+    plan = run_folder.read_as(Plan, folder / PLAN)
+    with process_lock(folder / run_folder.LOCK):
+        return _run_all(load_config(folder / run_folder.CONFIG), plan, folder)
+
+
+def is_backtest_dir(path: Path) -> bool:
+    """Whether `backtest` made this folder."""
+    return (path / PLAN).is_file()
+
+
+def _remove_folds(folder: Path) -> None:
+    """Remove the folds of the plan before, but no file that a backtest did not write."""
+    places = sorted(folder.glob("????-??-??"))
+    run_folder.remove_runs([place / RUN for place in places if run_folder.is_run_dir(place / RUN)])
+    for place in places:
+        clear_leftovers(place / FOLDER)
+        shutil.rmtree(place / FOLDER, ignore_errors=True)
+        (place / SCORES).unlink(missing_ok=True)
+        with suppress(OSError):  # something else stands in it
+            place.rmdir()
+    for name in (SUMMARY, PLOT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _run_all(config: Config, plan: Plan, folder: Path) -> Backtest:
+    _prepare_folds(plan, folder)
+    try:
+        folds = _run_folds(config, plan.folds, folder)
+    except BaseException:
+        logger.warning("stopped. To go on: jenacast backtest --resume %s", folder)
+        raise
+    windows = [fold.test_windows for fold in folds]
+    mae_c, baseline_mae_c = (
+        float(np.average(maes_c, weights=windows))
+        for maes_c in ([fold.test_mae_c for fold in folds], [fold.baseline_mae_c for fold in folds])
+    )
+    done = Backtest(
+        folder=str(folder),
+        model=config.name,
+        seed=config.train.seed,
+        protocol=plan.protocol,
+        synthetic=load_manifest(folder / plan.folds[0].name / FOLDER).synthetic,
+        folds=folds,
+        test_windows=sum(windows),
+        test_mae_c=mae_c,
+        baseline_mae_c=baseline_mae_c,
+        skill=skill(mae_c, baseline_mae_c),
+    )
+    write_json(folder / SUMMARY, asdict(done))
+    title = f"{config.name}: MAE {mae_c:.3f} °C over {len(folds)} folds, baseline {baseline_mae_c:.3f} °C"
+    plots.folds(folder / PLOT, folds, title=title, synthetic=done.synthetic)
+    return done
+
+
+def _prepare_folds(plan: Plan, folder: Path) -> None:
+    """Cut the series for every fold, before the first one is trained: what does not fit is told at once."""
+    missing = [fold for fold in plan.folds if not (folder / fold.name / FOLDER).is_dir()]
+    if not missing:
+        return
+    prepared = load_prepared(Path(plan.data_dir))
+    now = prepared.manifest.source_sha256, prepared.manifest.protocol
+    if now != (plan.source_sha256, plan.protocol):
+        raise DataError(
+            f"{plan.data_dir} holds another series or protocol than the backtest began with: source "
+            f"{plan.source_sha256[:12]}, now {now[0][:12]}; {plan.protocol}, now {now[1]}; "
+            "prepare the old one again, or start a new backtest"
+        )
+    for fold in missing:
+        prepare_fold(prepared, fold.borders(prepared.series.times), folder / fold.name, fold=fold.period)
+
+
+def _run_folds(config: Config, folds: Sequence[Fold], folder: Path) -> list[FoldScores]:
+    places = [folder / fold.name for fold in folds]
+    windows = [load_manifest(place / FOLDER).splits["train"].windows for place in places]
+    done, trained_windows, trained_s = [], 0, 0.0
+    for number, place in enumerate(places):
+        head = f"fold {number + 1} of {len(places)}"
+        if (place / SCORES).is_file():
+            done.append(run_folder.read_as(FoldScores, place / SCORES))
+            logger.info("%s is done already", head)
+            continue
+        splits = load_manifest(place / FOLDER).splits
+        spans = ", ".join(f"{name} {split.first_time[:10]} to {split.last_time[:10]}" for name, split in splits.items())
+        logger.info("%s: %s", head, spans)
+        began = time.monotonic()
+        scores = _run_fold(config, place)
+        trained_windows, trained_s = trained_windows + windows[number], trained_s + time.monotonic() - began
+        left_s = trained_s / trained_windows * sum(windows[number + 1 :])
+        left = f"; about {left_s:.0f} s left" if left_s else ""
+        logger.info("%s: test MAE %.3f °C, baseline %.3f °C%s", head, scores.test_mae_c, scores.baseline_mae_c, left)
+        done.append(scores)
+    return done
+
+
+def _run_fold(config: Config, place: Path) -> FoldScores:
+    """Train a fold, or go on with it, and test it; what it came to is written last."""
+    run = place / RUN
+    outcome = train_or_resume(config, data_dir=place, run_dir=run)
+    evaluation = evaluate(run / run_folder.BEST, data_dir=place)
+    write_evaluation(evaluation, run)
+    record, scores, splits = run_folder.read_record(run), evaluation.scores, load_manifest(place / FOLDER).splits
+    fold = FoldScores(
+        run=str(run),
+        train_first_time=splits["train"].first_time,
+        train_last_time=splits["train"].last_time,
+        test_first_time=splits["test"].first_time,
+        test_last_time=splits["test"].last_time,
+        train_windows=record["train_windows"],
+        val_windows=record["val_windows"],
+        test_windows=scores.windows,
+        epochs=outcome.epochs,
+        best_epoch=outcome.best_epoch,
+        seconds=outcome.seconds,
+        val_mae_c=outcome.val_mae_c,
+        test_mae_c=scores.mae_c,
+        test_mae_ci95_c=scores.mae_ci95_c,
+        baseline_mae_c=scores.baseline_mae_c,
+        baseline_mae_ci95_c=scores.baseline_mae_ci95_c,
+        difference_c=scores.difference_c,
+        difference_ci95_c=scores.difference_ci95_c,
+        skill=scores.skill,
+    )
+    write_json(place / SCORES, asdict(fold))
+    return fold

@@ -1,0 +1,148 @@
+"""Runs side by side: seeds of one recipe together, and nothing ranked that was not measured alike."""
+
+import logging
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jenacast.config import Config, load_config
+from jenacast.errors import JenacastError
+from jenacast.evaluation.evaluate import evaluate
+from jenacast.evaluation.files import write_evaluation
+from jenacast.evaluation.metrics import skill
+from jenacast.training import run_folder
+
+logger = logging.getLogger(__name__)
+
+
+def with_spread(mean: float | None, spread: float | None) -> str:
+    """A mean, with its deviation over seeds where there is one; a dash where nothing was measured."""
+    if mean is None:
+        return "-"
+    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """One run folder's settings, record, outcome and test scores."""
+
+    path: Path
+    config: Config
+    record: dict[str, Any]
+    outcome: run_folder.Outcome
+    test: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe over its seeds. Spreads are standard deviations over seeds, None for a single one."""
+
+    model: str
+    parameters: int
+    seeds: list[int]
+    val_mae_c: float | None
+    val_mae_spread_c: float | None
+    test_mae_c: float
+    test_mae_spread_c: float | None
+    baseline_mae_c: float
+    skill: float
+    epochs: float
+    steps: float
+    seconds_per_epoch: float
+    windows_per_second: float
+    device: str
+    commits: list[str]
+    test_maes_c: list[float]
+
+
+def compare(paths: Sequence[Path]) -> list[Row]:
+    """One row for each recipe among the runs, the best validation MAE first.
+
+    Evaluations on the test split that are missing, or older than their checkpoint, are made and kept in the
+    run folders.
+
+    Raises:
+        JenacastError: a folder is not a finished run, or the runs saw different data or protocols.
+    """
+    runs = [load_run(path) for path in paths]
+    _refuse_mixtures(runs)
+    groups: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault(recipe_of(run.config), []).append(run)
+    return sorted((_summarise(group) for group in groups.values()), key=_rank)
+
+
+def recipe_of(config: Config) -> str:
+    """What tells runs of one recipe from those of others: all settings but the seed."""
+    settings = config.model_dump()
+    settings["train"].pop("seed")
+    return repr(settings)
+
+
+def load_run(path: Path) -> FinishedRun:
+    """Read a run folder; evaluate its best checkpoint on the test split if that was not done yet.
+
+    Raises:
+        JenacastError: not a finished run.
+    """
+    record, outcome = run_folder.read_record(path), run_folder.read_outcome(path)
+    if not outcome.finished:
+        logger.warning("%s is not finished: %d epochs so far", path, outcome.epochs)
+    scores, best = path / f"{run_folder.evaluation_stem(path / run_folder.BEST, 'test')}.json", path / run_folder.BEST
+    if not scores.exists() or scores.stat().st_mtime < best.stat().st_mtime:
+        logger.info("evaluating %s", best)
+        write_evaluation(evaluate(best, data_dir=Path(record["data_dir"])), path)
+    return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, run_folder.read_json(scores))
+
+
+def _rank(row: Row) -> float:
+    return row.test_mae_c if row.val_mae_c is None else row.val_mae_c  # all rows have one, or none has
+
+
+def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
+    kinds: dict[tuple[Any, ...], list[str]] = {}
+    for run in runs:
+        data = run.config.data
+        kind = (
+            f"series {run.record['source_sha256'][:12]}",
+            f"protocol {run.test['protocol']}, trained under {run.record['protocol']}",
+            f"{data.history_hours} h of history, {data.lead_hours} h of lead",
+            f"fitted on {data.fit_on}",
+            *([f"fold {fold}"] if (fold := run.record.get("fold")) else []),
+        )
+        kinds.setdefault(kind, []).append(str(run.path))
+    if len(kinds) > 1:
+        lines = [f"  {'; '.join(kind)}: {', '.join(paths)}" for kind, paths in kinds.items()]
+        raise JenacastError(
+            "these runs cannot be ranked in one table, since they were not measured alike; compare each group "
+            "by itself:\n" + "\n".join(lines)
+        )
+
+
+def _summarise(group: Sequence[FinishedRun]) -> Row:
+    first = group[0]
+    val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
+    test = [run.test["mae_c"] for run in group]
+    epochs = [run.outcome.epochs for run in group]
+    per_epoch_s = statistics.mean(run.outcome.seconds / run.outcome.epochs for run in group)
+    windows = first.record["train_windows"] + first.record["val_windows"]
+    return Row(
+        model=first.config.name,
+        parameters=first.record["parameters"],
+        seeds=sorted(run.config.train.seed for run in group),
+        val_mae_c=statistics.mean(val) if val else None,
+        val_mae_spread_c=statistics.stdev(val) if len(val) > 1 else None,
+        test_mae_c=statistics.mean(test),
+        test_mae_spread_c=statistics.stdev(test) if len(test) > 1 else None,
+        baseline_mae_c=first.test["baseline_mae_c"],
+        skill=skill(statistics.mean(test), first.test["baseline_mae_c"]),
+        epochs=statistics.mean(epochs),
+        steps=statistics.mean(run.outcome.steps for run in group),
+        seconds_per_epoch=per_epoch_s,
+        windows_per_second=windows / per_epoch_s,
+        device=", ".join(sorted({run.record["device"] for run in group})),
+        commits=sorted({run.record["commit"] for run in group}),
+        test_maes_c=test,
+    )

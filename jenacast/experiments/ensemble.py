@@ -1,0 +1,196 @@
+"""Networks averaged: how they are weighed, and one checkpoint that holds all of them."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jenacast.config import MAX_NAME, NAME_PATTERN
+from jenacast.data.prepared import Prepared, load_prepared
+from jenacast.data.series import Floats
+from jenacast.errors import CheckpointError, ConfigError, DataError, ExistsError
+from jenacast.evaluation.metrics import measure
+from jenacast.features.datasets import Samples, split_samples
+from jenacast.features.encoding import Encoding
+from jenacast.models.calibration import calibrate, forecast_leads_c, truth_leads_c
+from jenacast.models.checkpoint import FORMAT, Checkpoint, Member, Metadata, load_checkpoint, save_checkpoint
+from jenacast.models.intervals import Calibration
+from jenacast.runtime import versions
+from jenacast.training.learner import forward_function
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = 100  # of the selection: weights are multiples of a hundredth
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How forecasts are averaged: `weights` of sum 1, none negative, and an offset in degC that is added."""
+
+    weights: Floats
+    offset_c: float = 0.0
+
+    def apply(self, forecasts_c: Floats) -> Floats:
+        """(windows,) degC from (members, windows) degC."""
+        blended: Floats = self.weights @ forecasts_c + self.offset_c
+        return blended
+
+
+def equal_blend(members: int) -> Blend:
+    """The plain mean of so many members."""
+    return Blend(np.full(members, 1 / members))
+
+
+def fit_blend(forecasts_c: Floats, truth_c: Floats) -> Blend:
+    """The blend with the least MAE; to be fitted on validation.
+
+    Members are taken one after the other, with repetition, each time the one that helps most (ensemble selection,
+    Caruana et al. 2004); a weight is the share of the rounds. The offset is the median of what is missing: the years of
+    validation are warmer or colder than those of train, and later years resemble them more.
+
+    Args:
+        forecasts_c: (members, windows) degC.
+        truth_c: (windows,) degC.
+    """
+    counts = np.zeros(len(forecasts_c))
+    total = np.zeros(forecasts_c.shape[1])
+    for taken in range(ROUNDS):
+        missing_c = [truth_c - (total + each) / (taken + 1) for each in forecasts_c]
+        best = int(np.argmin([float(np.abs(missing - np.median(missing)).mean()) for missing in missing_c]))
+        counts[best] += 1
+        total += forecasts_c[best]
+    weights = counts / ROUNDS
+    return Blend(weights, float(np.median(truth_c - weights @ forecasts_c)))
+
+
+def make_ensemble(
+    paths: Sequence[Path], out: Path, *, data_dir: Path, name: str, fit: bool = False, force: bool = False
+) -> Metadata:
+    """Write one checkpoint that forecasts the mean of its members; where validation is unseen, it gives its intervals.
+
+    Args:
+        paths: checkpoints or run folders, trained on the same series, columns, history and target.
+        out: the `.keras` file to write.
+        data_dir: where `prepared/` lies.
+        name: of the ensemble, in tables.
+        fit: blend the members by `fit_blend` on validation, instead of equally; those of weight 0 are left out.
+        force: overwrite `out`.
+
+    Raises:
+        CheckpointError: a member that cannot be loaded, or does not fit the first one; `fit` for members that saw
+            validation in training.
+        ConfigError: a name that is none, or a file that would not be a `.keras` one.
+        DataError: prepared data of another series than the members were trained on.
+        ExistsError: `out` exists and `force` is not given.
+    """
+    if out.suffix != ".keras":
+        raise ConfigError(f"--out {out}: expected a name that ends with .keras; choose another")
+    if not re.fullmatch(NAME_PATTERN, name) or len(name) > MAX_NAME:
+        raise ConfigError(f"--name {name!r}: expected up to {MAX_NAME} lower-case letters, digits, - and _")
+    if out.exists() and not force:
+        raise ExistsError(f"{out} exists; choose another --out, or replace it with --force")
+    members = [load_checkpoint(path) for path in paths]
+    abouts = _refuse_misfits(members)
+    first = abouts[0]
+    if fit:
+        refuse_seen_validation(abouts[0], members[0].path)
+    prepared = load_prepared(data_dir)
+    if prepared.manifest.source_sha256 != first.source_sha256:
+        raise DataError(f"{data_dir} holds another series than the members were trained on; prepare theirs")
+    encoding, val = first.encoding, split_samples(prepared, "val", first.encoding)
+    leads_c = np.stack([forecast_leads_c(forward_function(member.model), val, encoding) for member in members])
+    forecasts_c = leads_c[:, :, -1]
+    blend = fit_blend(forecasts_c, val.truth_c) if fit else equal_blend(len(members))
+    weights = blend.weights.tolist()
+    kept = [number for number, weight in enumerate(weights) if weight > 0]
+    maes_c = [measure(each, val.truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c)]
+    # What validation misses at one hour of the next day, it need not miss at another.
+    missing_c = truth_leads_c(val, encoding) - np.tensordot(blend.weights, leads_c, axes=1)
+    offsets_c = np.nanmedian(missing_c, axis=0) if fit else np.zeros(len(encoding.leads))
+    shape = encoding.history_hours, len(encoding.columns)
+    average = _average([(members[number].model, weights[number]) for number in kept], shape)
+    average = _shifted(average, offsets_c / encoding.target.scale_c) if fit else average
+    unseen = first.trained_on == "train"
+    metadata = Metadata(
+        **first.model_dump(exclude={"format", "model", "encoding", "val_mae_c", "versions", "members", "calibration"}),
+        format=FORMAT,
+        model=name,
+        encoding=encoding,
+        val_mae_c=maes_c[0] if unseen else None,
+        versions=versions(),
+        members=tuple(_describe(abouts[number], weights[number]) for number in kept),
+        calibration=_calibrate(average, prepared, val, encoding) if unseen else None,
+    )
+    save_checkpoint(average, metadata, out)
+    logger.info(
+        "%s: %d members, offset %+.3f °C, validation MAE %.3f °C (theirs %s)%s",
+        *(name, len(kept), blend.offset_c, maes_c[0], ", ".join(f"{mae_c:.3f}" for mae_c in maes_c[1:])),
+        "" if unseen else "; they were trained on validation too, so that says little",
+    )
+    return metadata
+
+
+def refuse_seen_validation(about: Metadata, path: Path) -> None:
+    """Refuse to fit a blend on windows that a member was trained on.
+
+    Raises:
+        CheckpointError: validation was trained on too.
+    """
+    if about.trained_on != "train":
+        raise CheckpointError(
+            f"{path} was trained on {about.trained_on}, so nothing is left to fit a blend on; leave --fit-blend out"
+        )
+
+
+def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:
+    """The members' metadata, which have to agree on everything that decides how a network is fed."""
+    abouts: list[Metadata] = []
+    for member in members:
+        if member.metadata is None:
+            raise CheckpointError(f"{member.path} does not say how it was fed; only what jenacast trained is averaged")
+        abouts.append(member.metadata)
+        about, first = member.metadata, abouts[0]
+        for what, theirs, mine in (
+            ("another series", about.source_sha256, first.source_sha256),
+            ("another protocol", about.protocol, first.protocol),
+            ("other splits", about.trained_on, first.trained_on),
+            ("other columns, history or target", about.encoding, first.encoding),
+        ):
+            if theirs != mine:
+                raise CheckpointError(
+                    f"{member.path} was trained with {what} than {members[0].path}; one checkpoint holds members that "
+                    "are fed alike. `jenacast evaluate A B` averages those that are not"
+                )
+    return abouts
+
+
+def _describe(about: Metadata, weight: float) -> Member:
+    return Member(weight=weight, **about.model_dump(include={"model", "seed", "epoch", "val_mae_c", "config"}))
+
+
+def _average(members: Sequence[tuple[Any, float]], shape: tuple[int, int]) -> Any:
+    """One network over the same input, (windows, steps, columns); its output is the weighted mean of the members'."""
+    import keras
+
+    inputs = keras.Input(shape, name="history")
+    outputs = []
+    for number, (model, weight) in enumerate(members):
+        model.name = f"member_{number}"  # names are unique within a network
+        outputs.append(keras.layers.Rescaling(weight)(model(inputs)))
+    return keras.Model(inputs, keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0], name="ensemble")
+
+
+def _shifted(model: Any, offsets: Floats) -> Any:
+    """The network with (outputs,) `offsets` added to what it says, encoded."""
+    import keras
+
+    outputs = keras.layers.Rescaling(1.0, offset=offsets.tolist(), name="offsets")(model.outputs[0])
+    return keras.Model(model.inputs, outputs, name=model.name)
+
+
+def _calibrate(model: Any, prepared: Prepared, val: Samples, encoding: Encoding) -> Calibration | None:
+    return calibrate(forward_function(model), split_samples(prepared, "train", encoding), val, encoding)

@@ -1,0 +1,1 @@
+"""Between measured values and what a network sees."""

@@ -1,0 +1,84 @@
+"""The temperature to expect from the calendar alone: a mean by day of year and hour of day.
+
+Harmonics fitted by least squares (Wilks, Statistical Methods in the Atmospheric Sciences, on harmonic analysis):
+one, cosine and sine of the year and of the day up to three waves each, and all products, so that the daily
+cycle may change with the season.
+"""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from jenacast.data.series import Floats, Times
+from jenacast.errors import DataError
+
+YEAR_S = 365.2425 * 86400  # the mean Gregorian year, so that leap years shift no phase for good
+DAY_S = 86400
+WAVES = 3
+TERMS = (1 + 2 * WAVES) ** 2
+
+
+class Climatology(BaseModel):
+    """A mean temperature for every moment of the year.
+
+    `coefficients_c` are degC, one for each product of a year's and a day's term, the day's changing fastest;
+    both go 1, cos, sin, cos of the double, sin of the double, and so on. The first is the mean of all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    coefficients_c: tuple[float, ...] = Field(min_length=TERMS, max_length=TERMS)
+
+    def at(self, times: Times) -> Floats:
+        """The mean temperature, (times,) float64 degC, at datetime64 `times` by the station's clock."""
+        expected_c: Floats = _products(times) @ np.array(self.coefficients_c)
+        return expected_c
+
+
+def fit_climatology(times: Times, temperature_c: Floats) -> Climatology:
+    """Fit a climatology by least squares.
+
+    Args:
+        times: (rows,) datetime64, in any order.
+        temperature_c: (rows,) degC; rows that are not finite are left out.
+
+    Raises:
+        DataError: the rows span less than a year, which leaves the seasons open.
+    """
+    known = np.isfinite(temperature_c)
+    seconds = _seconds(times[known])
+    span_s = float(np.ptp(seconds)) if len(seconds) else 0.0
+    if span_s < YEAR_S - DAY_S:  # 365 days of hourly rows end an hour before the year does
+        raise DataError(
+            f"the rows span {span_s / DAY_S:.0f} days, and a climatology is fitted on a year or more; "
+            "prepare a series of at least two years, half of which trains"
+        )
+    terms = _products(times[known])
+    coefficients_c = np.linalg.lstsq(terms, temperature_c[known].astype(np.float64), rcond=None)[0]
+    return Climatology(coefficients_c=tuple(coefficients_c.tolist()))
+
+
+def year_waves(times: Times, waves: int) -> Floats:
+    """Cosine and sine of the time of year and of its multiples, (times, 2 * waves) float64."""
+    return _waves(_seconds(times) / YEAR_S, waves)
+
+
+def day_waves(times: Times, waves: int) -> Floats:
+    """Cosine and sine of the time of day and of its multiples, (times, 2 * waves) float64."""
+    return _waves(_seconds(times) / DAY_S, waves)
+
+
+def _products(times: Times) -> Floats:
+    one = np.ones((len(times), 1))
+    year = np.hstack([one, year_waves(times, WAVES)])
+    day = np.hstack([one, day_waves(times, WAVES)])
+    products: Floats = (year[:, :, None] * day[:, None, :]).reshape(len(times), TERMS)
+    return products
+
+
+def _waves(cycles: Floats, waves: int) -> Floats:
+    angles = 2 * np.pi * (cycles % 1)
+    return np.column_stack([wave(k * angles) for k in range(1, waves + 1) for wave in (np.cos, np.sin)])
+
+
+def _seconds(times: Times) -> Floats:
+    return times.astype("datetime64[s]").astype(np.int64).astype(np.float64)

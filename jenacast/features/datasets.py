@@ -1,0 +1,223 @@
+"""Windows as arrays and as `tf.data` datasets of whole batches.
+
+The series is held once, in lane order and standardised; a batch is one gather from it.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jenacast.columns import TARGET
+from jenacast.data.prepared import Prepared, Split
+from jenacast.data.series import Floats, Rows, Series, Times
+from jenacast.data.windows import Windows, epoch_order
+from jenacast.errors import CheckpointError, DataError
+from jenacast.evaluation import baselines
+from jenacast.features.encoding import Encoding
+from jenacast.runtime import has_gpu, load_tensorflow
+
+EVALUATION_BATCH = 1024  # windows; the size changes the speed, not the forecasts
+PREFETCH_BATCHES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histories:
+    """What a network sees of some windows, and what its answers are relative to.
+
+    Attributes:
+        inputs: (lane_rows, columns) float32, standardised, in lane order.
+        starts: (windows,) where in `inputs` each history begins.
+        history: steps in a history.
+        rows: (windows,) row of the last observation in the series.
+        now: (windows,) datetime64[s] of the last observation.
+        baseline_c: (windows,) the last observed temperature, degC.
+        dropped: windows left out since the columns look back further than the history, or into a gap.
+    """
+
+    inputs: Floats
+    starts: Rows
+    history: int
+    rows: Rows
+    now: Times
+    baseline_c: Floats
+    dropped: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples(Histories):
+    """Histories and what came after them, ready to train or to judge a network.
+
+    Attributes:
+        targets: float32, encoded; (windows,), or (windows, leads) with NaN where an hour on the way is not known.
+        reference_c: (windows,) what the encoded target is relative to, degC.
+        truth_c: (windows,) the temperature that came, degC.
+        valid_at: (windows,) datetime64[s] of the target.
+    """
+
+    targets: Floats
+    reference_c: Floats
+    truth_c: Floats
+    valid_at: Times
+
+    def pick(self, which: slice | NDArray[np.bool_]) -> "Samples":
+        """Some of the windows."""
+        of_windows = ("starts", "rows", "now", "baseline_c", "targets", "reference_c", "truth_c", "valid_at")
+        return replace(self, **{name: getattr(self, name)[which] for name in of_windows})
+
+
+def split_samples(prepared: Prepared, split: Split, encoding: Encoding, *, windows_per_hour: int = 0) -> Samples:
+    """The samples of one split of prepared data; reads its rows (and those of its targets) alone.
+
+    Raises:
+        DataError: the split holds no window.
+        CheckpointError: the encoding gives a value that is not finite.
+    """
+    nth = max(1, prepared.manifest.rows_per_hour // windows_per_hour) if windows_per_hour else 1
+    windows, without = (
+        prepared.windows(split, history_hours=hours, lead_hours=encoding.lead_hours).pick(slice(None, None, nth))
+        for hours in (encoding.needed_hours, encoding.history_hours)
+    )
+    replaced = np.array(prepared.manifest.replaced_target_rows, dtype=np.int64)
+    samples = make_samples(prepared.series, windows, encoding, replaced_target_rows=replaced)
+    return replace(samples, dropped=len(without) - len(samples))
+
+
+def make_samples(series: Series, windows: Windows, encoding: Encoding, *, replaced_target_rows: Rows) -> Samples:
+    """The samples of any windows of `encoding.needed_hours`.
+
+    Args:
+        series: where they lie.
+        windows: their histories and targets.
+        encoding: what a network sees and says.
+        replaced_target_rows: rows whose temperature was not measured; as hours on the way they are not known.
+
+    Raises:
+        DataError: the look-back of every window lacks an hour.
+        CheckpointError: the encoding gives a value that is not finite.
+    """
+    seen, windows = _see(series, windows, encoding)
+    references_c, truth_c = encoding.references_c(seen.now, seen.baseline_c), baselines.truth(series, windows)
+    targets = encoding.encode_target(truth_c, references_c[:, -1])
+    # Rows outside every window may be unusable; what a window touches may not.
+    if not np.isfinite(targets).all():
+        raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
+    if encoding.every_hour:
+        measured_c = series.column(TARGET).astype(np.float64)
+        measured_c[replaced_target_rows] = np.nan
+        came_c = _on_the_way(series.times, measured_c, seen, encoding)
+        targets = np.column_stack([encoding.encode_target(came_c, references_c[:, :-1]), targets])
+    return Samples(
+        **{field.name: getattr(seen, field.name) for field in fields(seen)},
+        targets=targets,
+        reference_c=references_c[:, -1],
+        truth_c=truth_c,
+        valid_at=series.times[windows.targets],
+    )
+
+
+def make_histories(series: Series, windows: Windows, encoding: Encoding) -> Histories:
+    """The histories of any windows of `encoding.needed_hours`, whatever came after.
+
+    Raises:
+        DataError: the look-back of every window lacks an hour.
+    """
+    return _see(series, windows, encoding)[0]
+
+
+def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Histories, Windows]:
+    """The histories, and the windows that are left: those whose look-back is whole."""
+    inputs = encoding.inputs(Series(series.times[windows.lanes], series.values[windows.lanes]))
+    found = len(windows)
+    windows = windows.last(encoding.history_hours)
+    windows = windows.pick(_is_whole(inputs, windows))
+    if not len(windows):
+        raise DataError(
+            f"none of {found} windows has every hour of the {encoding.needed_hours} that the columns need; "
+            "give a longer series or columns that look back less far"
+        )
+    seen = Histories(
+        inputs=inputs,
+        starts=windows.starts,
+        history=windows.history,
+        rows=windows.last_rows,
+        now=series.times[windows.last_rows],
+        baseline_c=baselines.persistence(series, windows),
+        dropped=found - len(windows),
+    )
+    return seen, windows
+
+
+def _on_the_way(times: Times, measured_c: Floats, seen: Histories, encoding: Encoding) -> Floats:
+    """(windows, leads less the last) degC that came in the hours before the lead; NaN where none was measured."""
+    order = np.argsort(times, kind="stable")
+    times, measured_c = times[order], measured_c[order]
+    wanted = seen.now[:, None] + np.array(encoding.leads[:-1], "timedelta64[h]")
+    rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
+    came_c: Floats = np.where(times[rows] == wanted, measured_c[rows], np.nan)
+    return came_c
+
+
+def _is_whole(inputs: Floats, windows: Windows) -> NDArray[np.bool_]:
+    """(windows,) whether every value of a window's history is known."""
+    unknown = np.concatenate([[0], np.cumsum(np.isnan(inputs).any(axis=1))])
+    whole: NDArray[np.bool_] = unknown[windows.starts + windows.history] == unknown[windows.starts]
+    return whole
+
+
+class Batches:
+    """`tf.data` datasets over histories; the series lies in memory once for all of them."""
+
+    def __init__(self, histories: Histories) -> None:
+        tf = load_tensorflow()
+        self._histories = histories
+        # Where nobody knows yet what came, the targets are (windows, 0).
+        self._targets = histories.targets if isinstance(histories, Samples) else np.empty((len(histories), 0))
+        with tf.device("CPU:0"):
+            self._series = tf.constant(histories.inputs)
+            self._steps = tf.range(histories.history)
+
+    def shuffled(self, *, batch_size: int, seed: int, epoch: int, first_batch: int = 0) -> Any:
+        """(inputs, targets) batches: every window once, in the order that (seed, epoch) alone decide.
+
+        Args:
+            batch_size: windows in a batch; the last one may hold fewer.
+            seed: of the run.
+            epoch: counted from 0.
+            first_batch: enter the epoch at this batch.
+        """
+        order = epoch_order(len(self._histories), seed=seed, epoch=epoch)
+        return self._batches(order, batch_size, first_batch)
+
+    def in_order(self, *, batch_size: int = EVALUATION_BATCH) -> Any:
+        """(inputs, targets) batches in order of time, the last one however small."""
+        return self._batches(np.arange(len(self._histories)), batch_size, 0)
+
+    def _batches(self, order: Rows, batch_size: int, first_batch: int) -> Any:
+        tf = load_tensorflow()
+        with tf.device("CPU:0"):
+            starts = tf.constant(self._histories.starts[order].astype(np.int32))
+            targets = tf.constant(self._targets[order])
+
+        def gather(batch: Any) -> tuple[Any, Any]:
+            begin = batch * batch_size
+            rows = starts[begin : begin + batch_size, None] + self._steps
+            return tf.gather(self._series, rows), targets[begin : begin + batch_size]
+
+        numbers = tf.data.Dataset.range(first_batch, batch_count(len(order), batch_size))
+        options = tf.data.Options()
+        # There is nothing to tune, and at its end a dataset waits for the tuner's next turn, up to half its own time.
+        options.autotune.enabled = False
+        batches = numbers.map(gather).with_options(options)
+        if has_gpu():  # this must stand last
+            return batches.apply(tf.data.experimental.prefetch_to_device("GPU:0", PREFETCH_BATCHES))
+        return batches.prefetch(PREFETCH_BATCHES)
+
+
+def batch_count(windows: int, batch_size: int) -> int:
+    """Batches in a pass over the windows, the last one included."""
+    return -(-windows // batch_size)

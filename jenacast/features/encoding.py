@@ -1,0 +1,200 @@
+"""Everything between measured values and what a network sees and says, as data.
+
+An `Encoding` is fitted on train, stored in the checkpoint, and applied here and nowhere else.
+"""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from jenacast.columns import TARGET
+from jenacast.config import DataSettings, TargetKind
+from jenacast.data.prepared import Prepared
+from jenacast.data.series import Floats, Series, Times
+from jenacast.errors import ConfigError, DataError
+from jenacast.evaluation.baselines import persistence, truth
+from jenacast.features.climatology import Climatology, fit_climatology
+from jenacast.features.derived import derive, parse_column
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ColumnEncoding(_Record):
+    """A column the network sees: its name, unit, and the mean and deviation it is standardised with."""
+
+    name: str
+    unit: str
+    mean: float
+    deviation: float = Field(gt=0)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            parse_column(name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return name
+
+
+class TargetEncoding(_Record):
+    """What the network's output means: the temperature is output * scale_c + offset_c + reference.
+
+    The reference is 0 for `absolute`; the present temperature for `change`; the climatology at the target's time for
+    `departure`; that and the present departure from climatology for `departure-change`.
+    """
+
+    kind: TargetKind
+    offset_c: float
+    scale_c: float = Field(gt=0)
+
+
+class Encoding(_Record):
+    """The columns in the order the network sees them, its history and lead, and its target.
+
+    `history_hours` are the network's own steps; a forecast needs `needed_hours` of observations, since columns may
+    look further back. `climatology` is there where a column or the target is relative to one.
+    """
+
+    columns: tuple[ColumnEncoding, ...] = Field(min_length=1)
+    target: TargetEncoding
+    history_hours: int = Field(ge=1)
+    lead_hours: int = Field(ge=1)
+    every_hour: bool = False
+    climatology: Climatology | None = None
+
+    @field_validator("columns")
+    @classmethod
+    def _once(cls, columns: tuple[ColumnEncoding, ...]) -> tuple[ColumnEncoding, ...]:
+        names = [column.name for column in columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(map(repr, twice))} more than once")
+        return columns
+
+    @model_validator(mode="after")
+    def _climatology_where_needed(self) -> "Encoding":
+        if self.climatology is None and needs_climatology(self.names, self.target.kind):
+            raise ValueError("a departure without the climatology it is from")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names in the order the network sees them."""
+        return [column.name for column in self.columns]
+
+    @property
+    def leads(self) -> list[int]:
+        """Hours from the last observation to what each output says; the last is the lead."""
+        return list(range(1, self.lead_hours + 1)) if self.every_hour else [self.lead_hours]
+
+    @property
+    def needed_hours(self) -> int:
+        """Hours of observations that a forecast needs: the history and what its first step looks back."""
+        return self.history_hours + look_back_hours(self.names)
+
+    def inputs(self, series: Series) -> Floats:
+        """(rows, columns) float32, standardised: the rows of every history; NaN where a look-back lacks an hour."""
+        inputs = np.empty((len(series.times), len(self.columns)), np.float32)
+        for number, values in enumerate(derive(series, self.names, self.climatology)):
+            inputs[:, number] = (values - self.columns[number].mean) / self.columns[number].deviation
+        return inputs
+
+    def references_c(self, now: Times, present_c: Floats) -> Floats:
+        """What the target of every lead is relative to, (windows, leads) float64 degC.
+
+        Args:
+            now: (windows,) times of the last observations.
+            present_c: (windows,) the temperatures then, degC.
+        """
+        return _references_c(self.target.kind, self.climatology, self.leads, now, present_c)
+
+    def encode_target(self, truth_c: Floats, reference_c: Floats) -> Floats:
+        """float32 in the shape of the truth: what the network should say."""
+        return ((truth_c - reference_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
+
+    def decode(self, outputs: Floats, reference_c: Floats) -> Floats:
+        """(windows,) float64 degC from what the network says."""
+        decoded: Floats = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c + reference_c
+        return decoded
+
+    def decode_leads(self, outputs: Floats, now: Times, present_c: Floats) -> Floats:
+        """(windows, leads) float64 degC from all that the network says, (windows, leads).
+
+        Args:
+            outputs: encoded; NaN stays NaN.
+            now: (windows,) times of the last observations.
+            present_c: (windows,) the temperatures then, degC.
+        """
+        return self.decode(outputs, self.references_c(now, present_c))
+
+
+def needs_climatology(columns: list[str], target: TargetKind) -> bool:
+    """Whether a column or the target is relative to a climatology."""
+    return target in ("departure", "departure-change") or any(parse_column(name).needs_climatology for name in columns)
+
+
+def look_back_hours(columns: list[str]) -> int:
+    """Hours before its own time that the column which looks back furthest needs."""
+    return max(parse_column(name).look_back_hours for name in columns)
+
+
+def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
+    """Fit columns and climatology on the rows of `data.fit_on`, and the target on its windows.
+
+    An absolute target is left in degC, as the book does (10.2.1); the others get mean 0 and deviation 1.
+
+    Args:
+        prepared: the series and its splits.
+        data: which columns, which target, how many hours, fitted on what.
+
+    Raises:
+        DataError: a climatology is asked for and the rows span less than a year; a column that is the same
+            throughout; or no window.
+    """
+    start, stop = prepared.borders(data.fit_on)
+    rows = Series(prepared.series.times[start:stop], prepared.series.values[start:stop])
+    climatology = None
+    if needs_climatology(data.columns, data.target):
+        climatology = fit_climatology(rows.times, rows.column(TARGET))
+    columns = []
+    for name, values in zip(data.columns, derive(rows, data.columns, climatology), strict=True):
+        known = values[np.isfinite(values)]
+        deviation = float(known.std()) if len(known) else 0.0
+        if not deviation > 0:
+            raise DataError(
+                f"the column {name!r} is the same in all its {len(known)} rows of {data.fit_on}, so it cannot be "
+                "scaled; leave it out of data.columns or prepare a longer series"
+            )
+        unit = parse_column(name).unit
+        columns.append(ColumnEncoding(name=name, unit=unit, mean=float(known.mean()), deviation=deviation))
+    offset_c, scale_c = 0.0, 1.0
+    if data.target != "absolute":
+        hours = data.history_hours + look_back_hours(data.columns)
+        windows = prepared.windows(data.fit_on, history_hours=hours, lead_hours=data.lead_hours)
+        now, present_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
+        references_c = _references_c(data.target, climatology, [data.lead_hours], now, present_c)
+        relative_c = truth(prepared.series, windows) - references_c[:, -1]
+        offset_c, scale_c = float(relative_c.mean()), float(relative_c.std())
+    return Encoding(
+        columns=tuple(columns),
+        target=TargetEncoding(kind=data.target, offset_c=offset_c, scale_c=scale_c),
+        history_hours=data.history_hours,
+        lead_hours=data.lead_hours,
+        every_hour=data.every_hour,
+        climatology=climatology,
+    )
+
+
+def _references_c(
+    kind: TargetKind, climatology: Climatology | None, lead_hours: list[int], now: Times, present_c: Floats
+) -> Floats:
+    present_c = present_c.astype(np.float64)[:, None]
+    shape = len(now), len(lead_hours)
+    if climatology is None or kind in ("absolute", "change"):
+        return np.broadcast_to(present_c if kind == "change" else 0.0, shape)
+    # The times asked for, not the target rows' own: under `book` a gap may lie between. Most belong to many windows.
+    times, places = np.unique(now[:, None] + np.array(lead_hours, "timedelta64[h]"), return_inverse=True)
+    later_c: Floats = climatology.at(times)[places.reshape(shape)]
+    return later_c if kind == "departure" else later_c + present_c - climatology.at(now)[:, None]

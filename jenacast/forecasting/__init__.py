@@ -1,0 +1,1 @@
+"""Tomorrow's temperature, from station files."""

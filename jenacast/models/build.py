@@ -1,0 +1,73 @@
+"""The architectures: each one small function from an input and its own settings to an output.
+
+A builder takes the Keras input, (windows, steps, columns) float32 standardised, and by keyword those
+settings of `[model]` it uses, or `columns`, their names, and `outputs`, how many; it returns the outputs, (windows,
+outputs). A recipe in `configs/` names a builder in `model.architecture` and states its settings.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from jenacast.config import Config, default_settings
+from jenacast.errors import ConfigError
+from jenacast.models.feedforward import conv1d, dense, dense_batchnorm
+from jenacast.models.lagged import lagged
+from jenacast.models.recurrent import recurrent
+from jenacast.runtime import load_tensorflow
+
+BUILDERS: dict[str, Callable[..., Any]] = {
+    "conv1d": conv1d,
+    "dense": dense,
+    "dense-batchnorm": dense_batchnorm,
+    "lagged": lagged,
+    "recurrent": recurrent,
+}
+
+
+def build_model(config: Config) -> Any:
+    """An uncompiled Keras model of the config's recipe, (windows, history_hours, columns) -> (windows, outputs).
+
+    There is one output, or one for every hour up to the lead.
+
+    Raises:
+        ConfigError: an unknown architecture, or a setting that it does not use and yet was changed.
+    """
+    builder = _find_builder(config)
+    load_tensorflow()
+    import keras
+
+    steps = None if config.model.any_history else config.data.history_hours
+    inputs = keras.Input((steps, len(config.data.columns)), name="history")
+    outputs = config.data.lead_hours if config.data.every_hour else 1
+    settings = {"columns": config.data.columns, "outputs": outputs, **config.model.model_dump()}
+    used = {name: settings[name] for name in _uses(builder)}
+    x = keras.layers.GaussianNoise(config.model.noise)(inputs) if config.model.noise else inputs
+    return keras.Model(inputs, builder(x, **used), name=config.name.replace("-", "_"))
+
+
+def check_model(config: Config) -> None:
+    """Check the `[model]` settings against the architecture, without building it.
+
+    Raises:
+        ConfigError: as `build_model`.
+    """
+    _find_builder(config)
+
+
+def _find_builder(config: Config) -> Callable[..., Any]:
+    name = config.model.architecture
+    if name not in BUILDERS:
+        raise ConfigError(f"model.architecture: expected one of {', '.join(BUILDERS)}, received {name!r}")
+    builder = BUILDERS[name]
+    settings, defaults = config.model.model_dump(), default_settings()["model"]
+    unused = [key for key in settings if key not in ("architecture", "any_history", "noise", *_uses(builder))]
+    changed = [key for key in unused if settings[key] != defaults[key]]
+    if changed:
+        problems = [f"  model.{key}: received {settings[key]!r}; {name} does not use it" for key in changed]
+        raise ConfigError("\n".join([f"{len(changed)} problem(s) in the settings:", *problems]))
+    return builder
+
+
+def _uses(builder: Callable[..., Any]) -> list[str]:
+    return [p.name for p in inspect.signature(builder).parameters.values() if p.kind is p.KEYWORD_ONLY]

@@ -1,0 +1,279 @@
+"""A checkpoint: a `.keras` file with one more member, `jenacast.json`, which says how to use it.
+
+Networks made elsewhere after the book's recipe load as well, as a `.keras` zip or as HDF5, told apart by
+their first bytes. Keras' safe mode is never switched off.
+"""
+
+import json
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from jenacast.config import MAX_NAME, NAME_PATTERN, FitSplit
+from jenacast.errors import CheckpointError
+from jenacast.features.encoding import Encoding
+from jenacast.files import atomic_path
+from jenacast.models.intervals import CALENDAR_TERMS, Calibration
+from jenacast.runtime import load_tensorflow
+
+FORMAT = 1
+PRETRAINED = Path("pretrained")  # the name of the network inside the package; a file of that name goes first
+MEMBER = "jenacast.json"
+MAX_MEMBER_BYTES = 10_000_000
+# A zip bomb unpacks to much more than a network's 250 million weights and to many times its own size; Keras stores
+# weights uncompressed, so that no network does both.
+MAX_UNPACKED_BYTES = 1_000_000_000
+MAX_EXPANSION = 20
+MAX_PROBLEMS = 5  # named at once
+MAX_REASON = 300  # characters of an error of Keras
+FETCH_ANEW = "fetch it anew from where it was trained"
+ZIP_MAGIC = b"PK\x03\x04"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+class Member(BaseModel):
+    """A network within an ensemble: its share of the forecast, and where it came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(ge=0, le=1)
+    model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
+    seed: int
+    epoch: int
+    val_mae_c: float | None
+    config: dict[str, Any]
+
+
+class Metadata(BaseModel):
+    """What `jenacast.json` holds.
+
+    `config` is the run's complete settings; `encoding` everything between degC and the network;
+    `protocol`, `source_sha256`, `synthetic` and `trained_on` say which data trained it. In an ensemble `config`, `seed`
+    and `epoch` are the first member's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int
+    model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)  # the recipe's: it is printed and stands in titles
+    config: dict[str, Any]
+    encoding: Encoding
+    protocol: str
+    source_sha256: str
+    synthetic: bool
+    seed: int
+    epoch: int
+    val_mae_c: float | None  # None where validation was trained on too
+    versions: dict[str, str]
+    trained_on: FitSplit = "train"
+    members: tuple[Member, ...] = ()
+    calibration: Calibration | None = None  # None until a training ends, and where nothing was held out
+
+    @model_validator(mode="after")
+    def _calibrated_throughout(self) -> "Metadata":
+        leads, outputs = self.calibration.leads if self.calibration else (), len(self.encoding.leads)
+        if leads and len(leads) != outputs:
+            raise ValueError(f"{len(leads)} calibrated outputs, expected {outputs}")
+        terms = CALENDAR_TERMS + len(self.encoding.columns)
+        if any(len(lead.coefficients) != terms for lead in leads):
+            raise ValueError(f"a calibration of other columns, expected {terms} coefficients")
+        return self
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded network; `metadata` is None where it was made elsewhere."""
+
+    path: Path
+    model: Any
+    metadata: Metadata | None
+
+
+def save_checkpoint(model: Any, metadata: Metadata, path: Path) -> None:
+    """Write `model` and `metadata` as one file, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    with atomic_path(path, make_folder=False) as temporary:
+        try:
+            model.save(temporary)
+        except RuntimeError as error:  # what h5py makes of a full disk
+            raise OSError(" ".join(str(error).split())) from error
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(MEMBER, metadata.model_dump_json(indent=2))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Load a network from a file, the best one of a run folder, or the one that the package brings along.
+
+    Raises:
+        CheckpointError: absent, damaged, of a newer format, hostile, or not a Keras model.
+    """
+    if path == PRETRAINED and not path.exists():
+        path = Path(__file__).parent / "pretrained" / "best.keras"
+    if path.is_dir():
+        path = path / "best.keras"
+    if not path.is_file():
+        raise CheckpointError(f"{path} not found; give a .keras file or a run folder (jenacast train makes one)")
+    with path.open("rb") as file:
+        magic = file.read(8)
+    if magic.startswith(ZIP_MAGIC):
+        metadata = read_metadata(path)
+        with _named(path, ".keras") as copy:
+            model = _load(copy, path)
+    elif magic == HDF5_MAGIC:
+        metadata = None
+        with _named(path, ".h5", always_copy=True) as copy:
+            _forget_time_major(copy, path)
+            model = _load(copy, path)
+    else:
+        raise CheckpointError(
+            f"{path} begins with {magic!r}, which is neither a .keras zip nor HDF5; give a Keras model file"
+        )
+    return Checkpoint(path, model, metadata)
+
+
+def read_metadata(path: Path) -> Metadata | None:
+    """The metadata of a `.keras` file, without loading the network; None where it has none.
+
+    Raises:
+        CheckpointError: the zip is damaged or hostile, or the metadata cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_hostile_members(archive, path)
+            if MEMBER not in archive.namelist():
+                return None
+            if archive.getinfo(MEMBER).file_size > MAX_MEMBER_BYTES:
+                raise CheckpointError(f"{path}: {MEMBER} is larger than {MAX_MEMBER_BYTES:,} bytes; refused")
+            content = archive.read(MEMBER)
+    except CheckpointError:
+        raise
+    except Exception as error:  # zipfile and the codecs below it have a dozen ways to say that a file is damaged
+        raise CheckpointError(f"{path} is damaged ({error}); train again or restore a copy") from None
+    return parse_metadata(content, path)
+
+
+def parse_metadata(text: bytes, path: Path) -> Metadata:
+    """Check the content of a `jenacast.json`; `path` says whose it is.
+
+    Raises:
+        CheckpointError: it is not JSON, of another format, or breaks a rule.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {MEMBER} is damaged ({error}); train again or restore a copy") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise CheckpointError(
+            f"{path}: {MEMBER} has format {found!r}, this version reads {FORMAT}; use the jenacast that wrote it"
+        )
+    try:
+        return Metadata.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(
+            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
+            for e in error.errors()[:MAX_PROBLEMS]
+        )
+        raise CheckpointError(
+            f"{path}: {MEMBER} breaks its rules ({problems}); train again or restore a copy"
+        ) from None
+
+
+def _refuse_hostile_members(archive: zipfile.ZipFile, path: Path) -> None:
+    """Look at the table of contents alone; nothing is unpacked."""
+    members = archive.infolist()
+    for member in members:
+        name = member.filename
+        parts = name.replace("\\", "/").split("/")
+        if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+            raise CheckpointError(f"{path} has a member named {name!r}, which leads out of it; refused: {FETCH_ANEW}")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise CheckpointError(f"{path} has a member {name!r} that is a link; refused: {FETCH_ANEW}")
+    name, count = Counter(member.filename for member in members).most_common(1)[0] if members else ("", 0)
+    if count > 1:
+        raise CheckpointError(f"{path} has {count} members named {name!r}, expected one; refused: {FETCH_ANEW}")
+    unpacked, size = sum(member.file_size for member in members), path.stat().st_size
+    if unpacked > MAX_UNPACKED_BYTES and unpacked > MAX_EXPANSION * size:
+        raise CheckpointError(
+            f"{path} has {size:,} bytes and would unpack to {unpacked:,}, more than {MAX_EXPANSION} times as many; "
+            f"refused: {FETCH_ANEW}"
+        )
+
+
+@contextmanager
+def _named(path: Path, suffix: str, *, always_copy: bool = False) -> Iterator[Path]:
+    """`path`, or a temporary copy of it, under a name from which Keras reads the right format."""
+    if path.suffix == suffix and not always_copy:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="jenacast-") as folder:
+        copy = Path(folder) / f"model{suffix}"
+        shutil.copyfile(path, copy)
+        copy.chmod(0o600)
+        yield copy
+
+
+def _load(path: Path, shown: Path) -> Any:
+    load_tensorflow()
+    import keras
+
+    import jenacast.models.layers  # noqa: F401  registers the layers that a checkpoint may hold
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
+        raise CheckpointError(
+            f"{shown} was not loaded, with Keras' safe mode on: {keras_reason(error)}; "
+            "give a network that jenacast train made"
+        ) from error
+
+
+def keras_reason(error: Exception) -> str:
+    """The sentence of an error of Keras that says what is wrong, without the configs that it quotes around it."""
+    text = str(error)
+    for opening in ("Exception encountered: ", "Example error message for object "):
+        text = text.rpartition(opening)[2]
+    text = text.partition("List of objects that could not be loaded")[0]
+    sentence = " ".join(text.split()).split(". ")[0].rstrip(".") or type(error).__name__
+    return sentence if len(sentence) <= MAX_REASON else f"{sentence[:MAX_REASON]}..."
+
+
+def _forget_time_major(path: Path, shown: Path) -> None:
+    """Drop `time_major: false`, which Keras 2 wrote into recurrent layers and Keras 3 refuses."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r+") as file:
+            text = file.attrs.get("model_config")
+            if text is None:
+                raise CheckpointError(f"{shown} holds weights without a model; save the whole model instead")
+            config = json.loads(text)
+            _drop_time_major(config, shown)
+            file.attrs["model_config"] = json.dumps(config)
+    except CheckpointError:
+        raise
+    except Exception as error:  # h5py and json raise every kind for a damaged file
+        raise CheckpointError(f"{shown} is damaged ({error}); restore a copy") from None
+
+
+def _drop_time_major(node: Any, shown: Path) -> None:
+    if isinstance(node, dict):
+        if node.pop("time_major", False):
+            raise CheckpointError(f"{shown} was built with time_major=True; only (windows, steps, columns) is read")
+        for value in node.values():
+            _drop_time_major(value, shown)
+    elif isinstance(node, list):
+        for value in node:
+            _drop_time_major(value, shown)

@@ -1,0 +1,91 @@
+"""A checkpoint in other formats, each read back and compared before it is said to be done."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jenacast.errors import CheckpointError, ExistsError, JenacastError
+from jenacast.files import atomic_folder
+from jenacast.models.checkpoint import MEMBER, load_checkpoint
+from jenacast.models.forecaster import (
+    ARCHITECTURE_FILE,
+    KERAS_FILE,
+    ONNX_FILE,
+    ONNX_REMEDY,
+    SAVED_MODEL_FOLDER,
+    WEIGHTS_FILE,
+    open_forecaster,
+)
+from jenacast.runtime import load_tensorflow, quiet
+from jenacast.training.learner import forward_function
+
+logger = logging.getLogger(__name__)
+
+TOLERANCE_C = 1e-5
+COMPARED_WINDOWS = 256
+
+
+Format = Literal["keras", "json+weights", "savedmodel", "onnx"]
+
+
+def export(path: Path, form: Format, out: Path, *, force: bool = False) -> float:
+    """Write a checkpoint in another format, with `jenacast.json` beside it, into the folder `out`.
+
+    What was written is read back and forecasts from random windows, whole or not at all.
+
+    Returns:
+        The largest difference to the checkpoint's own forecasts, degC.
+
+    Raises:
+        CheckpointError: a network without jenacast's metadata, or one that does not survive the format.
+        ExistsError: `out` exists and `force` is not given.
+        JenacastError: the format needs an extra that is not installed.
+    """
+    if out.exists() and not force:
+        raise ExistsError(f"{out} exists; choose another --out, or replace it with --force")
+    checkpoint = load_checkpoint(path)
+    if checkpoint.metadata is None:
+        raise CheckpointError(f"{checkpoint.path} has no {MEMBER}; only checkpoints that jenacast trained are exported")
+    encoding = checkpoint.metadata.encoding
+    shape = (COMPARED_WINDOWS, encoding.history_hours, len(encoding.columns))
+    inputs = load_tensorflow().constant(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    with atomic_folder(out) as folder:
+        (folder / MEMBER).write_text(checkpoint.metadata.model_dump_json(indent=2), encoding="utf-8")
+        _write(checkpoint.path, checkpoint.model, form, folder, shape[1:])
+        expected = forward_function(checkpoint.model)(inputs).numpy()
+        received = open_forecaster(folder).forward(inputs).numpy()
+        difference_c = float(np.abs(received - expected).max()) * encoding.target.scale_c
+        if not difference_c <= TOLERANCE_C:
+            raise CheckpointError(
+                f"the {form} export forecasts up to {difference_c:.2g} °C differently, more than {TOLERANCE_C:g}; "
+                "it was not kept"
+            )
+    return difference_c
+
+
+def _write(path: Path, model: Any, form: Format, folder: Path, shape: tuple[int, ...]) -> None:
+    if form == "keras":
+        shutil.copyfile(path, folder / KERAS_FILE)
+    elif form == "json+weights":
+        (folder / ARCHITECTURE_FILE).write_text(model.to_json(indent=2), encoding="utf-8")
+        model.save_weights(folder / WEIGHTS_FILE)
+    elif form == "savedmodel":
+        with quiet():
+            model.export(folder / SAVED_MODEL_FOLDER, verbose=False)
+    else:
+        _write_onnx(model, folder / ONNX_FILE, shape)
+
+
+def _write_onnx(model: Any, path: Path, shape: tuple[int, ...]) -> None:
+    tf = load_tensorflow()
+    try:
+        import onnxruntime  # noqa: F401
+        import tf2onnx  # noqa: F401
+    except ImportError:
+        raise JenacastError(f"the onnx format needs tf2onnx and ONNX Runtime; {ONNX_REMEDY}") from None
+    signature = [tf.TensorSpec((None, *shape), tf.float32, name="history")]
+    with quiet():
+        model.export(path, format="onnx", input_signature=signature, verbose=False)

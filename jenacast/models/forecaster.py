@@ -1,0 +1,109 @@
+"""Anything that forecasts: a checkpoint, a run folder, a Keras model made elsewhere, or an exported folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jenacast.errors import CheckpointError
+from jenacast.models.checkpoint import MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
+from jenacast.runtime import load_tensorflow
+from jenacast.training.learner import forward_function
+
+# What an exported folder holds beside `jenacast.json`, by which its format is told
+KERAS_FILE = "model.keras"
+ARCHITECTURE_FILE, WEIGHTS_FILE = "model.json", "model.weights.h5"
+SAVED_MODEL_FOLDER = "saved_model"
+ONNX_FILE = "model.onnx"
+ONNX_REMEDY = "run: pip install 'jenacast[onnx]'"
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """A network ready to forecast.
+
+    Attributes:
+        path: the file or folder it came from.
+        forward: (windows, steps, columns) float32 to (windows, outputs) float32.
+        input_shape: what it takes, None for any size.
+        output_shape: what it gives.
+        metadata: how to use it; None for a network made elsewhere.
+    """
+
+    path: Path
+    forward: Callable[[Any], Any]
+    input_shape: Any
+    output_shape: Any
+    metadata: Metadata | None
+
+
+def open_forecaster(path: Path) -> Forecaster:
+    """Open a `.keras` or HDF5 file, a run folder (its best checkpoint) or a folder that `export` wrote.
+
+    Raises:
+        CheckpointError: absent, damaged, hostile, or of a format that needs an extra which is not installed.
+    """
+    if (path / MEMBER).is_file():
+        return _open_export(path)
+    checkpoint = load_checkpoint(path)
+    model = checkpoint.model
+    shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    return Forecaster(checkpoint.path, forward_function(model), *shapes, checkpoint.metadata)
+
+
+def _open_export(folder: Path) -> Forecaster:
+    metadata = parse_metadata((folder / MEMBER).read_bytes(), folder)
+    readers: dict[str, Callable[[], Callable[[Any], Any]]] = {
+        KERAS_FILE: lambda: forward_function(load_checkpoint(folder / KERAS_FILE).model),
+        ARCHITECTURE_FILE: lambda: _read_architecture(folder),
+        SAVED_MODEL_FOLDER: lambda: _read_saved_model(folder / SAVED_MODEL_FOLDER),
+        ONNX_FILE: lambda: _read_onnx(folder / ONNX_FILE),
+    }
+    found = [name for name in readers if (folder / name).exists()]
+    if len(found) != 1:
+        raise CheckpointError(f"{folder} holds {len(found)} exported models, expected one of: {', '.join(readers)}")
+    encoding = metadata.encoding
+    shape = (None, encoding.history_hours, len(encoding.columns))
+    return Forecaster(folder, readers[found[0]](), shape, (None, len(encoding.leads)), metadata)
+
+
+def _read_architecture(folder: Path) -> Callable[[Any], Any]:
+    load_tensorflow()
+    import keras
+
+    try:
+        # Keras' safe mode is on by default and refuses code in the JSON.
+        model = keras.models.model_from_json((folder / ARCHITECTURE_FILE).read_text(encoding="utf-8"))
+        model.load_weights(folder / WEIGHTS_FILE)
+    except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
+        raise CheckpointError(f"{folder} was not loaded, with Keras' safe mode on: {keras_reason(error)}") from error
+    return forward_function(model)
+
+
+def _read_saved_model(folder: Path) -> Callable[[Any], Any]:
+    tf = load_tensorflow()
+    try:
+        loaded = tf.saved_model.load(str(folder))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} is not a SavedModel: {error}") from error
+    if not hasattr(loaded, "serve"):
+        raise CheckpointError(f"{folder} has no endpoint `serve`; jenacast export writes one")
+    return lambda inputs: loaded.serve(inputs)  # `loaded` owns the variables: it has to live on
+
+
+def _read_onnx(path: Path) -> Callable[[Any], Any]:
+    tf = load_tensorflow()
+    try:
+        import onnxruntime
+    except ImportError:
+        raise CheckpointError(f"{path} needs ONNX Runtime; {ONNX_REMEDY}") from None
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has its own tree of errors, below Exception alone
+        raise CheckpointError(f"{path} was not loaded: {error}") from error
+    name = session.get_inputs()[0].name
+
+    def forward(inputs: Any) -> Any:
+        return tf.constant(session.run(None, {name: inputs.numpy()})[0])
+
+    return forward

@@ -1,0 +1,236 @@
+"""Intervals around a forecast: split-conformal prediction in units of a spread that changes with the situation.
+
+A network says one temperature. How far from it the truth will lie depends on the hour and the season, on how much the
+network expects to change, and on the weather of the moment: the *spread*, the absolute residual to expect, is a log-
+linear function of these. It is fitted as a generalised linear model (McCullagh & Nelder 1989) on train, which holds
+more years than validation, and gives the shape alone: a network errs less where it was trained. The width comes from
+validation: residuals there, in spreads, are sorted, and their order statistics are the quantiles (locally weighted
+split-conformal prediction: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman 2018, JASA 113, section 5.2). Quantiles
+cannot cross, since one spread multiplies all of them.
+
+Conformal prediction promises coverage for windows exchangeable with those of validation. Weather of later years is
+nearly that: how near is measured on the test split.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from jenacast.data.series import Floats, Times
+from jenacast.errors import CheckpointError
+from jenacast.evaluation.bootstrap import Interval, mean_interval
+from jenacast.features.climatology import day_waves, year_waves
+
+LEVELS = tuple(step / 20 for step in range(1, 20))
+INTERVALS = {"50": (0.25, 0.75), "80": (0.1, 0.9), "90": (0.05, 0.95)}  # nominal coverage in percent: its two levels
+ENDS = {name: (LEVELS.index(low), LEVELS.index(high)) for name, (low, high) in INTERVALS.items()}
+CALENDAR_TERMS = 15  # and one for each column that the network sees
+MOST_DEVIATIONS = (
+    3.0  # of a column from its mean; what lies further out counts as this, since nothing like it was fitted
+)
+LEAST_WINDOWS = len(LEVELS)  # fewer residuals have no order statistic for the outer levels
+CHANGE_C = 5.0  # the change of temperature that counts as one, so that no coefficient is small or large
+MOST_CHANGES = 6.0  # no weather changes more, and one absurd forecast must not decide the fit
+LEAST_SPREAD_C = 1e-3
+ROUNDS = 50
+RIDGE = 1.0  # on all coefficients but the mean's: what a short series leaves open stays near 0
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LeadCalibration(_Record):
+    """Of one output of a network.
+
+    `coefficients` give the log of the spread in degC, for the terms of `_terms`; a spread is kept between `least_c` and
+    `most_c`, the ends of those on train. `quantiles` are residuals, truth minus forecast, at `LEVELS`, in spreads.
+    """
+
+    coefficients: tuple[float, ...] = Field(min_length=CALENDAR_TERMS)
+    least_c: float = Field(gt=0)
+    most_c: float = Field(gt=0)
+    quantiles: tuple[float, ...] = Field(min_length=len(LEVELS), max_length=len(LEVELS))
+
+    @field_validator("quantiles")
+    @classmethod
+    def _in_order(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
+        if any(later < earlier for earlier, later in pairwise(quantiles)):
+            raise ValueError("quantiles that cross")
+        return quantiles
+
+    def spread_c(self, terms: Floats) -> Floats:
+        """(windows,) degC from (windows, terms)."""
+        return np.clip(_spread_c(np.array(self.coefficients), terms), self.least_c, self.most_c)
+
+
+@dataclass(frozen=True)
+class Situations:
+    """What decides how far a forecast may err, beside the forecast.
+
+    Attributes:
+        valid_at: (windows,) datetime64, the times forecast for.
+        present_c: (windows,) the last observed temperatures, degC.
+        seen: (windows, columns) the last step that the network sees, standardised.
+    """
+
+    valid_at: Times
+    present_c: Floats
+    seen: Floats
+
+    def pick(self, which: NDArray[np.bool_]) -> "Situations":
+        """Those of some windows."""
+        return Situations(self.valid_at[which], self.present_c[which], self.seen[which])
+
+
+class Calibration(_Record):
+    """How sure a network is, for each of its outputs in their order."""
+
+    leads: tuple[LeadCalibration, ...] = Field(min_length=1)
+
+    def quantiles_c(self, output: int, forecast_c: Floats, situations: Situations) -> Floats:
+        """(windows, LEVELS) degC around the (windows,) forecasts, degC, of one output, by its number.
+
+        Raises:
+            CheckpointError: numbers so large that a quantile is not finite.
+        """
+        lead = self.leads[output]
+        spread_c = lead.spread_c(_terms(forecast_c, situations))
+        quantiles_c: Floats = forecast_c[:, None] + spread_c[:, None] * np.array(lead.quantiles)
+        if not np.isfinite(quantiles_c[np.isfinite(forecast_c)]).all():
+            raise CheckpointError("the checkpoint's calibration gives intervals that are not finite; train again")
+        return quantiles_c
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Forecasts of one output over the windows of a split, beside what came: (windows,) degC."""
+
+    forecast_c: Floats
+    truth_c: Floats
+    situations: Situations
+
+
+@dataclass(frozen=True)
+class IntervalScores:
+    """How good predicted quantiles are over some windows; the intervals by their nominal coverage in percent.
+
+    Attributes:
+        coverage: share of truths inside each interval.
+        coverage_ci95: 95 % intervals of these shares over days; None for too few.
+        width_c: mean width.
+        pinball_c: mean pinball loss of each interval's two ends (Koenker & Bassett 1978).
+        crps_c: continuous ranked probability score: twice the pinball loss, integrated over the levels (Gneiting &
+            Ranjan 2011) by the trapezoidal rule; at levels 0 and 1 there is none.
+        reliability: for each level the share of truths at or below its quantile.
+    """
+
+    coverage: dict[str, float]
+    coverage_ci95: dict[str, Interval | None]
+    width_c: dict[str, float]
+    pinball_c: dict[str, float]
+    crps_c: float
+    reliability: list[float]
+
+
+def fit_lead(train: Residuals, val: Residuals) -> LeadCalibration | None:
+    """The shape of the spread from train, the quantiles from validation; None for fewer than `LEAST_WINDOWS` there."""
+    if len(val.truth_c) < LEAST_WINDOWS:
+        return None
+    terms = _terms(train.forecast_c, train.situations)
+    coefficients = _fit_spread(terms, np.abs(train.truth_c - train.forecast_c))
+    spread_c = _spread_c(coefficients, terms)
+    least_c, most_c = float(spread_c.min()), float(spread_c.max())
+    val_spread_c = np.clip(_spread_c(coefficients, _terms(val.forecast_c, val.situations)), least_c, most_c)
+    return LeadCalibration(
+        coefficients=tuple(coefficients.tolist()),
+        least_c=least_c,
+        most_c=most_c,
+        quantiles=tuple(conformal_quantiles(np.sort((val.truth_c - val.forecast_c) / val_spread_c)).tolist()),
+    )
+
+
+def conformal_quantiles(ordered: Floats) -> Floats:
+    """(LEVELS,) order statistics of (windows,) sorted residuals.
+
+    With one more residual, exchangeable with these n, the chance to lie between the quantiles of levels p and 1 - p is
+    at least 1 - 2 p: so below the median the rank is (n + 1) p rounded down, from it on rounded up.
+    """
+    levels = np.array(LEVELS)
+    ranks = np.round((len(ordered) + 1) * levels, 9)  # a level is a decimal fraction, and (n + 1) p often whole
+    places = np.where(levels < 0.5, np.floor(ranks), np.ceil(ranks)).astype(np.int64) - 1
+    quantiles: Floats = ordered[np.clip(places, 0, len(ordered) - 1)]
+    return quantiles
+
+
+def score_intervals(quantiles_c: Floats, truth_c: Floats, valid_at: Times) -> IntervalScores:
+    """Scores of (windows, LEVELS) predicted quantiles against (windows,) truths, degC, at their times."""
+    above_c = truth_c.astype(np.float64)[:, None] - quantiles_c
+    levels = np.array(LEVELS)
+    pinball_c = np.maximum(levels * above_c, (levels - 1) * above_c).mean(axis=0)
+    coverage, coverage_ci95 = measure_coverage(quantiles_c, truth_c, valid_at)
+    return IntervalScores(
+        coverage=coverage,
+        coverage_ci95=coverage_ci95,
+        width_c={
+            name: float((quantiles_c[:, high] - quantiles_c[:, low]).mean()) for name, (low, high) in ENDS.items()
+        },
+        pinball_c={name: float(pinball_c[list(ends)].mean()) for name, ends in ENDS.items()},
+        crps_c=float(2 * pinball_c.sum() / (len(LEVELS) + 1)),
+        reliability=(above_c <= 0).mean(axis=0).tolist(),
+    )
+
+
+def measure_coverage(
+    quantiles_c: Floats, truth_c: Floats, valid_at: Times
+) -> tuple[dict[str, float], dict[str, Interval | None]]:
+    """By interval the share of (windows,) truths inside it, and the 95 % interval of that over days."""
+    inside = is_inside(quantiles_c, truth_c)
+    return (
+        {name: float(found.mean()) for name, found in inside.items()},
+        {name: mean_interval(found.astype(np.float64), valid_at) for name, found in inside.items()},
+    )
+
+
+def is_inside(quantiles_c: Floats, truth_c: Floats) -> dict[str, NDArray[np.bool_]]:
+    """(windows,) by interval whether the truth lies inside it, its ends included."""
+    return {
+        name: (quantiles_c[:, low] <= truth_c) & (truth_c <= quantiles_c[:, high]) for name, (low, high) in ENDS.items()
+    }
+
+
+def _terms(forecast_c: Floats, situations: Situations) -> Floats:
+    """(windows, terms): one; the day; the year; the day's cycle through the year; the change forecast and its size.
+
+    After these the columns that the network sees.
+    """
+    day, year = day_waves(situations.valid_at, 2), year_waves(situations.valid_at, 2)
+    products = (day[:, :2, None] * year[:, None, :2]).reshape(len(day), 4)
+    change = np.clip((forecast_c - situations.present_c) / CHANGE_C, -MOST_CHANGES, MOST_CHANGES)
+    seen = np.clip(situations.seen, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    return np.column_stack([np.ones(len(day)), day, year, products, change, np.abs(change), seen])
+
+
+def _spread_c(coefficients: Floats, terms: Floats) -> Floats:
+    spread_c: Floats = np.exp(terms @ coefficients)
+    return spread_c
+
+
+def _fit_spread(terms: Floats, sizes_c: Floats) -> Floats:
+    """Coefficients of the log of the mean of `sizes_c`: Fisher scoring for exponential errors, with a ridge."""
+    sizes_c = np.maximum(sizes_c, LEAST_SPREAD_C)
+    penalty = np.full(terms.shape[1], RIDGE)
+    penalty[0] = 0
+    information = terms.T @ terms + np.diag(penalty)
+    coefficients = np.zeros(terms.shape[1])
+    coefficients[0] = np.log(sizes_c.mean())
+    for _ in range(ROUNDS):
+        gradient = terms.T @ (sizes_c / _spread_c(coefficients, terms) - 1) - penalty * coefficients
+        step = np.linalg.solve(information, gradient)
+        coefficients = coefficients + step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-9:
+            break
+    return coefficients

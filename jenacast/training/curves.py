@@ -1,0 +1,31 @@
+"""The course of a training as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jenacast.plotting import BASELINE, BASELINE_LABEL, BLUE, ORANGE, figure
+
+HIGHEST_MAE = 1.75  # of learning curves, in baselines: the first epochs would press the rest flat
+
+
+def learning_curves(
+    path: Path,
+    history: Sequence[dict[str, Any]],
+    *,
+    baseline_mae_c: float | None,
+    title: str,
+    synthetic: bool,
+) -> None:
+    """Train MAE over the epochs, and validation MAE with its baseline where there is a validation."""
+    epochs = [record["epoch"] for record in history]
+    with figure(path, title, synthetic) as (_, (axis,)):
+        train = [record["train_mae_c"] for record in history]
+        axis.plot(epochs, train, color=BLUE, marker="o", markerfacecolor="none", label="train, dropout on")
+        if baseline_mae_c is not None:
+            axis.plot(epochs, [r["val_mae_c"] for r in history], color=ORANGE, marker="s", label="validation")
+            axis.axhline(baseline_mae_c, **BASELINE, label=BASELINE_LABEL)
+            axis.set_ylim(top=min(axis.get_ylim()[1], HIGHEST_MAE * baseline_mae_c))
+        axis.set(xlabel="epoch", ylabel="MAE (°C)")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.legend()

@@ -1,0 +1,228 @@
+"""A training run: prepared train and validation splits in, a run folder out. The test split is never read."""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jenacast.config import Config, default_settings, differences, load_config, merge, with_train
+from jenacast.data.prepared import Prepared, load_prepared
+from jenacast.errors import ConfigError, DataError, JenacastError
+from jenacast.features.datasets import batch_count, split_samples
+from jenacast.features.encoding import fit_encoding
+from jenacast.files import write_json
+from jenacast.models.build import build_model, check_model
+from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
+from jenacast.training import run_folder
+from jenacast.training.kernels import Kernel, find_kernel, refuse_other_than_cudnn
+from jenacast.training.learner import Learner
+from jenacast.training.loop import Run, Watch, fit, is_finished
+from jenacast.training.run_folder import Outcome, read_outcome
+from jenacast.training.state import Progress, load_state
+
+logger = logging.getLogger(__name__)
+
+HIGH_DROPOUT = 0.5
+
+
+def train(
+    config: Config,
+    *,
+    data_dir: Path,
+    run_dir: Path,
+    force: bool = False,
+    tensorboard: bool = False,
+    require_cudnn: bool = False,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
+
+    Args:
+        config: the complete settings.
+        data_dir: where `prepared/` lies.
+        run_dir: made here; refused where it holds anything.
+        force: replace a run that stands in `run_dir`.
+        tensorboard: also write logs for TensorBoard.
+        require_cudnn: refuse to train where cuDNN cannot be used.
+        watch: may end the run after an epoch, unfinished.
+
+    Raises:
+        JenacastError: no prepared data, settings that do not fit, or a training that diverges.
+    """
+    check_model(config)
+    _warn_of_dropout(config)
+    if tensorboard:
+        _require_tensorboard()
+    run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
+    run.watch = watch
+    if require_cudnn:
+        refuse_other_than_cudnn(run.kernel, config)
+    with run_folder.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
+        run_folder.write_config(run_dir, config)  # first: by its settings a folder is known as one that may be replaced
+        write_json(run_dir / run_folder.RECORD, run.about)
+        run.writer = _tensorboard_writer(run_dir) if tensorboard else None
+        return fit(run)
+
+
+def train_or_resume(config: Config, *, data_dir: Path, run_dir: Path, watch: Watch | None = None) -> Outcome:
+    """Train in `run_dir`, or go on with the run that stands there: a part of something larger that was cut off.
+
+    Arguments and errors are those of `train` and `resume`.
+    """
+    if (run_dir / run_folder.CONFIG).is_file() and run_folder.is_run_dir(run_dir):
+        return resume(run_dir, watch=watch)
+    return train(config, data_dir=data_dir, run_dir=run_dir, force=True, watch=watch)
+
+
+def resume(run_dir: Path, *, epochs: int | None = None, watch: Watch | None = None) -> Outcome:
+    """Go on with a run that was stopped or killed, as if it never had been.
+
+    On a CPU, with the same versions, weights and history come out bit for bit the same. A finished run is left
+    as it is, unless `epochs` is raised.
+
+    Args:
+        run_dir: the run's folder; it knows its settings and its data.
+        epochs: train up to this epoch instead.
+        watch: may end the run after an epoch, unfinished; it is told of the epochs so far too.
+
+    Raises:
+        JenacastError: not a run, one that a living process holds, or one whose settings or data have changed.
+    """
+    with run_folder.resumed_run_dir(run_dir):
+        config = load_config(run_dir / run_folder.CONFIG)
+        if epochs is not None and epochs < config.train.epochs:
+            raise ConfigError(
+                f"--epochs {epochs}: the run has train.epochs={config.train.epochs}; it may only be raised"
+            )
+        if epochs not in (None, config.train.epochs) and config.train.stop_epoch:
+            raise ConfigError(
+                f"--epochs {epochs}: train.stop_epoch={config.train.stop_epoch} ends this run; start a new one instead"
+            )
+        if epochs not in (None, config.train.epochs) and config.train.schedule != "constant":
+            raise ConfigError(
+                f"--epochs {epochs}: the learning rate of this run has fallen to 0 by epoch {config.train.epochs}, as "
+                f"train.schedule={config.train.schedule} says; start a new run with more epochs"
+            )
+        config = with_train(config, epochs=epochs)
+        progress, variables = Progress(), None
+        if (run_dir / run_folder.STATE).exists():
+            progress, variables, settings = load_state(run_dir / run_folder.STATE)
+            _refuse_other_settings(config, settings, run_dir)
+        if is_finished(progress, config.train) and _is_reported(progress, run_dir):
+            logger.info("%s is finished: nothing to do. --epochs trains further", run_dir)
+            return read_outcome(run_dir)
+        record = run_folder.read_record(run_dir)
+        data_dir = Path(record["data_dir"])
+        prepared = load_prepared(data_dir)
+        _refuse_other_data(prepared, record, data_dir)
+        run = _assemble(config, prepared, data_dir, run_dir, progress)
+        for what in ("versions", "kernel"):
+            if run.about[what] != record.get(what):
+                logger.warning(
+                    "begun with another %s (%s): the result may differ in the last digits",
+                    *(what.removesuffix("s"), record.get(what)),
+                )
+        run.about, run.watch = record, watch
+        if variables is not None:
+            try:
+                run.learner.restore(variables)
+            except ValueError as error:
+                state = run_dir / run_folder.STATE
+                raise JenacastError(f"{state} belongs to another network ({error}); start a new run") from None
+        run_folder.write_config(run_dir, config)
+        if (run_dir / run_folder.TENSORBOARD).exists():
+            run.writer = _tensorboard_writer(run_dir)
+        logger.info("going on in epoch %d, after step %d of %d", progress.epoch + 1, progress.step, run.steps)
+        return fit(run)
+
+
+def _is_reported(progress: Progress, run_dir: Path) -> bool:
+    """Whether the run's end was written down too; a run killed just before has its state alone."""
+    if not (run_dir / run_folder.METRICS).exists():
+        return False
+    outcome = read_outcome(run_dir)
+    return outcome.finished and outcome.epochs == progress.epoch
+
+
+def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path, progress: Progress) -> Run:
+    """Everything a run needs, in memory; nothing is written."""
+    manifest = prepared.manifest
+    encoding = fit_encoding(prepared, config.data)
+    per_hour = config.data.windows_per_hour
+    train_samples = split_samples(prepared, config.data.fit_on, encoding, windows_per_hour=per_hour)
+    val_samples = None
+    if config.data.fit_on == "train":
+        val_samples = split_samples(prepared, "val", encoding, windows_per_hour=per_hour)
+    if config.train.deterministic:
+        make_deterministic()
+    elif has_gpu():
+        logger.info(
+            "on a GPU the same seed, or a resumed run, comes out slightly different each time; "
+            "--deterministic makes it bit for bit the same"
+        )
+    set_seed(config.train.seed)
+    model = build_model(config)
+    kernel = find_kernel(model, config)
+    about = {
+        "data_dir": str(data_dir.resolve()),
+        "source_sha256": manifest.source_sha256,
+        "protocol": manifest.protocol,
+        "synthetic": manifest.synthetic,
+        "parameters": model.count_params(),
+        "fit_on": config.data.fit_on,
+        "fold": manifest.fold,
+        "train_windows": len(train_samples),
+        "val_windows": len(val_samples) if val_samples else 0,
+        "windows_dropped": train_samples.dropped + (val_samples.dropped if val_samples else 0),
+        "needed_hours": encoding.needed_hours,
+        "device": device_name(),
+        "kernel": kernel,
+        "versions": versions(),
+        "commit": commit(),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+    steps = config.train.epochs * batch_count(len(train_samples), config.train.batch_size)
+    learner = Learner(model, config.train, steps=steps, xla=kernel is Kernel.XLA)
+    return Run(config, run_dir, learner, kernel, encoding, train_samples, val_samples, about, progress)
+
+
+def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: Path) -> None:
+    begun_with = merge(default_settings(), begun_with)  # by a version that had fewer settings, perhaps
+    changed = [line for line in differences(config, begun_with) if not line.startswith("train.epochs:")]
+    if changed:
+        raise ConfigError(
+            f"{run_dir / run_folder.CONFIG} is not what the run began with, so it cannot go on; put it back, or start "
+            "a new run with --config:\n  " + "\n  ".join(changed)
+        )
+
+
+def _refuse_other_data(prepared: Prepared, record: dict[str, Any], data_dir: Path) -> None:
+    manifest = prepared.manifest
+    for what, began, now in (
+        ("series (SHA-256)", record["source_sha256"], manifest.source_sha256),
+        ("protocol", record["protocol"], manifest.protocol),
+    ):
+        if began != now:
+            raise DataError(
+                f"{data_dir} holds another {what} than the run began with: {began}, now {now}; "
+                "prepare the old one again, or start a new run"
+            )
+
+
+def _warn_of_dropout(config: Config) -> None:
+    for name in ("dropout", "recurrent_dropout"):
+        rate = getattr(config.model, name)
+        if rate > HIGH_DROPOUT:
+            logger.warning("model.%s=%g drops more than half; training may not learn", name, rate)
+
+
+def _require_tensorboard() -> None:
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise JenacastError("--tensorboard needs TensorBoard; run: pip install 'jenacast[tensorboard]'") from None
+
+
+def _tensorboard_writer(run_dir: Path) -> Any:
+    _require_tensorboard()
+    return load_tensorflow().summary.create_file_writer(str(run_dir / run_folder.TENSORBOARD))
