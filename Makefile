@@ -39,6 +39,7 @@ lint: $(VENV)/installed-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	$(RUN)/lint-imports --no-cache --no-logo
 
 format: $(VENV)/installed-dev
 	$(RUN)/ruff check --fix .

@@ -19,20 +19,19 @@ from typing import Any
 import numpy as np
 
 from jenacast.cli.table import format_table
-from jenacast.columns import TARGET
+from jenacast.columns import CALENDAR, DEPARTURE, TARGET
 from jenacast.config import Config, load_config, load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import Prepared, Split, load_prepared
 from jenacast.data.series import Floats
 from jenacast.data.synthetic import synthetic_series, write_csv
-from jenacast.data.windows import Windows
+from jenacast.data.windows import Windows, persistence
 from jenacast.errors import CheckpointError
-from jenacast.evaluation.baselines import fit_baselines, forecasts, persistence
+from jenacast.evaluation.baselines import fit_baselines, forecasts
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Samples, split_samples
-from jenacast.features.derived import CALENDAR, DEPARTURE
 from jenacast.features.encoding import Encoding, fit_encoding
 
 PEERS = Path(".peers-venv/bin/python")

@@ -1,9 +1,15 @@
-"""The measured columns: header text in the station's CSV, name inside jenacast, unit, valid range.
+"""The columns: those measured, and the grammar of those derived from them.
 
-Header texts stop here: everywhere else a column is looked up by `Column.name`.
+Header texts of the station's CSV stop here: everywhere else a column is looked up by `Column.name`.
+A derived column is written `SOURCE` or `SOURCE:OPERATION`, operations from left to right; `features/derived.py` works
+it out.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from jenacast.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -39,3 +45,79 @@ COLUMNS = (
 )
 NAMES = tuple(column.name for column in COLUMNS)
 TARGET = "temperature_c"
+
+DEPARTURE = "departure"
+WIND = {  # a part of the wind: the speed that it is of, and 0 for east or 1 for north
+    "wind_east_m_per_s": ("wind_speed_m_per_s", 0),
+    "wind_north_m_per_s": ("wind_speed_m_per_s", 1),
+    "max_wind_east_m_per_s": ("max_wind_speed_m_per_s", 0),
+    "max_wind_north_m_per_s": ("max_wind_speed_m_per_s", 1),
+}
+CALENDAR = {  # a wave of the calendar: its cycle, and its place among cosine and sine of one wave, of two, ...
+    f"{cycle}_{wave}_{harmonic}": (cycle, 2 * harmonic - 2 + number)
+    for cycle in ("hour", "year")
+    for harmonic in (1, 2)
+    for number, wave in enumerate(("cos", "sin"))
+}
+UNITS = {column.name: column.unit for column in COLUMNS} | dict.fromkeys(WIND, "m/s") | dict.fromkeys(CALENDAR, "1")
+HOURS_OPERATION = re.compile(r"(change|mean)_([1-9][0-9]{0,2})h")
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column by its name, taken apart.
+
+    Attributes:
+        source: what it is worked out of.
+        operations: (kind, hours) in their order; `departure` has 0 hours.
+    """
+
+    source: str
+    operations: tuple[tuple[str, int], ...]
+
+    @property
+    def unit(self) -> str:
+        """The source's unit; no operation changes it."""
+        return UNITS[self.source]
+
+    @property
+    def look_back_hours(self) -> int:
+        """How many hours before its own time the column needs."""
+        return sum(hours - (kind == "mean") for kind, hours in self.operations if hours)
+
+    @property
+    def needs_climatology(self) -> bool:
+        """Whether it is a departure from one."""
+        return (DEPARTURE, 0) in self.operations
+
+
+def parse_column(name: str) -> ColumnSpec:
+    """Take a column's name apart.
+
+    Raises:
+        ConfigError: an unknown source or operation, or a departure of anything but the temperature.
+    """
+    source, *operations = name.split(":")
+    if source not in UNITS:
+        raise ConfigError(f"{name!r}: {source!r} is no column of this version; expected one of {', '.join(UNITS)}")
+    parsed = []
+    for number, operation in enumerate(operations):
+        match = HOURS_OPERATION.fullmatch(operation)
+        if match:
+            parsed.append((match[1], int(match[2])))
+        elif operation == DEPARTURE and source == TARGET and number == 0:
+            parsed.append((DEPARTURE, 0))
+        else:
+            raise ConfigError(
+                f"{name!r}: expected operations such as change_6h or mean_24h, or {TARGET}:{DEPARTURE}, "
+                f"received {operation!r}"
+            )
+    return ColumnSpec(source, tuple(parsed))
+
+
+def measured_columns(names: Sequence[str]) -> list[str]:
+    """The measured columns that the columns `names` are worked out of, each once."""
+    sources = [parse_column(name).source for name in names]
+    measured = [column.name for column in COLUMNS]
+    of_wind = {name for source in sources if source in WIND for name in (WIND[source][0], "wind_direction_deg")}
+    return [name for name in measured if name in sources or name in of_wind]

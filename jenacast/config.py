@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from jenacast.columns import parse_column
 from jenacast.errors import ConfigError
-from jenacast.features.derived import parse_column
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
 MAX_NAME = 60  # characters of it

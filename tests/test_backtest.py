@@ -19,8 +19,7 @@ from jenacast.data.prepared import load_prepared
 from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.experiments import plots
-from jenacast.experiments.backtest import FoldScores
-from jenacast.experiments.folds import Fold, find_edges, first_row_from, make_folds, shift
+from jenacast.experiments.folds import Fold, FoldScores, find_edges, first_row_from, make_folds, shift
 from jenacast.files import process_lock
 from jenacast.training.run import train
 

@@ -4,13 +4,15 @@ import pytest
 from jenacast.columns import NAMES, TARGET
 from jenacast.config import load_recipe
 from jenacast.data.prepare import prepare
-from jenacast.data.prepared import find_windows, load_prepared
+from jenacast.data.prepared import load_prepared
 from jenacast.data.series import Series
+from jenacast.data.windows import find_windows
+from jenacast.evaluation.coverage import is_inside
 from jenacast.features.datasets import make_samples, split_samples
 from jenacast.features.encoding import fit_encoding
 from jenacast.models import calibration
-from jenacast.models.calibration import calibrate, forecast_leads_c, situations, truth_leads_c
-from jenacast.models.intervals import is_inside
+from jenacast.models.inference import forecast_leads_c, truth_leads_c
+from jenacast.models.intervals import calibrate, situations
 from jenacast.runtime import load_tensorflow
 
 HISTORY, LEAD = 12, 24
@@ -31,9 +33,8 @@ def samples_of(prepared, encoding, start, stop, *, without=()):
     rows = np.setdiff1d(np.arange(start, stop), without)
     series = Series(prepared.series.times[rows], prepared.series.values[rows])
     hours = {"history_hours": encoding.needed_hours, "lead_hours": LEAD}
-    none = np.array([], np.int64)
-    windows = find_windows(series, "strict", 0, len(rows), rows_per_hour=1, replaced_target_rows=none, **hours)
-    return make_samples(series, windows, encoding, replaced_target_rows=none)
+    windows = find_windows(series, "strict", 0, len(rows), **hours)
+    return make_samples(series, windows, encoding)
 
 
 def saying(outputs, asked=None):
@@ -120,9 +121,7 @@ def test_a_calibration_by_rows_ten_minutes_apart(place_csv, ramp):
     prepared = load_prepared(folder)
     encoding = encoding_of(prepared)
     hours = {"history_hours": HISTORY, "lead_hours": LEAD}
-    samples = make_samples(
-        prepared.series, prepared.windows("val", **hours), encoding, replaced_target_rows=np.array([], np.int64)
-    )
+    samples = make_samples(prepared.series, prepared.windows("val", **hours), encoding)
     temperature = encoding.names.index(TARGET)
     column = encoding.columns[temperature]
     seen_c = situations(samples, 1).seen[:, temperature] * column.deviation + column.mean

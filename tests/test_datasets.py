@@ -254,7 +254,7 @@ def test_every_hour_up_to_the_lead_is_a_target_by_time_and_nan_where_it_lacks(da
         history_hours=12,
         lead_hours=6,
     )
-    samples = make_series_samples(gone, windows, encoding, replaced_target_rows=np.array([], np.int64))
+    samples = make_series_samples(gone, windows, encoding)
     assert samples.targets.shape == (len(windows), 6)
     now = pd.DatetimeIndex(gone.times[windows.last_rows])
     expected = np.array([[by_time[time + pd.Timedelta(hours=lead)] for lead in range(1, 7)] for time in now])

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.columns import CALENDAR, COLUMNS, NAMES, TARGET, WIND, parse_column
 from jenacast.data.series import Series
 from jenacast.errors import ConfigError
 from jenacast.features.climatology import Climatology
-from jenacast.features.derived import CALENDAR, WIND, derive, parse_column, wind_vector
+from jenacast.features.derived import derive, wind_vector
 
 FIRST = np.datetime64("2009-01-01T00:10:00", "s")
 MINUTE, HOUR_S = np.timedelta64(60, "s"), 3600

@@ -14,8 +14,8 @@ from jenacast.config import load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import load_prepared
+from jenacast.evaluation.blend import Blend, equal_blend, fit_blend
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.experiments.ensemble import Blend, equal_blend, fit_blend
 from jenacast.models.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train

@@ -15,11 +15,11 @@ from jenacast.config import load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import load_prepared
+from jenacast.evaluation.files import evaluation_stem
 from jenacast.features.encoding import fit_encoding
 from jenacast.models.checkpoint import Metadata, load_checkpoint, read_metadata, save_checkpoint
 from jenacast.models.intervals import CALENDAR_TERMS, Calibration, LeadCalibration
 from jenacast.runtime import load_tensorflow
-from jenacast.training.run_folder import evaluation_stem
 
 HISTORY, LEAD = 12, 24
 T = NAMES.index(TARGET)

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from station_files import write_station_file
 from warm import Command
 
-from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.columns import COLUMNS, NAMES, TARGET, measured_columns
 from jenacast.config import load_recipe
 from jenacast.data.prepared import load_prepared
 from jenacast.data.synthetic import synthetic_series
-from jenacast.features.derived import measured_columns
 from jenacast.forecasting.forecast import forecast
 from jenacast.models.checkpoint import load_checkpoint, save_checkpoint
 from jenacast.runtime import load_tensorflow

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,7 +33,7 @@ def made(valid_at, change_c=None, forecast_error_c=None, quantiles_c=None, hours
 
 
 def grouped(by, *leads):
-    return errors_by(SimpleNamespace(leads=leads), by)
+    return errors_by(leads, by)
 
 
 def counts(by, *leads):

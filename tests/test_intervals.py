@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
+from jenacast.evaluation.coverage import is_inside, score_intervals
 from jenacast.models.intervals import (
     CALENDAR_TERMS,
     CHANGE_C,
@@ -19,8 +20,6 @@ from jenacast.models.intervals import (
     Situations,
     conformal_quantiles,
     fit_lead,
-    is_inside,
-    score_intervals,
 )
 
 YEAR_H = 8_766

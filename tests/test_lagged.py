@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from jenacast.columns import CALENDAR
 from jenacast.config import load_recipe
 from jenacast.errors import ConfigError
-from jenacast.features.derived import CALENDAR
 from jenacast.models.build import build_model
 from jenacast.runtime import set_seed
 

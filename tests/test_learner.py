@@ -6,8 +6,9 @@ import pytest
 from jenacast.config import load_recipe
 from jenacast.features.datasets import Batches, Samples
 from jenacast.models.build import build_model
+from jenacast.models.inference import forward_function, predict
 from jenacast.runtime import load_tensorflow, set_seed
-from jenacast.training.learner import Learner, forward_function, predict
+from jenacast.training.learner import Learner
 
 RATE = 0.001
 NOTHING = lambda: None  # noqa: E731

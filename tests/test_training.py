@@ -16,9 +16,10 @@ from jenacast.features.datasets import Batches, split_samples
 from jenacast.features.encoding import fit_encoding
 from jenacast.models.build import build_model
 from jenacast.models.checkpoint import load_checkpoint, read_metadata
+from jenacast.models.inference import forward_function, predict
 from jenacast.runtime import set_seed
 from jenacast.training import loop
-from jenacast.training.learner import Learner, forward_function, predict
+from jenacast.training.learner import Learner
 
 SMALL = ("--set", "data.history_hours=12", "--set", "model.units=4")
 UNTIMED = ("epoch", "train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_rate")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jenacast.evaluation.bootstrap import Interval
+    from jenacast.evaluation.coverage import IntervalScores
     from jenacast.evaluation.evaluate import Scores
     from jenacast.evaluation.groups import Group
-    from jenacast.models.intervals import IntervalScores
 
 
 class SplitName(StrEnum):

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.config import DataSettings
 from jenacast.data.cleaning import Cleaned
-from jenacast.data.prepared import find_windows
 from jenacast.data.series import HOUR_S, Series, Times
-from jenacast.data.windows import Protocol, Windows
+from jenacast.data.windows import Borders, Protocol, Windows, find_windows
 
-Borders = dict[str, tuple[int, int]]
 OF_SPLITS = ("values", "windows")  # what an audit says of splits; the rest is of the whole series
 
 
@@ -115,16 +113,9 @@ def _window_counts(
         lost = {"duplicates": 0, "border": stop - start - len(windows), "gaps": 0, "values": 0}
         return {"rows": stop - start, **counts, "lost": lost}
 
-    regardless = find_windows(
-        Series(times, np.broadcast_to(np.float32(0), cleaned.series.values.shape)),
-        protocol,
-        start,
-        stop,
-        rows_per_hour=rows_per_hour,
-        replaced_target_rows=np.zeros(0, dtype=np.int64),
-        history_hours=data.history_hours,
-        lead_hours=data.lead_hours,
-    )
+    whole = Series(times, np.broadcast_to(np.float32(0), cleaned.series.values.shape))
+    hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
+    regardless = find_windows(whole, protocol, start, stop, **hours)
     inside = times[start:stop].astype(np.int64)
     early = inside - (data.history_hours - 1) * HOUR_S < inside[0]
     late = inside + data.lead_hours * HOUR_S > inside[-1]

@@ -58,7 +58,8 @@ def clean(raw: Series, protocol: Protocol) -> Cleaned:
     sentinels = values == SENTINEL
     for index in np.flatnonzero(~valid.all(axis=0)):
         values[:, index] = _carry_forward(times, values[:, index], valid[:, index], protocol)
-    return Cleaned(Series(times, values), source_rows, ~valid, sentinels, duplicates, conflicts)
+    series = Series(times, values, target_measured=valid[:, NAMES.index(TARGET)])
+    return Cleaned(series, source_rows, ~valid, sentinels, duplicates, conflicts)
 
 
 def find_valid(values: Floats) -> NDArray[np.bool_]:

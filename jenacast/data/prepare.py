@@ -10,22 +10,11 @@ import numpy as np
 from jenacast.columns import COLUMNS
 from jenacast.config import DataSettings, standard_task
 from jenacast.data import audit
-from jenacast.data.audit import Borders
 from jenacast.data.cleaning import Cleaned, clean
 from jenacast.data.download import CSV_NAME
-from jenacast.data.prepared import (
-    FOLDER,
-    FORMAT,
-    SPLITS,
-    ColumnRecord,
-    Manifest,
-    Prepared,
-    SplitRecord,
-    find_windows,
-    load_manifest,
-)
+from jenacast.data.prepared import FOLDER, FORMAT, SPLITS, ColumnRecord, Manifest, Prepared, SplitRecord, load_manifest
 from jenacast.data.series import Series, rows_per_hour
-from jenacast.data.windows import Protocol, Windows, split_rows
+from jenacast.data.windows import Borders, Protocol, Windows, find_windows, split_rows
 from jenacast.errors import DataError, ExistsError
 from jenacast.files import atomic_folder, clear_leftovers, folder_lock, link_or_copy, write_json
 
@@ -102,19 +91,8 @@ def _describe(
     per_hour = rows_per_hour(raw.times, source)
     borders = split_borders(raw, cleaned, protocol)
     columns = _statistics(cleaned.series, borders["train"], source)  # first: a dead instrument leaves no window either
-    replaced_target_rows = cleaned.replaced_target_rows
-    windows = {
-        split: find_windows(
-            cleaned.series,
-            protocol,
-            *border,
-            rows_per_hour=per_hour,
-            replaced_target_rows=replaced_target_rows,
-            history_hours=data.history_hours,
-            lead_hours=data.lead_hours,
-        )
-        for split, border in borders.items()
-    }
+    hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
+    windows = {split: find_windows(cleaned.series, protocol, *border, **hours) for split, border in borders.items()}
     splits = _split_records(cleaned.series, borders, windows, data, source)
     return Manifest(
         format=FORMAT,
@@ -128,7 +106,7 @@ def _describe(
         lead_hours=data.lead_hours,
         splits=splits,
         columns=columns,
-        replaced_target_rows=[int(row) for row in replaced_target_rows],
+        replaced_target_rows=[int(row) for row in cleaned.replaced_target_rows],
         audit=audit.audit(raw, cleaned, protocol, borders, windows, per_hour, data),
     )
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jenacast.columns import NAMES, TARGET
 from jenacast.data.series import Series
-from jenacast.data.windows import Protocol, Windows, book_windows, strict_windows
+from jenacast.data.windows import Protocol, Windows, find_windows
 from jenacast.errors import DataError
 
 FORMAT = 1
@@ -95,51 +95,8 @@ class Prepared:
 
     def windows_between(self, start: int, stop: int, *, history_hours: int, lead_hours: int) -> Windows:
         """The windows of rows [start, stop) under the prepared protocol, as if they were a split; perhaps none."""
-        return find_windows(
-            self.series,
-            self.manifest.protocol,
-            start,
-            stop,
-            rows_per_hour=self.manifest.rows_per_hour,
-            replaced_target_rows=np.array(self.manifest.replaced_target_rows, dtype=np.int64),
-            history_hours=history_hours,
-            lead_hours=lead_hours,
-        )
-
-
-def find_windows(
-    series: Series,
-    protocol: Protocol,
-    start: int,
-    stop: int,
-    *,
-    rows_per_hour: int,
-    replaced_target_rows: np.ndarray,
-    history_hours: int,
-    lead_hours: int,
-) -> Windows:
-    """The windows of rows [start, stop) under `protocol`."""
-    if protocol == "book":
-        return book_windows(
-            len(series.times),
-            start,
-            stop,
-            rows_per_hour=rows_per_hour,
-            history_hours=history_hours,
-            lead_hours=lead_hours,
-        )
-    observed = np.ones(stop - start, dtype=bool)
-    inside = replaced_target_rows[(replaced_target_rows >= start) & (replaced_target_rows < stop)]
-    observed[inside - start] = False
-    return strict_windows(
-        series.times,
-        start,
-        stop,
-        usable=np.asarray(np.isfinite(series.values[start:stop]).all(axis=1)),
-        observed=observed,
-        history_hours=history_hours,
-        lead_hours=lead_hours,
-    )
+        hours = {"history_hours": history_hours, "lead_hours": lead_hours}
+        return find_windows(self.series, self.manifest.protocol, start, stop, **hours)
 
 
 def load_prepared(data_dir: Path) -> Prepared:
@@ -169,7 +126,9 @@ def load_prepared(data_dir: Path) -> Prepared:
             f"{folder / 'values.npy'} has shape {values.shape} and type {values.dtype}, the manifest says "
             f"{expected} and float32; run: jenacast prepare --force"
         )
-    return Prepared(folder, manifest, Series(times, values))
+    measured = np.ones(manifest.rows, dtype=bool)
+    measured[manifest.replaced_target_rows] = False
+    return Prepared(folder, manifest, Series(times, values, measured))
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -204,4 +163,6 @@ def load_manifest(folder: Path) -> Manifest:
             f"{path} is damaged (splits: expected {', '.join(SPLITS)}, one after the other); "
             "run: jenacast prepare --force"
         )
+    if any(not 0 <= row < manifest.rows for row in manifest.replaced_target_rows):
+        raise DataError(f"{path} is damaged (replaced_target_rows beyond the series); run: jenacast prepare --force")
     return manifest

@@ -22,14 +22,21 @@ class Series:
     Attributes:
         times: (rows,) datetime64[s].
         values: (rows, len(NAMES)) float32, in the units of `columns.COLUMNS` and in their order.
+        target_measured: (rows,) whether the temperature was truly measured; None where all of them were.
     """
 
     times: Times
     values: Floats
+    target_measured: NDArray[np.bool_] | None = None
 
     def column(self, name: str) -> Floats:
         """One column, (rows,), by its name inside jenacast."""
         return self.values[:, NAMES.index(name)]
+
+    def pick(self, rows: "slice | Rows | NDArray[np.bool_]") -> "Series":
+        """Some of the rows, in the order asked for."""
+        measured = None if self.target_measured is None else self.target_measured[rows]
+        return Series(self.times[rows], self.values[rows], measured)
 
 
 def rows_per_hour(times: Times, source: object = "the series") -> int:

@@ -20,9 +20,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.data.series import HOUR_S, Rows, Times
+from jenacast.columns import TARGET
+from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times, rows_per_hour
 
 Protocol = Literal["book", "strict"]
+Borders = dict[str, tuple[int, int]]  # rows [start, stop) of each split
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,34 @@ def split_rows(rows: int) -> tuple[int, int]:
     """Rows where validation and test begin: the first half trains, a quarter validates (the book, 10.2.1)."""
     train = int(0.5 * rows)
     return train, train + int(0.25 * rows)
+
+
+def find_windows(
+    series: Series, protocol: Protocol, start: int, stop: int, *, history_hours: int, lead_hours: int
+) -> Windows:
+    """The windows of rows [start, stop) under `protocol`; perhaps none.
+
+    Args:
+        series: the whole series.
+        protocol: by row position or by time.
+        start: first row of the split.
+        stop: row after the split's last.
+        history_hours: observations in a history.
+        lead_hours: hours from the last observation to the target.
+    """
+    hours = {"history_hours": history_hours, "lead_hours": lead_hours}
+    if protocol == "book":
+        per_hour = rows_per_hour(series.times)
+        return book_windows(len(series.times), start, stop, rows_per_hour=per_hour, **hours)
+    measured = series.target_measured
+    return strict_windows(
+        series.times,
+        start,
+        stop,
+        usable=np.asarray(np.isfinite(series.values[start:stop]).all(axis=1)),
+        observed=np.ones(stop - start, dtype=bool) if measured is None else measured[start:stop],
+        **hours,
+    )
 
 
 def book_windows(
@@ -130,6 +160,16 @@ def strict_windows(
     starts, targets = starts[found], targets[found]
     order = np.argsort(targets, kind="stable")
     return Windows(lanes + start, starts[order], targets[order] + start, history_hours)
+
+
+def persistence(series: Series, windows: Windows) -> Floats:
+    """The last observed temperature, (windows,) degC: the common-sense guess (the book, 10.2.2)."""
+    return series.column(TARGET)[windows.last_rows]
+
+
+def truth(series: Series, windows: Windows) -> Floats:
+    """The temperature that came, (windows,) degC."""
+    return series.column(TARGET)[windows.targets]
 
 
 def epoch_order(windows: int, *, seed: int, epoch: int) -> Rows:

@@ -9,7 +9,7 @@ import numpy as np
 from jenacast.columns import TARGET
 from jenacast.data.prepared import Prepared, Split
 from jenacast.data.series import Floats, Series
-from jenacast.data.windows import Windows
+from jenacast.data.windows import Windows, persistence, truth
 from jenacast.evaluation.metrics import Errors, measure
 from jenacast.evaluation.ridge import PENALTIES, Ridge, fit_ridge, window_features
 from jenacast.features.climatology import Climatology, fit_climatology
@@ -30,16 +30,6 @@ class Fitted:
     climatology: Climatology
     damping: float
     ridge: Ridge
-
-
-def persistence(series: Series, windows: Windows) -> Floats:
-    """The last observed temperature, (windows,) degC: the common-sense guess (the book, 10.2.2)."""
-    return series.column(TARGET)[windows.last_rows]
-
-
-def truth(series: Series, windows: Windows) -> Floats:
-    """The temperature that came, (windows,) degC."""
-    return series.column(TARGET)[windows.targets]
 
 
 def measure_baseline(

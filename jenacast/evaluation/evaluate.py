@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from jenacast.data.prepared import Split, load_prepared
 from jenacast.data.series import Floats, Times
+from jenacast.evaluation.blend import Blend, equal_blend, fit_blend, refuse_seen_validation
 from jenacast.evaluation.bootstrap import Interval, mean_interval
+from jenacast.evaluation.coverage import IntervalScores, score_intervals
 from jenacast.evaluation.groups import Lead, Leads
-from jenacast.evaluation.hindcast import Task, common_windows, open_task
+from jenacast.evaluation.hindcast import Hindcast, common_windows, open_hindcast
 from jenacast.evaluation.metrics import measure, skill
-from jenacast.experiments.ensemble import Blend, equal_blend, fit_blend, refuse_seen_validation
-from jenacast.models.calibration import truth_leads_c
-from jenacast.models.intervals import IntervalScores, score_intervals
+from jenacast.models.inference import truth_leads_c
 
 logger = logging.getLogger(__name__)
 ASSUMED = "the book's, assumed"
@@ -114,46 +114,46 @@ def evaluate(
         CheckpointError: a checkpoint cannot be used, does not fit the data, or forecasts no window that the others do.
         DataError: no prepared data, or a station file that cannot be used.
     """
-    tasks = [open_task(path, data_dir, split, csv_paths) for path in paths]
-    others = [open_task(against, data_dir, split, csv_paths)] if against else []
-    picks = common_windows([*tasks, *others])
-    blend = _fit_blend(tasks, data_dir) if fit else equal_blend(len(tasks))
-    hours = _blended(tasks, picks, blend) if len(tasks) > 1 or fit else _hours(tasks[0], picks[0])
+    hindcasts = [open_hindcast(path, data_dir, split, csv_paths) for path in paths]
+    others = [open_hindcast(against, data_dir, split, csv_paths)] if against else []
+    picks = common_windows([*hindcasts, *others])
+    blend = _fit_blend(hindcasts, data_dir) if fit else equal_blend(len(hindcasts))
+    hours = _blended(hindcasts, picks, blend) if len(hindcasts) > 1 or fit else _hours(hindcasts[0], picks[0])
 
-    task, pick = tasks[0], picks[0]
-    valid_at, truth_c = task.samples.valid_at[pick], task.samples.truth_c[pick]
-    baseline_c = task.samples.baseline_c[pick]
+    hindcast, pick = hindcasts[0], picks[0]
+    valid_at, truth_c = hindcast.samples.valid_at[pick], hindcast.samples.truth_c[pick]
+    baseline_c = hindcast.samples.baseline_c[pick]
     last = hours[-1]
     forecast_c, quantiles_c = last.forecast_c, last.quantiles_c
     errors, baseline = measure(forecast_c, truth_c), measure(baseline_c, truth_c)
     absolute_c, baseline_absolute_c = _absolute_errors(forecast_c, truth_c), _absolute_errors(baseline_c, truth_c)
-    metadata = task.checkpoint.metadata
-    model = metadata.model if metadata else task.checkpoint.path.stem
+    metadata = hindcast.checkpoint.metadata
+    model = metadata.model if metadata else hindcast.checkpoint.path.stem
     scores = Scores(
-        checkpoint=str(task.checkpoint.path),
-        model=model if len(tasks) == 1 else f"mean of {len(tasks)}",
-        split=task.split,
+        checkpoint=str(hindcast.checkpoint.path),
+        model=model if len(hindcasts) == 1 else f"mean of {len(hindcasts)}",
+        split=hindcast.split,
         windows=errors.windows,
-        windows_dropped=len(task.samples) + task.samples.dropped - errors.windows,
-        needed_hours=max(task.encoding.needed_hours for task in (*tasks, *others)),
+        windows_dropped=len(hindcast.samples) + hindcast.samples.dropped - errors.windows,
+        needed_hours=max(hindcast.encoding.needed_hours for hindcast in (*hindcasts, *others)),
         mae_c=errors.mae_c,
         rmse_c=errors.rmse_c,
         bias_c=errors.bias_c,
         baseline_mae_c=baseline.mae_c,
         baseline_rmse_c=baseline.rmse_c,
         skill=skill(errors.mae_c, baseline.mae_c),
-        protocol=task.protocol,
+        protocol=hindcast.protocol,
         trained_protocol=metadata.protocol if metadata else None,
         trained_on=metadata.trained_on if metadata else None,
         scaling="the checkpoint's" if metadata else ASSUMED,
-        synthetic=any(task.synthetic for task in (*tasks, *others)),
+        synthetic=any(hindcast.synthetic for hindcast in (*hindcasts, *others)),
         mae_ci95_c=mean_interval(absolute_c, valid_at),
         baseline_mae_ci95_c=mean_interval(baseline_absolute_c, valid_at),
         difference_c=errors.mae_c - baseline.mae_c,
         difference_ci95_c=mean_interval(absolute_c - baseline_absolute_c, valid_at),
         intervals=score_intervals(quantiles_c, truth_c, valid_at) if quantiles_c is not None else None,
-        members=[str(task.checkpoint.path) for task in tasks] if len(tasks) > 1 else [],
-        weights=blend.weights.tolist() if len(tasks) > 1 else [],
+        members=[str(hindcast.checkpoint.path) for hindcast in hindcasts] if len(hindcasts) > 1 else [],
+        weights=blend.weights.tolist() if len(hindcasts) > 1 else [],
         offset_c=blend.offset_c,
     )
     for other in others:
@@ -169,30 +169,36 @@ def evaluate(
     return Evaluation(scores, valid_at, forecast_c, truth_c, baseline_c, hours)
 
 
-def _hours(task: Task, pick: NDArray[np.bool_]) -> Leads:
+def _hours(hindcast: Hindcast, pick: NDArray[np.bool_]) -> Leads:
     """What one network says of every hour, over some of its windows."""
-    samples, metadata = task.samples.pick(pick), task.checkpoint.metadata
+    samples, metadata = hindcast.samples.pick(pick), hindcast.checkpoint.metadata
     calibration = metadata.calibration if metadata else None
-    return Leads(task.encoding.leads, samples, task.leads_c()[pick], truth_leads_c(samples, task.encoding), calibration)
+    return Leads(
+        hindcast.encoding.leads,
+        samples,
+        hindcast.leads_c()[pick],
+        truth_leads_c(samples, hindcast.encoding),
+        calibration,
+    )
 
 
-def _blended(tasks: Sequence[Task], picks: Sequence[NDArray[np.bool_]], blend: Blend) -> Leads:
+def _blended(hindcasts: Sequence[Hindcast], picks: Sequence[NDArray[np.bool_]], blend: Blend) -> Leads:
     """What several networks say together of the hour that is judged, without intervals."""
-    samples, forecast_c = tasks[0].samples.pick(picks[0]), blend.apply(_forecasts_c(tasks, picks))
-    return Leads([tasks[0].encoding.lead_hours], samples, forecast_c[:, None], samples.truth_c[:, None], None)
+    samples, forecast_c = hindcasts[0].samples.pick(picks[0]), blend.apply(_forecasts_c(hindcasts, picks))
+    return Leads([hindcasts[0].encoding.lead_hours], samples, forecast_c[:, None], samples.truth_c[:, None], None)
 
 
-def _forecasts_c(tasks: Sequence[Task], picks: Sequence[NDArray[np.bool_]]) -> Floats:
-    """(tasks, windows) degC over the picked windows of each."""
-    return np.stack([task.forecast_c()[pick] for task, pick in zip(tasks, picks, strict=False)])
+def _forecasts_c(hindcasts: Sequence[Hindcast], picks: Sequence[NDArray[np.bool_]]) -> Floats:
+    """(hindcasts, windows) degC over the picked windows of each."""
+    return np.stack([hindcast.forecast_c()[pick] for hindcast, pick in zip(hindcasts, picks, strict=False)])
 
 
-def _fit_blend(tasks: Sequence[Task], data_dir: Path) -> Blend:
-    for task in tasks:
-        if task.checkpoint.metadata:
-            refuse_seen_validation(task.checkpoint.metadata, task.checkpoint.path)
+def _fit_blend(hindcasts: Sequence[Hindcast], data_dir: Path) -> Blend:
+    for hindcast in hindcasts:
+        if hindcast.checkpoint.metadata:
+            refuse_seen_validation(hindcast.checkpoint.metadata, hindcast.checkpoint.path)
     prepared = load_prepared(data_dir)
-    on_val = [task.on(prepared, "val") for task in tasks]
+    on_val = [hindcast.on(prepared, "val") for hindcast in hindcasts]
     picks = common_windows(on_val)
     blend = fit_blend(_forecasts_c(on_val, picks), on_val[0].samples.truth_c[picks[0]])
     weights = ", ".join(f"{weight:.2f}" for weight in blend.weights)

@@ -10,9 +10,9 @@ from jenacast.evaluation import plots
 from jenacast.evaluation.evaluate import Evaluation
 from jenacast.evaluation.groups import By, Group, errors_by
 from jenacast.files import atomic_path, write_json
+from jenacast.models.checkpoint import BEST
 from jenacast.models.intervals import ENDS, LEVELS
 from jenacast.plotting import Format
-from jenacast.training import run_folder
 
 Groups = dict[By, list[Group]]
 AXES: dict[By, str] = {
@@ -26,7 +26,7 @@ AXES: dict[By, str] = {
 
 def group_errors(evaluation: Evaluation, by: Sequence[By]) -> Groups:
     """The errors of each group of each kind that is asked for."""
-    return {each: errors_by(evaluation, each) for each in by}
+    return {each: errors_by(evaluation.leads, each) for each in by}
 
 
 def answer(evaluation: Evaluation, groups: Groups) -> dict[str, Any]:
@@ -35,12 +35,18 @@ def answer(evaluation: Evaluation, groups: Groups) -> dict[str, Any]:
     return asdict(evaluation.scores) | ({"by": by} if by else {})
 
 
+def evaluation_stem(checkpoint: Path, split: str) -> str:
+    """Name, less the suffix, of an evaluation's files; those of the best network are the run's own."""
+    which = "" if checkpoint.name == BEST else f"{checkpoint.stem}-"
+    return f"evaluation-{which}{split}"
+
+
 def write_evaluation(
     evaluation: Evaluation, folder: Path, groups: Groups | None = None, *, form: Format = "png"
 ) -> list[Path]:
     """Write the answer as JSON and the pictures in format `form` into `folder`, under the names of a run folder."""
     scores, groups = evaluation.scores, groups or {}
-    stem = folder / run_folder.evaluation_stem(Path(scores.checkpoint), scores.split)
+    stem = folder / evaluation_stem(Path(scores.checkpoint), scores.split)
     title, synthetic = f"{scores.model} on {scores.split}", scores.synthetic
     files = [Path(f"{stem}.json"), Path(f"{stem}.{form}")]
     write_json(files[0], answer(evaluation, groups))

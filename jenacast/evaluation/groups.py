@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.data.series import Floats, Times
 from jenacast.evaluation.bootstrap import Interval, mean_interval
+from jenacast.evaluation.coverage import measure_coverage
 from jenacast.evaluation.metrics import measure, skill
 from jenacast.features.datasets import Histories
-from jenacast.models.calibration import situations
-from jenacast.models.intervals import Calibration, measure_coverage
-
-if TYPE_CHECKING:
-    from jenacast.evaluation.evaluate import Evaluation
+from jenacast.models.intervals import Calibration, situations
 
 By = Literal["month", "season", "hour", "year", "change", "lead"]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -55,16 +52,20 @@ class Lead:
     quantiles_c: Floats | None
 
 
-def errors_by(evaluation: "Evaluation", by: By) -> list[Group]:
+def errors_by(leads: Sequence["Lead"], by: By) -> list[Group]:
     """The errors of each group of windows, in the groups' own order; empty groups are left out.
 
     `month`, `season`, `hour` and `year` are those of the time forecast for, by the station's clock; `change` is how far
     the temperature then is from the present one; `lead` is the hours from now on, for networks that say them all.
+
+    Args:
+        leads: the hours that a network says; all groups but `lead` are of the last.
+        by: what the windows are grouped by.
     """
     if by == "lead":
-        known = [lead for lead in evaluation.leads if len(lead.truth_c)]
+        known = [lead for lead in leads if len(lead.truth_c)]
         return [_group(f"{lead.hours} h", lead, np.ones(len(lead.truth_c), bool)) for lead in known]
-    last = evaluation.leads[-1]
+    last = leads[-1]
     labels, numbers = _numbers(last, by)
     return [_group(label, last, numbers == number) for number, label in enumerate(labels) if (numbers == number).any()]
 

@@ -4,26 +4,25 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.config import standard_task
 from jenacast.data.cleaning import clean
-from jenacast.data.prepared import Prepared, Split, find_windows, load_prepared
+from jenacast.data.prepared import Prepared, Split, load_prepared
 from jenacast.data.series import Floats, Series, rows_per_hour
+from jenacast.data.windows import find_windows
 from jenacast.errors import CheckpointError, DataError
 from jenacast.features.datasets import Samples, make_samples, split_samples
-from jenacast.features.encoding import Encoding, fit_encoding
-from jenacast.models.calibration import forecast_leads_c
-from jenacast.models.forecaster import Forecaster, open_forecaster
+from jenacast.features.encoding import Encoding
+from jenacast.models.forecaster import Forecaster, open_checked
+from jenacast.models.inference import forecast_leads_c
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Task:
+class Hindcast:
     """A checkpoint and the windows it is asked to forecast."""
 
     checkpoint: Forecaster
@@ -41,12 +40,12 @@ class Task:
         """(windows,) degC: the lead's, the last of them."""
         return self.leads_c()[:, -1]
 
-    def on(self, prepared: Prepared, split: Split) -> "Task":
+    def on(self, prepared: Prepared, split: Split) -> "Hindcast":
         """The same checkpoint, asked for another split."""
         return replace(self, samples=split_samples(prepared, split, self.encoding), split=split)
 
 
-def open_task(path: Path, data_dir: Path, split: Split, csv_paths: Sequence[Path] = ()) -> Task:
+def open_hindcast(path: Path, data_dir: Path, split: Split, csv_paths: Sequence[Path] = ()) -> Hindcast:
     """A checkpoint and the windows of a split, or of whole station files.
 
     Raises:
@@ -56,71 +55,27 @@ def open_task(path: Path, data_dir: Path, split: Split, csv_paths: Sequence[Path
     checkpoint, encoding = open_checked(path, data_dir)
     trained_on_synthetic = bool(checkpoint.metadata and checkpoint.metadata.synthetic)
     if csv_paths:
-        return Task(checkpoint, encoding, _csv_samples(csv_paths, encoding), "csv", "strict", trained_on_synthetic)
+        return Hindcast(checkpoint, encoding, _csv_samples(csv_paths, encoding), "csv", "strict", trained_on_synthetic)
     prepared = load_prepared(data_dir)
     samples, manifest = split_samples(prepared, split, encoding), prepared.manifest
     _note_differences(checkpoint, prepared)
     synthetic = manifest.synthetic or trained_on_synthetic
-    return Task(checkpoint, encoding, samples, split, manifest.protocol, synthetic)
+    return Hindcast(checkpoint, encoding, samples, split, manifest.protocol, synthetic)
 
 
-def open_checked(path: Path, data_dir: Path) -> tuple[Forecaster, Encoding]:
-    """A checkpoint and how it is fed, by what it says of itself, or else as the book does.
-
-    Raises:
-        CheckpointError: it cannot be loaded, or its shapes are not what it says.
-        DataError: it says nothing of itself, and there is no prepared data to take the scaling from.
-    """
-    checkpoint = open_forecaster(path)
-    encoding = checkpoint.metadata.encoding if checkpoint.metadata else _assumed_encoding(checkpoint, data_dir)
-    _check_shapes(checkpoint, encoding)
-    return checkpoint, encoding
-
-
-def common_windows(tasks: Sequence[Task]) -> list[NDArray[np.bool_]]:
-    """For each task, which of its windows all of them can forecast: those with the same present row and target."""
-    for task in tasks[1:]:
-        if task.encoding.lead_hours != tasks[0].encoding.lead_hours:
-            leads = [f"{one.checkpoint.path} forecasts {one.encoding.lead_hours} h ahead" for one in (tasks[0], task)]
+def common_windows(hindcasts: Sequence[Hindcast]) -> list[NDArray[np.bool_]]:
+    """For each hindcast, which of its windows all of them can forecast: those with the same present row and target."""
+    first = hindcasts[0]
+    for hindcast in hindcasts[1:]:
+        if hindcast.encoding.lead_hours != first.encoding.lead_hours:
+            leads = [f"{one.checkpoint.path} forecasts {one.encoding.lead_hours} h ahead" for one in (first, hindcast)]
             raise CheckpointError(f"{leads[0]}, {leads[1]}: these are different tasks; compare checkpoints of one lead")
-    common = tasks[0].samples.rows
-    for task in tasks[1:]:
-        common = np.intersect1d(common, task.samples.rows, assume_unique=True)
+    common = first.samples.rows
+    for hindcast in hindcasts[1:]:
+        common = np.intersect1d(common, hindcast.samples.rows, assume_unique=True)
     if not len(common):
         raise CheckpointError("the checkpoints share no window; evaluate on a longer series")
-    return [np.isin(task.samples.rows, common) for task in tasks]
-
-
-def _assumed_encoding(checkpoint: Forecaster, data_dir: Path) -> Encoding:
-    """The book's encoding, for a network that does not say how it was fed."""
-    try:
-        prepared = load_prepared(data_dir)
-    except DataError as error:
-        raise DataError(f"a network made elsewhere needs the prepared data's scaling, but {error}") from None
-    logger.warning(
-        "%s does not say how its inputs were scaled: the book's way is assumed (all %d columns standardised over "
-        "the train rows, output in °C)",
-        checkpoint.path,
-        len(prepared.manifest.columns),
-    )
-    return fit_encoding(prepared, standard_task())
-
-
-def _check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
-    expected = (encoding.history_hours, len(encoding.columns))
-    received: Any = checkpoint.input_shape
-    fits = isinstance(received, tuple) and len(received) == 3 and received[0] is None
-    if not fits or any(size not in (None, want) for size, want in zip(received[1:], expected, strict=True)):
-        raise CheckpointError(
-            f"{checkpoint.path} takes inputs of shape {received}, expected (None, {expected[0]}, {expected[1]}): "
-            "steps and columns; evaluate a network made for this task"
-        )
-    outputs = (None, len(encoding.leads))
-    if checkpoint.output_shape != outputs:
-        raise CheckpointError(
-            f"{checkpoint.path} gives outputs of shape {checkpoint.output_shape}, expected {outputs}: one temperature "
-            "a window, or as many as its metadata says; evaluate a network made for this task"
-        )
+    return [np.isin(hindcast.samples.rows, common) for hindcast in hindcasts]
 
 
 def _csv_samples(paths: Sequence[Path], encoding: Encoding) -> Samples:
@@ -129,22 +84,15 @@ def _csv_samples(paths: Sequence[Path], encoding: Encoding) -> Samples:
     parts = [read_station_csv(path) for path in paths]
     raw = Series(np.concatenate([part.times for part in parts]), np.concatenate([part.values for part in parts]))
     cleaned, names = clean(raw, "strict"), ", ".join(map(str, paths))
-    windows = find_windows(
-        cleaned.series,
-        "strict",
-        0,
-        len(cleaned.series.times),
-        rows_per_hour=rows_per_hour(raw.times, names),
-        replaced_target_rows=cleaned.replaced_target_rows,
-        history_hours=encoding.needed_hours,
-        lead_hours=encoding.lead_hours,
-    )
+    rows_per_hour(raw.times, names)  # refuses what has no hourly step
+    hours = {"history_hours": encoding.needed_hours, "lead_hours": encoding.lead_hours}
+    windows = find_windows(cleaned.series, "strict", 0, len(cleaned.series.times), **hours)
     if not len(windows):
         raise DataError(
             f"{names} ({len(raw.times)} rows) holds no window of {encoding.needed_hours} h of history and "
             f"{encoding.lead_hours} h of lead without a gap; give a longer file"
         )
-    return make_samples(cleaned.series, windows, encoding, replaced_target_rows=cleaned.replaced_target_rows)
+    return make_samples(cleaned.series, windows, encoding)
 
 
 def _note_differences(checkpoint: Forecaster, prepared: Prepared) -> None:

@@ -17,14 +17,14 @@ from jenacast.config import Config, load_config
 from jenacast.data.prepare import prepare_fold
 from jenacast.data.prepared import FOLDER, load_manifest, load_prepared
 from jenacast.errors import DataError
-from jenacast.evaluation.bootstrap import Interval
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import write_evaluation
 from jenacast.evaluation.metrics import skill
 from jenacast.experiments import plots
-from jenacast.experiments.folds import LEAST_LAST_DAYS, Fold, find_edges, make_folds
+from jenacast.experiments.folds import LEAST_LAST_DAYS, Fold, FoldScores, find_edges, make_folds
 from jenacast.files import clear_leftovers, process_lock, write_json
 from jenacast.models.build import check_model
+from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
 from jenacast.training.run import train_or_resume
 
@@ -49,31 +49,6 @@ class Plan:
     def folds(self) -> list[Fold]:
         """The folds in order of time."""
         return make_folds([np.datetime64(edge, "D") for edge in self.edges])
-
-
-@dataclass(frozen=True)
-class FoldScores:
-    """What a fold came to on its own validation and test periods; times are those of the test rows."""
-
-    run: str
-    train_first_time: str
-    train_last_time: str
-    test_first_time: str
-    test_last_time: str
-    train_windows: int
-    val_windows: int
-    test_windows: int
-    epochs: int
-    best_epoch: int
-    seconds: float
-    val_mae_c: float | None
-    test_mae_c: float
-    test_mae_ci95_c: Interval | None
-    baseline_mae_c: float
-    baseline_mae_ci95_c: Interval | None
-    difference_c: float
-    difference_ci95_c: Interval | None
-    skill: float
 
 
 @dataclass(frozen=True)
@@ -229,7 +204,7 @@ def _run_fold(config: Config, place: Path) -> FoldScores:
     """Train a fold, or go on with it, and test it; what it came to is written last."""
     run = place / RUN
     outcome = train_or_resume(config, data_dir=place, run_dir=run)
-    evaluation = evaluate(run / run_folder.BEST, data_dir=place)
+    evaluation = evaluate(run / BEST, data_dir=place)
     write_evaluation(evaluation, run)
     record, scores, splits = run_folder.read_record(run), evaluation.scores, load_manifest(place / FOLDER).splits
     fold = FoldScores(

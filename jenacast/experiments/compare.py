@@ -10,8 +10,9 @@ from typing import Any
 from jenacast.config import Config, load_config
 from jenacast.errors import JenacastError
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.evaluation.files import write_evaluation
+from jenacast.evaluation.files import evaluation_stem, write_evaluation
 from jenacast.evaluation.metrics import skill
+from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def load_run(path: Path) -> FinishedRun:
     record, outcome = run_folder.read_record(path), run_folder.read_outcome(path)
     if not outcome.finished:
         logger.warning("%s is not finished: %d epochs so far", path, outcome.epochs)
-    scores, best = path / f"{run_folder.evaluation_stem(path / run_folder.BEST, 'test')}.json", path / run_folder.BEST
+    scores, best = path / f"{evaluation_stem(path / BEST, 'test')}.json", path / BEST
     if not scores.exists() or scores.stat().st_mtime < best.stat().st_mtime:
         logger.info("evaluating %s", best)
         write_evaluation(evaluate(best, data_dir=Path(record["data_dir"])), path)

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,58 +12,16 @@ from jenacast.config import MAX_NAME, NAME_PATTERN
 from jenacast.data.prepared import Prepared, load_prepared
 from jenacast.data.series import Floats
 from jenacast.errors import CheckpointError, ConfigError, DataError, ExistsError
+from jenacast.evaluation.blend import equal_blend, fit_blend, refuse_seen_validation
 from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Samples, split_samples
 from jenacast.features.encoding import Encoding
-from jenacast.models.calibration import calibrate, forecast_leads_c, truth_leads_c
 from jenacast.models.checkpoint import FORMAT, Checkpoint, Member, Metadata, load_checkpoint, save_checkpoint
-from jenacast.models.intervals import Calibration
+from jenacast.models.inference import forecast_leads_c, forward_function, truth_leads_c
+from jenacast.models.intervals import Calibration, calibrate
 from jenacast.runtime import versions
-from jenacast.training.learner import forward_function
 
 logger = logging.getLogger(__name__)
-
-ROUNDS = 100  # of the selection: weights are multiples of a hundredth
-
-
-@dataclass(frozen=True)
-class Blend:
-    """How forecasts are averaged: `weights` of sum 1, none negative, and an offset in degC that is added."""
-
-    weights: Floats
-    offset_c: float = 0.0
-
-    def apply(self, forecasts_c: Floats) -> Floats:
-        """(windows,) degC from (members, windows) degC."""
-        blended: Floats = self.weights @ forecasts_c + self.offset_c
-        return blended
-
-
-def equal_blend(members: int) -> Blend:
-    """The plain mean of so many members."""
-    return Blend(np.full(members, 1 / members))
-
-
-def fit_blend(forecasts_c: Floats, truth_c: Floats) -> Blend:
-    """The blend with the least MAE; to be fitted on validation.
-
-    Members are taken one after the other, with repetition, each time the one that helps most (ensemble selection,
-    Caruana et al. 2004); a weight is the share of the rounds. The offset is the median of what is missing: the years of
-    validation are warmer or colder than those of train, and later years resemble them more.
-
-    Args:
-        forecasts_c: (members, windows) degC.
-        truth_c: (windows,) degC.
-    """
-    counts = np.zeros(len(forecasts_c))
-    total = np.zeros(forecasts_c.shape[1])
-    for taken in range(ROUNDS):
-        missing_c = [truth_c - (total + each) / (taken + 1) for each in forecasts_c]
-        best = int(np.argmin([float(np.abs(missing - np.median(missing)).mean()) for missing in missing_c]))
-        counts[best] += 1
-        total += forecasts_c[best]
-    weights = counts / ROUNDS
-    return Blend(weights, float(np.median(truth_c - weights @ forecasts_c)))
 
 
 def make_ensemble(
@@ -132,18 +89,6 @@ def make_ensemble(
         "" if unseen else "; they were trained on validation too, so that says little",
     )
     return metadata
-
-
-def refuse_seen_validation(about: Metadata, path: Path) -> None:
-    """Refuse to fit a blend on windows that a member was trained on.
-
-    Raises:
-        CheckpointError: validation was trained on too.
-    """
-    if about.trained_on != "train":
-        raise CheckpointError(
-            f"{path} was trained on {about.trained_on}, so nothing is left to fit a blend on; leave --fit-blend out"
-        )
 
 
 def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:

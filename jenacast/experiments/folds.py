@@ -11,11 +11,11 @@ from itertools import count, pairwise, takewhile
 import numpy as np
 
 from jenacast.config import DataSettings
-from jenacast.data.audit import Borders
 from jenacast.data.prepared import Prepared
 from jenacast.data.series import Times
+from jenacast.data.windows import Borders
 from jenacast.errors import DataError
-from jenacast.evaluation.bootstrap import BLOCK_DAYS, LEAST_BLOCKS
+from jenacast.evaluation.bootstrap import BLOCK_DAYS, LEAST_BLOCKS, Interval
 
 LEAST_TRAIN_MONTHS = 12  # so that train has seen every season, and a climatology can be fitted on it
 LEAST_LAST_DAYS = LEAST_BLOCKS * BLOCK_DAYS  # with windows, of a period that the series' end cuts short
@@ -44,6 +44,31 @@ class Fold:
         """Rows [start, stop) of each split in a series, whose clock may jump back: see `first_row_from`."""
         edges = [0, *(first_row_from(times, day) for day in (self.val_from, self.test_from, self.test_to))]
         return dict(zip(("train", "val", "test"), pairwise(edges), strict=True))
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """What a fold came to on its own validation and test periods; times are those of the test rows."""
+
+    run: str
+    train_first_time: str
+    train_last_time: str
+    test_first_time: str
+    test_last_time: str
+    train_windows: int
+    val_windows: int
+    test_windows: int
+    epochs: int
+    best_epoch: int
+    seconds: float
+    val_mae_c: float | None
+    test_mae_c: float
+    test_mae_ci95_c: Interval | None
+    baseline_mae_c: float
+    baseline_mae_ci95_c: Interval | None
+    difference_c: float
+    difference_ci95_c: Interval | None
+    skill: float
 
 
 def make_folds(edges: Sequence[np.datetime64]) -> list[Fold]:

@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jenacast.evaluation.bootstrap import Interval
+from jenacast.experiments.compare import Row
+from jenacast.experiments.folds import FoldScores
 from jenacast.plotting import BASELINE, BASELINE_LABEL, BLUE, FORECAST, ORANGE, figure, fitting, legend_below, time_axis
-
-if TYPE_CHECKING:
-    from jenacast.experiments.backtest import FoldScores
-    from jenacast.experiments.compare import Row
 
 INTERVAL: dict[str, Any] = FORECAST | {"fmt": "o", "capsize": 4}
 
 
-def comparison(path: Path, rows: "Sequence[Row]") -> None:
+def comparison(path: Path, rows: Sequence[Row]) -> None:
     """The test MAE of each recipe, every seed a point, the baseline as a line."""
     with figure(path, "test MAE by recipe", synthetic=False, height=1.6 + 0.4 * len(rows)) as (whole, (axis,)):
         for number, row in enumerate(rows):
@@ -60,7 +58,7 @@ def differences(
         legend_below(whole)
 
 
-def folds(path: Path, scores: "Sequence[FoldScores]", *, title: str, synthetic: bool) -> None:
+def folds(path: Path, scores: Sequence[FoldScores], *, title: str, synthetic: bool) -> None:
     """The test MAE of each fold over its period with the 95 % interval where it has one, and the baseline's."""
     begins, ends = (
         np.array([getattr(fold, name) for fold in scores], dtype="datetime64[s]")

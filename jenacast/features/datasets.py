@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from jenacast.columns import TARGET
 from jenacast.data.prepared import Prepared, Split
 from jenacast.data.series import Floats, Rows, Series, Times
-from jenacast.data.windows import Windows, epoch_order
+from jenacast.data.windows import Windows, epoch_order, persistence, truth
 from jenacast.errors import CheckpointError, DataError
-from jenacast.evaluation import baselines
 from jenacast.features.encoding import Encoding
 from jenacast.runtime import has_gpu, load_tensorflow
 
@@ -82,33 +81,32 @@ def split_samples(prepared: Prepared, split: Split, encoding: Encoding, *, windo
         prepared.windows(split, history_hours=hours, lead_hours=encoding.lead_hours).pick(slice(None, None, nth))
         for hours in (encoding.needed_hours, encoding.history_hours)
     )
-    replaced = np.array(prepared.manifest.replaced_target_rows, dtype=np.int64)
-    samples = make_samples(prepared.series, windows, encoding, replaced_target_rows=replaced)
+    samples = make_samples(prepared.series, windows, encoding)
     return replace(samples, dropped=len(without) - len(samples))
 
 
-def make_samples(series: Series, windows: Windows, encoding: Encoding, *, replaced_target_rows: Rows) -> Samples:
+def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Samples:
     """The samples of any windows of `encoding.needed_hours`.
 
     Args:
-        series: where they lie.
+        series: where they lie; a temperature that was not measured is not known as an hour on the way.
         windows: their histories and targets.
         encoding: what a network sees and says.
-        replaced_target_rows: rows whose temperature was not measured; as hours on the way they are not known.
 
     Raises:
         DataError: the look-back of every window lacks an hour.
         CheckpointError: the encoding gives a value that is not finite.
     """
     seen, windows = _see(series, windows, encoding)
-    references_c, truth_c = encoding.references_c(seen.now, seen.baseline_c), baselines.truth(series, windows)
+    references_c, truth_c = encoding.references_c(seen.now, seen.baseline_c), truth(series, windows)
     targets = encoding.encode_target(truth_c, references_c[:, -1])
     # Rows outside every window may be unusable; what a window touches may not.
     if not np.isfinite(targets).all():
         raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
     if encoding.every_hour:
         measured_c = series.column(TARGET).astype(np.float64)
-        measured_c[replaced_target_rows] = np.nan
+        if series.target_measured is not None:
+            measured_c[~series.target_measured] = np.nan
         came_c = _on_the_way(series.times, measured_c, seen, encoding)
         targets = np.column_stack([encoding.encode_target(came_c, references_c[:, :-1]), targets])
     return Samples(
@@ -131,7 +129,7 @@ def make_histories(series: Series, windows: Windows, encoding: Encoding) -> Hist
 
 def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Histories, Windows]:
     """The histories, and the windows that are left: those whose look-back is whole."""
-    inputs = encoding.inputs(Series(series.times[windows.lanes], series.values[windows.lanes]))
+    inputs = encoding.inputs(series.pick(windows.lanes))
     found = len(windows)
     windows = windows.last(encoding.history_hours)
     windows = windows.pick(_is_whole(inputs, windows))
@@ -146,7 +144,7 @@ def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Historie
         history=windows.history,
         rows=windows.last_rows,
         now=series.times[windows.last_rows],
-        baseline_c=baselines.persistence(series, windows),
+        baseline_c=persistence(series, windows),
         dropped=found - len(windows),
     )
     return seen, windows

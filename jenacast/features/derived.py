@@ -6,93 +6,16 @@ from a climatology), `change_6h` (less its value 6 hours before) and `mean_24h` 
 They go by time, not by row, and look into the past only; where that lacks an hour they are NaN.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from jenacast.columns import COLUMNS, TARGET
+from jenacast.columns import CALENDAR, DEPARTURE, WIND, ColumnSpec, parse_column
 from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times
-from jenacast.errors import ConfigError
 from jenacast.features.climatology import Climatology, day_waves, year_waves
 
-DEPARTURE = "departure"
-WIND = {
-    "wind_east_m_per_s": ("wind_speed_m_per_s", 0),
-    "wind_north_m_per_s": ("wind_speed_m_per_s", 1),
-    "max_wind_east_m_per_s": ("max_wind_speed_m_per_s", 0),
-    "max_wind_north_m_per_s": ("max_wind_speed_m_per_s", 1),
-}
-CALENDAR = {
-    f"{cycle}_{wave}_{harmonic}": (waves, 2 * harmonic - 2 + number)
-    for cycle, waves in (("hour", day_waves), ("year", year_waves))
-    for harmonic in (1, 2)
-    for number, wave in enumerate(("cos", "sin"))
-}
-UNITS = {column.name: column.unit for column in COLUMNS} | dict.fromkeys(WIND, "m/s") | dict.fromkeys(CALENDAR, "1")
+WAVES = {"hour": day_waves, "year": year_waves}
 LANE_S = 2**40  # longer than any series
-HOURS_OPERATION = re.compile(r"(change|mean)_([1-9][0-9]{0,2})h")
-
-
-@dataclass(frozen=True)
-class ColumnSpec:
-    """A column by its name, taken apart.
-
-    Attributes:
-        source: what it is worked out of.
-        operations: (kind, hours) in their order; `departure` has 0 hours.
-    """
-
-    source: str
-    operations: tuple[tuple[str, int], ...]
-
-    @property
-    def unit(self) -> str:
-        """The source's unit; no operation changes it."""
-        return UNITS[self.source]
-
-    @property
-    def look_back_hours(self) -> int:
-        """How many hours before its own time the column needs."""
-        return sum(hours - (kind == "mean") for kind, hours in self.operations if hours)
-
-    @property
-    def needs_climatology(self) -> bool:
-        """Whether it is a departure from one."""
-        return (DEPARTURE, 0) in self.operations
-
-
-def parse_column(name: str) -> ColumnSpec:
-    """Take a column's name apart.
-
-    Raises:
-        ConfigError: an unknown source or operation, or a departure of anything but the temperature.
-    """
-    source, *operations = name.split(":")
-    if source not in UNITS:
-        raise ConfigError(f"{name!r}: {source!r} is no column of this version; expected one of {', '.join(UNITS)}")
-    parsed = []
-    for number, operation in enumerate(operations):
-        match = HOURS_OPERATION.fullmatch(operation)
-        if match:
-            parsed.append((match[1], int(match[2])))
-        elif operation == DEPARTURE and source == TARGET and number == 0:
-            parsed.append((DEPARTURE, 0))
-        else:
-            raise ConfigError(
-                f"{name!r}: expected operations such as change_6h or mean_24h, or {TARGET}:{DEPARTURE}, "
-                f"received {operation!r}"
-            )
-    return ColumnSpec(source, tuple(parsed))
-
-
-def measured_columns(names: Sequence[str]) -> list[str]:
-    """The measured columns that the columns `names` are worked out of, each once."""
-    sources = [parse_column(name).source for name in names]
-    measured = [column.name for column in COLUMNS]
-    of_wind = {name for source in sources if source in WIND for name in (WIND[source][0], "wind_direction_deg")}
-    return [name for name in measured if name in sources or name in of_wind]
 
 
 def derive(series: Series, names: Sequence[str], climatology: Climatology | None = None) -> Iterator[Floats]:
@@ -141,8 +64,8 @@ def _derive(series: Series, past: "_Past | None", spec: ColumnSpec, climatology:
 
 def _source(series: Series, source: str) -> Floats:
     if source in CALENDAR:
-        waves, number = CALENDAR[source]
-        wave: Floats = waves(series.times, number // 2 + 1)[:, number]
+        cycle, number = CALENDAR[source]
+        wave: Floats = WAVES[cycle](series.times, number // 2 + 1)[:, number]
         return wave
     if source in WIND:
         speed, part = WIND[source]

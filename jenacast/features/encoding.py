@@ -6,14 +6,14 @@ An `Encoding` is fitted on train, stored in the checkpoint, and applied here and
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from jenacast.columns import TARGET
+from jenacast.columns import TARGET, parse_column
 from jenacast.config import DataSettings, TargetKind
 from jenacast.data.prepared import Prepared
 from jenacast.data.series import Floats, Series, Times
+from jenacast.data.windows import persistence, truth
 from jenacast.errors import ConfigError, DataError
-from jenacast.evaluation.baselines import persistence, truth
 from jenacast.features.climatology import Climatology, fit_climatology
-from jenacast.features.derived import derive, parse_column
+from jenacast.features.derived import derive
 
 
 class _Record(BaseModel):
@@ -154,7 +154,7 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
             throughout; or no window.
     """
     start, stop = prepared.borders(data.fit_on)
-    rows = Series(prepared.series.times[start:stop], prepared.series.values[start:stop])
+    rows = prepared.series.pick(slice(start, stop))
     climatology = None
     if needs_climatology(data.columns, data.target):
         climatology = fit_climatology(rows.times, rows.column(TARGET))

@@ -8,19 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.columns import TARGET
-from jenacast.data.series import Floats, Rows, Series, Times
+from jenacast.columns import TARGET, measured_columns
+from jenacast.data.series import Floats, Rows, Times
 from jenacast.data.windows import Windows
 from jenacast.errors import CheckpointError
-from jenacast.evaluation.hindcast import open_checked
 from jenacast.features.datasets import Histories, make_histories
-from jenacast.features.derived import measured_columns
 from jenacast.features.encoding import Encoding
 from jenacast.forecasting.observations import Observations, describe_hours, read_observations
 from jenacast.forecasting.origins import all_moments, find_moments, history_windows
-from jenacast.models.calibration import forecast_leads_c, situations
-from jenacast.models.forecaster import Forecaster
-from jenacast.models.intervals import ENDS
+from jenacast.models.forecaster import Forecaster, open_checked
+from jenacast.models.inference import forecast_leads_c
+from jenacast.models.intervals import ENDS, situations
 
 LEAST_AGE_HOURS = 1.0  # between hourly rows the last one is always still `now`
 
@@ -108,7 +106,7 @@ def _histories(observations: Observations, moments: Times, encoding: Encoding) -
     series, hours = observations.series, encoding.needed_hours
     first = moments[0] - np.timedelta64(hours, "h")
     near = (series.times > first) & (series.times <= moments[-1])  # a long file is not encoded whole for one forecast
-    cut = Series(series.times[near], series.values[near])
+    cut = series.pick(near)
     windows = history_windows(cut, hours)
     windows = windows.pick(np.isin(cut.times[windows.last_rows], moments))
     filled = observations.filled[near][windows.lanes]

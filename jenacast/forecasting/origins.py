@@ -7,9 +7,8 @@ from functools import partial
 import numpy as np
 
 from jenacast.columns import COLUMNS
-from jenacast.data.prepared import find_windows
 from jenacast.data.series import HOUR_S, Series, Times
-from jenacast.data.windows import Windows
+from jenacast.data.windows import Windows, find_windows
 from jenacast.errors import DataError
 from jenacast.forecasting.observations import Observations, complete_moments, describe_hours, missing_hours
 
@@ -59,16 +58,7 @@ def all_moments(observations: Observations, *, every_s: int, hours: int) -> Time
 
 def history_windows(series: Series, hours: int) -> Windows:
     """Every history of so many hourly observations that lacks no value; the last one stands for the target too."""
-    return find_windows(
-        series,
-        "strict",
-        0,
-        len(series.times),
-        rows_per_hour=1,  # of no use under `strict`
-        replaced_target_rows=np.zeros(0, dtype=np.int64),
-        history_hours=hours,
-        lead_hours=0,
-    )
+    return find_windows(series, "strict", 0, len(series.times), history_hours=hours, lead_hours=0)
 
 
 def minute(time: np.datetime64) -> str:

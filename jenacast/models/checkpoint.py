@@ -28,6 +28,7 @@ from jenacast.runtime import load_tensorflow
 FORMAT = 1
 PRETRAINED = Path("pretrained")  # the name of the network inside the package; a file of that name goes first
 MEMBER = "jenacast.json"
+BEST = "best.keras"  # of a run folder: the lowest validation MAE; where there is no validation, the last
 MAX_MEMBER_BYTES = 10_000_000
 # A zip bomb unpacks to much more than a network's 250 million weights and to many times its own size; Keras stores
 # weights uncompressed, so that no network does both.
@@ -122,7 +123,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if path == PRETRAINED and not path.exists():
         path = Path(__file__).parent / "pretrained" / "best.keras"
     if path.is_dir():
-        path = path / "best.keras"
+        path = path / BEST
     if not path.is_file():
         raise CheckpointError(f"{path} not found; give a .keras file or a run folder (jenacast train makes one)")
     with path.open("rb") as file:

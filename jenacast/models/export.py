@@ -19,8 +19,8 @@ from jenacast.models.forecaster import (
     WEIGHTS_FILE,
     open_forecaster,
 )
+from jenacast.models.inference import forward_function
 from jenacast.runtime import load_tensorflow, quiet
-from jenacast.training.learner import forward_function
 
 logger = logging.getLogger(__name__)
 

@@ -1,14 +1,20 @@
 """Anything that forecasts: a checkpoint, a run folder, a Keras model made elsewhere, or an exported folder."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jenacast.errors import CheckpointError
+from jenacast.config import standard_task
+from jenacast.data.prepared import load_prepared
+from jenacast.errors import CheckpointError, DataError
+from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.models.checkpoint import MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
+from jenacast.models.inference import forward_function
 from jenacast.runtime import load_tensorflow
-from jenacast.training.learner import forward_function
+
+logger = logging.getLogger(__name__)
 
 # What an exported folder holds beside `jenacast.json`, by which its format is told
 KERAS_FILE = "model.keras"
@@ -49,6 +55,19 @@ def open_forecaster(path: Path) -> Forecaster:
     model = checkpoint.model
     shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     return Forecaster(checkpoint.path, forward_function(model), *shapes, checkpoint.metadata)
+
+
+def open_checked(path: Path, data_dir: Path) -> tuple[Forecaster, Encoding]:
+    """A checkpoint and how it is fed, by what it says of itself, or else as the book does.
+
+    Raises:
+        CheckpointError: it cannot be loaded, or its shapes are not what it says.
+        DataError: it says nothing of itself, and there is no prepared data to take the scaling from.
+    """
+    checkpoint = open_forecaster(path)
+    encoding = checkpoint.metadata.encoding if checkpoint.metadata else _assumed_encoding(checkpoint, data_dir)
+    _check_shapes(checkpoint, encoding)
+    return checkpoint, encoding
 
 
 def _open_export(folder: Path) -> Forecaster:
@@ -107,3 +126,35 @@ def _read_onnx(path: Path) -> Callable[[Any], Any]:
         return tf.constant(session.run(None, {name: inputs.numpy()})[0])
 
     return forward
+
+
+def _assumed_encoding(checkpoint: Forecaster, data_dir: Path) -> Encoding:
+    """The book's encoding, for a network that does not say how it was fed."""
+    try:
+        prepared = load_prepared(data_dir)
+    except DataError as error:
+        raise DataError(f"a network made elsewhere needs the prepared data's scaling, but {error}") from None
+    logger.warning(
+        "%s does not say how its inputs were scaled: the book's way is assumed (all %d columns standardised over "
+        "the train rows, output in °C)",
+        checkpoint.path,
+        len(prepared.manifest.columns),
+    )
+    return fit_encoding(prepared, standard_task())
+
+
+def _check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
+    expected = (encoding.history_hours, len(encoding.columns))
+    received: Any = checkpoint.input_shape
+    fits = isinstance(received, tuple) and len(received) == 3 and received[0] is None
+    if not fits or any(size not in (None, want) for size, want in zip(received[1:], expected, strict=True)):
+        raise CheckpointError(
+            f"{checkpoint.path} takes inputs of shape {received}, expected (None, {expected[0]}, {expected[1]}): "
+            "steps and columns; evaluate a network made for this task"
+        )
+    outputs = (None, len(encoding.leads))
+    if checkpoint.output_shape != outputs:
+        raise CheckpointError(
+            f"{checkpoint.path} gives outputs of shape {checkpoint.output_shape}, expected {outputs}: one temperature "
+            "a window, or as many as its metadata says; evaluate a network made for this task"
+        )

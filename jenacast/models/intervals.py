@@ -12,8 +12,10 @@ Conformal prediction promises coverage for windows exchangeable with those of va
 nearly that: how near is measured on the test split.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from jenacast.data.series import Floats, Times
 from jenacast.errors import CheckpointError
-from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.features.climatology import day_waves, year_waves
+from jenacast.features.datasets import Histories, Samples
+from jenacast.features.encoding import Encoding
+from jenacast.models.inference import forecast_leads_c, truth_leads_c
 
+MOST_TRAIN_WINDOWS = 20_000  # evenly spaced; more would not change a few dozen coefficients
 LEVELS = tuple(step / 20 for step in range(1, 20))
 INTERVALS = {"50": (0.25, 0.75), "80": (0.1, 0.9), "90": (0.05, 0.95)}  # nominal coverage in percent: its two levels
 ENDS = {name: (LEVELS.index(low), LEVELS.index(high)) for name, (low, high) in INTERVALS.items()}
@@ -114,28 +119,6 @@ class Residuals:
     situations: Situations
 
 
-@dataclass(frozen=True)
-class IntervalScores:
-    """How good predicted quantiles are over some windows; the intervals by their nominal coverage in percent.
-
-    Attributes:
-        coverage: share of truths inside each interval.
-        coverage_ci95: 95 % intervals of these shares over days; None for too few.
-        width_c: mean width.
-        pinball_c: mean pinball loss of each interval's two ends (Koenker & Bassett 1978).
-        crps_c: continuous ranked probability score: twice the pinball loss, integrated over the levels (Gneiting &
-            Ranjan 2011) by the trapezoidal rule; at levels 0 and 1 there is none.
-        reliability: for each level the share of truths at or below its quantile.
-    """
-
-    coverage: dict[str, float]
-    coverage_ci95: dict[str, Interval | None]
-    width_c: dict[str, float]
-    pinball_c: dict[str, float]
-    crps_c: float
-    reliability: list[float]
-
-
 def fit_lead(train: Residuals, val: Residuals) -> LeadCalibration | None:
     """The shape of the spread from train, the quantiles from validation; None for fewer than `LEAST_WINDOWS` there."""
     if len(val.truth_c) < LEAST_WINDOWS:
@@ -166,40 +149,32 @@ def conformal_quantiles(ordered: Floats) -> Floats:
     return quantiles
 
 
-def score_intervals(quantiles_c: Floats, truth_c: Floats, valid_at: Times) -> IntervalScores:
-    """Scores of (windows, LEVELS) predicted quantiles against (windows,) truths, degC, at their times."""
-    above_c = truth_c.astype(np.float64)[:, None] - quantiles_c
-    levels = np.array(LEVELS)
-    pinball_c = np.maximum(levels * above_c, (levels - 1) * above_c).mean(axis=0)
-    coverage, coverage_ci95 = measure_coverage(quantiles_c, truth_c, valid_at)
-    return IntervalScores(
-        coverage=coverage,
-        coverage_ci95=coverage_ci95,
-        width_c={
-            name: float((quantiles_c[:, high] - quantiles_c[:, low]).mean()) for name, (low, high) in ENDS.items()
-        },
-        pinball_c={name: float(pinball_c[list(ends)].mean()) for name, ends in ENDS.items()},
-        crps_c=float(2 * pinball_c.sum() / (len(LEVELS) + 1)),
-        reliability=(above_c <= 0).mean(axis=0).tolist(),
+def situations(histories: Histories, lead_hours: int) -> Situations:
+    """What decides how far the forecasts so many hours ahead may err."""
+    return Situations(
+        valid_at=histories.now + np.timedelta64(lead_hours, "h"),
+        present_c=histories.baseline_c,
+        seen=histories.inputs[histories.starts + histories.history - 1],
     )
 
 
-def measure_coverage(
-    quantiles_c: Floats, truth_c: Floats, valid_at: Times
-) -> tuple[dict[str, float], dict[str, Interval | None]]:
-    """By interval the share of (windows,) truths inside it, and the 95 % interval of that over days."""
-    inside = is_inside(quantiles_c, truth_c)
-    return (
-        {name: float(found.mean()) for name, found in inside.items()},
-        {name: mean_interval(found.astype(np.float64), valid_at) for name, found in inside.items()},
-    )
+def calibrate(forward: Callable[[Any], Any], train: Samples, val: Samples, encoding: Encoding) -> Calibration | None:
+    """Fit the intervals of a network that was trained on `train` alone; None where validation is too short."""
+    train = train.pick(slice(None, None, -(-len(train) // MOST_TRAIN_WINDOWS)))
+    leads = [
+        fit_lead(*pair)
+        for pair in zip(_residuals(forward, train, encoding), _residuals(forward, val, encoding), strict=True)
+    ]
+    known = tuple(lead for lead in leads if lead is not None)
+    return Calibration(leads=known) if len(known) == len(leads) else None
 
 
-def is_inside(quantiles_c: Floats, truth_c: Floats) -> dict[str, NDArray[np.bool_]]:
-    """(windows,) by interval whether the truth lies inside it, its ends included."""
-    return {
-        name: (quantiles_c[:, low] <= truth_c) & (truth_c <= quantiles_c[:, high]) for name, (low, high) in ENDS.items()
-    }
+def _residuals(forward: Callable[[Any], Any], samples: Samples, encoding: Encoding) -> Iterator[Residuals]:
+    """Of one output after the other."""
+    forecasts_c, truths_c = forecast_leads_c(forward, samples, encoding), truth_leads_c(samples, encoding)
+    for number, lead in enumerate(encoding.leads):
+        known = np.isfinite(truths_c[:, number])
+        yield Residuals(forecasts_c[known, number], truths_c[known, number], situations(samples, lead).pick(known))
 
 
 def _terms(forecast_c: Floats, situations: Situations) -> Floats:

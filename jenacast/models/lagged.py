@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jenacast.columns import CALENDAR
 from jenacast.errors import ConfigError
-from jenacast.features.derived import CALENDAR
 
 SMALL = 1 / 300  # of initial weights, the variance times the number of inputs; usual are 1 to 2
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from jenacast.config import dump_config
 from jenacast.evaluation import plots
+from jenacast.evaluation.coverage import IntervalScores
 from jenacast.evaluation.evaluate import Evaluation
 from jenacast.evaluation.files import AXES, group_figures, lead_figures
 from jenacast.evaluation.groups import By, Group, errors_by
 from jenacast.forecasting.plots import outlooks
-from jenacast.models.intervals import ENDS, LEVELS, IntervalScores
+from jenacast.models.intervals import ENDS, LEVELS
 from jenacast.report.parts import Cell, Part, Picture, Section, Table, interval, number, word
 from jenacast.report.pictures import inline_svg
 from jenacast.report.runs import ReportedRun
@@ -91,7 +92,7 @@ def _curves(run: ReportedRun, anchor: str) -> Part:
 
 
 def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Part:
-    found = errors_by(evaluation, by)
+    found = errors_by(evaluation.leads, by)
     draw = partial(plots.groups, **group_figures(found, by), title="", synthetic=run.synthetic)
     worst, best = max(found, key=lambda group: group.mae_c), min(found, key=lambda group: group.mae_c)
     worst_at, best_at = (WHEN[by].format(group.label) for group in (worst, best))
@@ -106,7 +107,7 @@ def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Pa
 
 def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
     """Nothing for a network that says one hour alone."""
-    found = errors_by(evaluation, "lead")
+    found = errors_by(evaluation.leads, "lead")
     if len(found) < 2:
         return []
     first, last = found[0], found[-1]

@@ -12,6 +12,7 @@ import numpy as np
 from jenacast.config import TrainSettings
 from jenacast.data.series import Floats
 from jenacast.features.datasets import Batches
+from jenacast.models.inference import forward_function, predict
 from jenacast.runtime import has_gpu, load_tensorflow
 
 HUBER_DELTA = 1.0  # units of the encoded target: from there on an error counts by its size, not by its square
@@ -176,19 +177,3 @@ def _loss(settings: TrainSettings) -> Callable[[Any], Any]:
 
     losses: dict[str, Callable[[Any], Any]] = {"mse": tf.square, "mae": tf.abs, "huber": huber, "pinball": pinball}
     return losses[settings.loss]
-
-
-def forward_function(model: Any, *, xla: bool = False) -> Callable[[Any], Any]:
-    """A graph from (windows, steps, columns) to (windows, outputs), dropout off; compiled with `xla`."""
-    tf = load_tensorflow()
-    forward: Callable[[Any], Any] = tf.function(lambda inputs: model(inputs, training=False), jit_compile=xla)
-    return forward
-
-
-def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda: None) -> Floats:
-    """(windows, outputs) float32 of a function over batches, in order of time, none left out."""
-    outputs = []
-    for inputs, _ in batches.in_order():
-        outputs.append(forward(inputs).numpy())
-        between()
-    return np.concatenate(outputs)

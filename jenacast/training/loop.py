@@ -17,14 +17,15 @@ from jenacast.evaluation.metrics import Errors, measure
 from jenacast.features.datasets import Batches, Samples, batch_count
 from jenacast.features.encoding import Encoding
 from jenacast.files import write_json
-from jenacast.models.calibration import calibrate
-from jenacast.models.checkpoint import FORMAT, Metadata, load_checkpoint, save_checkpoint
+from jenacast.models.checkpoint import BEST, FORMAT, Metadata, load_checkpoint, save_checkpoint
+from jenacast.models.inference import forward_function
+from jenacast.models.intervals import calibrate
 from jenacast.runtime import load_tensorflow
 from jenacast.training import run_folder
 from jenacast.training.curves import learning_curves
 from jenacast.training.interrupts import Deferred, deferred_signals
 from jenacast.training.kernels import Kernel
-from jenacast.training.learner import Learner, forward_function
+from jenacast.training.learner import Learner
 from jenacast.training.run_folder import Outcome, read_outcome
 from jenacast.training.state import Progress, save_state
 
@@ -138,7 +139,7 @@ def _telling_how_to_resume(run: Run) -> Iterator[None]:
     except JenacastError:
         raise
     except BaseException:
-        best = f"; best so far: {run.folder / run_folder.BEST}" if run.progress.best_epoch else ""
+        best = f"; best so far: {run.folder / BEST}" if run.progress.best_epoch else ""
         logger.warning("stopped%s. To go on: jenacast train --resume %s", best, run.folder)
         raise
 
@@ -196,7 +197,7 @@ def _end_epoch(run: Run, batches: Batches | None, signals: Deferred) -> None:
     with run.learner.averaged():
         save_checkpoint(run.learner.model, metadata, run.folder / run_folder.LAST)
         if better:
-            save_checkpoint(run.learner.model, metadata, run.folder / run_folder.BEST)
+            save_checkpoint(run.learner.model, metadata, run.folder / BEST)
     run_folder.write_history(run.folder / run_folder.HISTORY, progress.history)
     if run.writer:
         _write_summaries(run.writer, progress.history[-1])
@@ -216,7 +217,7 @@ def _calibrate(run: Run) -> None:
     """Add to the best checkpoint how sure it is; a run that ends before that is not finished."""
     if run.val:
         _refuse_vanished(run)
-        path = run.folder / run_folder.BEST
+        path = run.folder / BEST
         best = load_checkpoint(path)
         if best.metadata is None:
             raise JenacastError(f"{path} is not what this run wrote; start a new run")
@@ -272,7 +273,7 @@ def _report(run: Run, baseline_mae_c: float | None) -> None:
     progress = run.progress
     outcome = Outcome(
         run_dir=str(run.folder),
-        checkpoint=str(run.folder / run_folder.BEST),
+        checkpoint=str(run.folder / BEST),
         model=run.config.name,
         seed=run.config.train.seed,
         epochs=progress.epoch,

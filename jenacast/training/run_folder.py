@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from jenacast.config import Config, dump_config, load_config
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_path, process_lock
+from jenacast.models.checkpoint import BEST
 
-BEST = "best.keras"  # the network with the lowest validation MAE; where there is no validation, the last
 LAST = "last.keras"  # the network after the last whole epoch
 CONFIG = "config.toml"  # the complete settings; `train --config` takes it back
 RECORD = "run.json"  # where the data lie, their hash, versions, device
@@ -145,12 +145,6 @@ def _half_written(path: Path) -> list[Path]:
     """What a killed process left of the run's own files, by the names `atomic_path` gives; no other hidden file."""
     names = [Path(name) for name in (*FILES, *(f"evaluation-.{kind}" for kind in ("json", "png", "svg", "pdf")))]
     return [file for name in names for file in path.glob(f".{name.stem}*-????????{name.suffix}") if file.is_file()]
-
-
-def evaluation_stem(checkpoint: Path, split: str) -> str:
-    """Name, less the suffix, of an evaluation's files; those of the best network are the run's own."""
-    which = "" if checkpoint.name == BEST else f"{checkpoint.stem}-"
-    return f"evaluation-{which}{split}"
 
 
 def is_run_dir(path: Path) -> bool:

@@ -1,0 +1,38 @@
+"""What a network says: the one compiled way from histories to its outputs, and these in degC."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jenacast.data.series import Floats
+from jenacast.features.datasets import Batches, Histories, Samples
+from jenacast.features.encoding import Encoding
+from jenacast.runtime import load_tensorflow
+
+
+def forward_function(model: Any, *, xla: bool = False) -> Callable[[Any], Any]:
+    """A graph from (windows, steps, columns) to (windows, outputs), dropout off; compiled with `xla`."""
+    tf = load_tensorflow()
+    forward: Callable[[Any], Any] = tf.function(lambda inputs: model(inputs, training=False), jit_compile=xla)
+    return forward
+
+
+def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda: None) -> Floats:
+    """(windows, outputs) float32 of a function over batches, in order of time, none left out."""
+    outputs = []
+    for inputs, _ in batches.in_order():
+        outputs.append(forward(inputs).numpy())
+        between()
+    return np.concatenate(outputs)
+
+
+def forecast_leads_c(forward: Callable[[Any], Any], histories: Histories, encoding: Encoding) -> Floats:
+    """(windows, leads) degC: what a network says about every hour it has an output for."""
+    outputs = predict(forward, Batches(histories))
+    return encoding.decode_leads(outputs, histories.now, histories.baseline_c)
+
+
+def truth_leads_c(samples: Samples, encoding: Encoding) -> Floats:
+    """(windows, leads) degC: what came; NaN where an hour on the way is not known."""
+    return encoding.decode_leads(samples.targets.reshape(len(samples), -1), samples.now, samples.baseline_c)
