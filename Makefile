@@ -7,13 +7,17 @@ RUN = $(VENV)/bin
 BENCH ?= .bench-venv
 PEERS ?= .peers-venv
 
-.PHONY: demo test crash-test bench-env peers-env lint format
+.PHONY: demo test test-system crash-test bench-env peers-env lint format
 
 demo: $(VENV)/installed
 	$(RUN)/jenacast demo
 
 test: $(VENV)/installed-dev
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -m "not system"
+
+# What needs a server, a browser, a wheel, killed processes or the benchmarks' scripts.
+test-system: $(VENV)/installed-dev
+	$(RUN)/python -m pytest -m system
 
 # Thirty SIGKILLs at random moments, each followed by a resume; about ten minutes.
 crash-test: $(VENV)/installed-dev

@@ -26,6 +26,20 @@ def pytest_runtest_setup():
         gc.freeze()
 
 
+BLANK = {"png": b"\x89PNG\r\n\x1a\n", "svg": b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "pdf": b"%PDF-1.4"}
+
+
+@pytest.fixture(autouse=True)
+def _drawing(request, monkeypatch):
+    """Pictures are drawn in tests with the mark `pictures` alone; elsewhere a blank file takes their place."""
+
+    def blank(figure, path, **options):
+        Path(path).write_bytes(BLANK[options["format"]])
+
+    if not request.node.get_closest_marker("pictures"):
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", blank)
+
+
 def refused(done, *texts):
     """The command failed as a known failure, and its message, the last thing it said, tells all of this."""
     assert done.exit_code == 1

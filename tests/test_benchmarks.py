@@ -15,6 +15,8 @@ from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.features.datasets import split_samples
 from jenacast.features.encoding import fit_encoding
 
+pytestmark = pytest.mark.system
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 ALONE = {
     "peers.py": ["--quick", "--peers", "no-python"],

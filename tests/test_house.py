@@ -15,7 +15,9 @@ def lint_imports(tmp_path):
     """A function that checks the contracts on a copy of the package, in which a file has one more line at its end."""
 
     def run(file, line):
-        shutil.copytree(ROOT / "jenacast", tmp_path / "jenacast", ignore=shutil.ignore_patterns("__pycache__", "*.keras"))
+        shutil.copytree(
+            ROOT / "jenacast", tmp_path / "jenacast", ignore=shutil.ignore_patterns("__pycache__", "*.keras")
+        )
         shutil.copy(ROOT / "pyproject.toml", tmp_path)
         with (tmp_path / "jenacast" / file).open("a", encoding="utf-8") as module:
             module.write(f"\n{line}\n")

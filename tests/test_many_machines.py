@@ -20,6 +20,8 @@ from jenacast.sweep import storage as storages
 from jenacast.sweep.results import read_result
 from jenacast.sweep.run import open_study
 
+pytestmark = pytest.mark.system
+
 GUIDE = (Path(__file__).parent.parent / "docs" / "many-machines.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
 SCRIPTS = {re.search(r"^# (\S+): ", text, re.MULTILINE)[1]: text for kind, text in BLOCKS if kind == "bash"}

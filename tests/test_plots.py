@@ -16,6 +16,8 @@ from jenacast.forecasting.plots import outlook, outlooks
 from jenacast.plotting import check_suffix
 from jenacast.training.curves import learning_curves
 
+pytestmark = pytest.mark.pictures
+
 SVG = "{http://www.w3.org/2000/svg}"
 NAN = float("nan")
 BASELINE = "baseline: the same as now"

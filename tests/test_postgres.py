@@ -18,6 +18,8 @@ from jenacast.sweep.results import read_result
 from jenacast.sweep.study import find_study
 from jenacast.training.run_folder import read_outcome
 
+pytestmark = pytest.mark.system
+
 SPACE = """
 name = "shared"
 recipe = "dense"

@@ -21,6 +21,8 @@ from jenacast.report.result import verdict
 from jenacast.report.weeks import chosen_weeks
 from jenacast.training.run import train
 
+pytestmark = pytest.mark.pictures
+
 HOSTILE = "<script>alert('Jena')</script>"
 SMALL = ["data.history_hours=12", "model.units=4", "train.epochs=1"]
 

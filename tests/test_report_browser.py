@@ -14,6 +14,8 @@ from jenacast.config import dump_config, load_config, with_train
 from jenacast.report import write_report
 from jenacast.sweep.page import write_sweep_page
 
+pytestmark = [pytest.mark.system, pytest.mark.pictures]
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 

@@ -17,6 +17,8 @@ from jenacast.sweep import plots
 from jenacast.sweep.coordinates import BEYOND_AT, LEAST_GAP, NONE_AT, coordinate, mae_coordinate, sight
 from jenacast.sweep.page import write_sweep_page
 
+pytestmark = pytest.mark.pictures
+
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<b>&amp; $x$ <script>alert(1)</script>"
 BASELINE = "baseline: the same as now"

@@ -9,6 +9,8 @@ import pytest
 
 from jenacast.config import load_recipe
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).parent.parent
 UNREACHABLE = (
     "No matching distribution found",
