@@ -10,7 +10,7 @@ from jenacast.data.windows import find_windows
 from jenacast.evaluation.coverage import is_inside
 from jenacast.features.datasets import make_samples, split_samples
 from jenacast.features.encoding import fit_encoding
-from jenacast.models import calibration
+from jenacast.models import intervals
 from jenacast.models.inference import forecast_leads_c, truth_leads_c
 from jenacast.models.intervals import calibrate, situations
 from jenacast.runtime import load_tensorflow
@@ -97,7 +97,7 @@ def test_windows_with_an_unknown_hour_calibrate_all_hours_but_that_one(prepared)
 
 
 def test_a_long_train_split_is_thinned_evenly_and_validation_is_not(prepared, monkeypatch):
-    monkeypatch.setattr(calibration, "MOST_TRAIN_WINDOWS", 100)
+    monkeypatch.setattr(intervals, "MOST_TRAIN_WINDOWS", 100)
     encoding, asked = encoding_of(prepared), []
     train, val = (samples_of(prepared, encoding, start, start + 385) for start in (0, 500))
     assert (len(train), len(val)) == (350, 350)

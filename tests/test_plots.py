@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jenacast.plots import intervals, style
 from PIL import Image
 
+from jenacast import plotting
 from jenacast.errors import ConfigError
 from jenacast.evaluation import plots
 from jenacast.experiments.plots import comparison
@@ -154,7 +154,7 @@ def test_a_pdf_is_180_mm_wide_in_letters_of_8_pt(tmp_path):
     assert content.startswith(b"%PDF-")
     width_pt = float(re.search(rb"/MediaBox \[ ?0 0 ([\d.]+)", content).group(1))
     assert width_pt / 72 * 25.4 == pytest.approx(180, abs=0.1)
-    assert style.PRINT["font.size"] == 8
+    assert plotting.PRINT["font.size"] == 8
     assert b"CreationDate" not in content
 
 
@@ -207,8 +207,8 @@ def test_a_failure_leaves_no_file(tmp_path):
 
 
 def test_central_intervals_are_read_off_the_quantiles_that_mirror_each_other(tmp_path, monkeypatch):
-    drawn, draw = [], intervals._against_diagonal
-    monkeypatch.setattr(intervals, "_against_diagonal", lambda *args: (drawn.append(args[1:]), draw(*args)))
+    drawn, draw = [], plots._against_diagonal
+    monkeypatch.setattr(plots, "_against_diagonal", lambda *args: (drawn.append(args[1:]), draw(*args)))
     plots.reliability(tmp_path / "a.svg", [0.05, 0.25, 0.5, 0.75, 0.9], [0.1, 0.2, 0.5, 0.9, 1.0], **SAID)
     (nominal, inside) = drawn[1]
     assert nominal == pytest.approx([0.5])  # 5 % has no 95 % beside it
@@ -217,16 +217,16 @@ def test_central_intervals_are_read_off_the_quantiles_that_mirror_each_other(tmp
 
 def test_a_gap_gets_a_nan_and_nothing_else_does():
     times = hours(10)[[0, 1, 2, 6, 7]]
-    drawn_at, values = style.with_gaps(times, np.array([1.0, 2, 3, 4, 5]))
+    drawn_at, values = plotting.with_gaps(times, np.array([1.0, 2, 3, 4, 5]))
     np.testing.assert_array_equal(values, [1, 2, 3, NAN, 4, 5])
     assert len(drawn_at) == 6
-    assert style.with_gaps(hours(9), wave(9))[1] == pytest.approx(wave(9))
+    assert plotting.with_gaps(hours(9), wave(9))[1] == pytest.approx(wave(9))
 
 
 @given(st.sets(st.integers(0, 60), min_size=3))
 def test_no_line_crosses_a_gap_and_no_value_is_lost(present):
     picks = sorted(present)
-    drawn_at, values = style.with_gaps(hours(61)[picks], np.array(picks, float))
+    drawn_at, values = plotting.with_gaps(hours(61)[picks], np.array(picks, float))
     np.testing.assert_array_equal(values[~np.isnan(values)], picks)
     usual = min(step for step in np.diff(picks) if list(np.diff(picks)).count(step) == most_common(np.diff(picks)))
     steps = np.diff(drawn_at).astype("timedelta64[h]").astype(int)
