@@ -19,6 +19,7 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
 MAX_NAME = 60  # characters of it
 TargetKind = Literal["absolute", "change", "departure", "departure-change"]
 FitSplit = Literal["train", "train+val"]
+RETIRED = {"train": {"quantile": 0.5}}  # settings that stored configs may have, with the value that changes nothing
 A_START = "`jenacast models NAME` prints a config to start from"
 
 
@@ -78,8 +79,7 @@ class TrainSettings(_Settings):
     epochs: int = Field(ge=1, le=100_000)
     stop_epoch: int = Field(ge=0)
     batch_size: int = Field(ge=1, le=65_536)
-    loss: Literal["mse", "mae", "huber", "pinball"]
-    quantile: float = Field(gt=0, lt=1)
+    loss: Literal["mse", "mae", "huber"]
     optimizer: Literal["rmsprop", "adam", "adamw"]
     weight_decay: float = Field(ge=0, lt=1)
     learning_rate: float = Field(gt=0, le=10)
@@ -97,7 +97,6 @@ class TrainSettings(_Settings):
         for setting, is_changed, owner, is_set in (
             ("weight_decay", self.weight_decay > 0, "optimizer=adamw", self.optimizer == "adamw"),
             ("warmup_steps", self.warmup_steps > 0, "schedule=cosine", self.schedule == "cosine"),
-            ("quantile", self.quantile != 0.5, "loss=pinball", self.loss == "pinball"),
         ):
             if is_changed and not is_set:
                 raise ValueError(f"{setting} is used with train.{owner} alone; set that, or leave it at its default")
@@ -154,13 +153,26 @@ def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: the file cannot be read, or settings break a rule; all problems in one text.
     """
-    recipe = {"name": path.stem, "summary": "", "source": str(path), **read_toml(path)}
+    recipe = {"name": path.stem, "summary": "", "source": str(path), **without_retired(read_toml(path))}
     settings = merge(default_settings(), recipe)
     problems = []
     for assignment in assignments:
         problem = _assign(settings, assignment)
         problems += [problem] if problem else []
     return check_settings(settings, problems, where=str(path))
+
+
+def without_retired(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored settings less those that earlier versions had, where these changed nothing; others are left to fail."""
+    settings = dict(stored)
+    for section, retired in RETIRED.items():
+        if isinstance(settings.get(section), dict):
+            settings[section] = {
+                key: value
+                for key, value in settings[section].items()
+                if key not in retired or value != retired[key]
+            }
+    return settings
 
 
 def with_train(config: Config, **changes: Any) -> Config:

@@ -48,8 +48,7 @@ CHOICES = {
     "train.epochs": [1, 100_000],
     "train.stop_epoch": [0, 10],
     "train.batch_size": [1, 65_536],
-    "train.loss": ["mse", "mae", "huber", "pinball"],
-    "train.quantile": [0.1, 0.5],
+    "train.loss": ["mse", "mae", "huber"],
     "train.optimizer": ["rmsprop", "adam", "adamw"],
     "train.weight_decay": [0.0, 0.1],
     "train.learning_rate": [1e-5, 0.001, 10],
@@ -72,7 +71,6 @@ RANGES = {
     "train.epochs": (1, 100_000),
     "train.stop_epoch": (0, 10),
     "train.batch_size": (1, 65_536),
-    "train.quantile": (0.01, 0.99),
     "train.weight_decay": (0.0, 0.9),
     "train.learning_rate": (1e-6, 10.0),
     "train.warmup_steps": (0, 10_000),
@@ -84,7 +82,6 @@ RANGES = {
 ALONGSIDE = {
     "model.change_hours": {"model": {"architecture": "lagged"}},
     "model.mean_hours": {"model": {"architecture": "lagged"}},
-    "train.quantile": {"train": {"loss": "pinball"}},
     "train.weight_decay": {"train": {"optimizer": "adamw"}},
     "train.warmup_steps": {"train": {"schedule": "cosine"}},
 }
@@ -553,7 +550,7 @@ WHEN = 'expected a table such as { train.optimizer = "adam" }, received'
         ),
         (
             "train.loss = { choices = ['mse', 'rmse'] }",
-            ["train.loss: expected 'mse', 'mae', 'huber' or 'pinball', received 'rmse'"],
+            ["train.loss: expected 'mse', 'mae' or 'huber', received 'rmse'"],
         ),
         (
             "data.columns = { choices = { good = ['dew_point_c'], bad = ['dew_point'] } }",
@@ -717,7 +714,7 @@ def test_the_file_names_the_sweep_and_a_file_that_makes_no_name_is_refused(tmp_p
 KEYS = st.sampled_from([setting.partition(".")[2] for setting in [*TYPES, *OWNED]]) | st.text(max_size=3)
 ODD_NUMBERS = st.sampled_from([-1, 0, 1e308, 2**64, float("nan"), float("inf"), -0.0, 5e-324])
 NUMBERS = st.integers(1, 30) | st.floats(0, 1) | ODD_NUMBERS
-WORDS = st.sampled_from(["adam", "adamw", "mse", "pinball", "dense", "lagged", "best", "gru", "recipe", "train.loss"])
+WORDS = st.sampled_from(["adam", "adamw", "mse", "huber", "dense", "lagged", "best", "gru", "recipe", "train.loss"])
 SCALARS = NUMBERS | WORDS | st.booleans() | st.text(max_size=3) | st.dates()
 NESTED = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=2), max_leaves=4

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jenacast.config import check_settings, dump_difference
+from jenacast.config import check_settings, dump_difference, without_retired
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_folder
 from jenacast.sweep import plots
@@ -56,4 +56,4 @@ def _winner(study: "Study", result: SweepResult) -> str:
         "summary": f"the best of {len(result.complete)} complete trials: validation MAE {best.val_mae_c:.3f} °C",
         "source": f"the sweep {result.name}, trial {best.number}",
     }
-    return dump_difference(check_settings({**settings, **about}, where=f"trial {best.number}"))
+    return dump_difference(check_settings({**without_retired(settings), **about}, where=f"trial {best.number}"))

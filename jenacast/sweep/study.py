@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from jenacast.config import without_retired
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.samplers import load_optuna
@@ -60,7 +61,11 @@ def join(storage: "RDBStorage", name: str, plan: Plan, queue: Sequence[Chosen] =
         study.set_user_attr(PLAN, asdict(plan))
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=name)
-    differences = list_differences(json.loads(json.dumps(asdict(plan))), asdict(read_plan(study)))
+    begun = asdict(read_plan(study))
+    begun["space"]["settings"] = {
+        recipe: without_retired(settings) for recipe, settings in begun["space"].get("settings", {}).items()
+    }
+    differences = list_differences(json.loads(json.dumps(asdict(plan))), begun)
     if differences:
         raise ExistsError(
             f"a sweep {name!r} has begun with another plan; go on with that, or give this one another `name` in its "

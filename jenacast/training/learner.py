@@ -172,8 +172,5 @@ def _loss(settings: TrainSettings) -> Callable[[Any], Any]:
         sizes = tf.abs(errors)
         return tf.where(sizes <= HUBER_DELTA, tf.square(errors) / 2, HUBER_DELTA * (sizes - HUBER_DELTA / 2))
 
-    def pinball(errors: Any) -> Any:  # Koenker & Bassett 1978
-        return tf.maximum((1 - settings.quantile) * errors, -settings.quantile * errors)
-
-    losses: dict[str, Callable[[Any], Any]] = {"mse": tf.square, "mae": tf.abs, "huber": huber, "pinball": pinball}
+    losses: dict[str, Callable[[Any], Any]] = {"mse": tf.square, "mae": tf.abs, "huber": huber}
     return losses[settings.loss]
