@@ -168,9 +168,7 @@ def without_retired(stored: Mapping[str, Any]) -> dict[str, Any]:
     for section, retired in RETIRED.items():
         if isinstance(settings.get(section), dict):
             settings[section] = {
-                key: value
-                for key, value in settings[section].items()
-                if key not in retired or value != retired[key]
+                key: value for key, value in settings[section].items() if key not in retired or value != retired[key]
             }
     return settings
 
