@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jenacast.errors import DataError
-from jenacast.evaluation.metrics import measure, skill
+from jenacast.evaluation.metrics import absolute_errors, measure, skill, std, with_std
 
 
 def pow2(number):
@@ -71,3 +71,15 @@ def test_no_window_is_no_mean():
 )
 def test_skill_by_hand(mae_c, baseline_mae_c, expected):
     assert skill(mae_c, baseline_mae_c) == pytest.approx(expected)
+
+
+def test_the_mean_and_the_deviation_over_seeds_by_hand():
+    assert std([2.0, 4.0, 9.0]) == pytest.approx(math.sqrt((9 + 1 + 16) / 2))
+    assert [std(values) for values in ([], [2.5])] == [None, None]
+    assert [with_std(2.5, 0.0123), with_std(2.5, None), with_std(None, None)] == ["2.500 ± 0.012", "2.500", "-"]
+
+
+def test_absolute_errors_of_float32_are_float64():
+    found = absolute_errors(np.float32([1.1, 5]), np.float32([3, 2]))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, [1.9, 3], atol=1e-6)

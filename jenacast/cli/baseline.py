@@ -10,7 +10,7 @@ from jenacast.cli.table import format_table
 
 if TYPE_CHECKING:
     from jenacast.evaluation.baselines import Fitted
-    from jenacast.evaluation.metrics import Errors
+    from jenacast.evaluation.metrics import ErrorMetrics
 
 NAMES = {"climatology": "climatology", "damped_anomaly": "damped anomaly", "ridge": "ridge"}
 
@@ -60,7 +60,9 @@ def baseline(
     typer.echo(json.dumps(answer) if json_output else text)
 
 
-def _as_dicts(fitted: "Fitted", measured: "dict[str, dict[Any, Errors]]", same: "dict[Any, Errors]") -> dict[str, Any]:
+def _as_dicts(
+    fitted: "Fitted", measured: "dict[str, dict[Any, ErrorMetrics]]", same: "dict[Any, ErrorMetrics]"
+) -> dict[str, Any]:
     from jenacast.evaluation.metrics import skill
 
     numbers = {"damped_anomaly": {"damping": fitted.damping}, "ridge": {"penalty": fitted.ridge.penalty}}
@@ -76,7 +78,7 @@ def _as_dicts(fitted: "Fitted", measured: "dict[str, dict[Any, Errors]]", same: 
     }
 
 
-def _table(measured: "dict[str, dict[Any, Errors]]", same: "dict[Any, Errors]") -> str:
+def _table(measured: "dict[str, dict[Any, ErrorMetrics]]", same: "dict[Any, ErrorMetrics]") -> str:
     from jenacast.evaluation.metrics import skill
 
     rows = [
@@ -87,5 +89,5 @@ def _table(measured: "dict[str, dict[Any, Errors]]", same: "dict[Any, Errors]") 
     return format_table(["forecast", "split", "windows", "MAE °C", "RMSE °C", "bias °C", "skill"], rows)
 
 
-def _cells(errors: "Errors") -> list[str]:
+def _cells(errors: "ErrorMetrics") -> list[str]:
     return [f"{errors.windows:,}", f"{errors.mae_c:.3f}", f"{errors.rmse_c:.3f}", f"{errors.bias_c:+.3f}"]

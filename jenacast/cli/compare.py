@@ -60,7 +60,7 @@ def compare(
 
 
 def _render(rows: "Sequence[Row]", output: Format) -> str:
-    from jenacast.experiments.compare import with_spread
+    from jenacast.evaluation.metrics import with_std
 
     if output is Format.json:
         return json.dumps([asdict(row) for row in rows])
@@ -75,7 +75,7 @@ def _render(rows: "Sequence[Row]", output: Format) -> str:
     cells = [
         [
             *(row.model, f"{row.parameters:,}", ",".join(map(str, row.seeds))),
-            *(with_spread(row.val_mae_c, row.val_mae_spread_c), with_spread(row.test_mae_c, row.test_mae_spread_c)),
+            *(with_std(row.val_mae_c, row.val_mae_spread_c), with_std(row.test_mae_c, row.test_mae_spread_c)),
             *(f"{row.skill:.1%}", f"{row.epochs:g}", f"{row.steps:,.0f}"),
             *(f"{row.seconds_per_epoch:.1f}", f"{row.windows_per_second:,.0f}", row.device),
         ]

@@ -94,7 +94,7 @@ def evaluate(
     Example: jenacast evaluate best/seed-0 best/seed-1 --against pretrained
     """
     from jenacast.evaluation.evaluate import evaluate as run
-    from jenacast.evaluation.files import answer, group_errors, write_evaluation, write_predictions
+    from jenacast.evaluation.files import as_json, group_errors, write_evaluation, write_predictions
     from jenacast.files import refuse_existing
     from jenacast.training.run_folder import is_run_dir
 
@@ -114,7 +114,7 @@ def evaluate(
         for file in write_evaluation(evaluation, folder, groups, form=form.value):
             say(f"wrote {file}")
     if json_output:
-        typer.echo(json.dumps(answer(evaluation, groups)))
+        typer.echo(json.dumps(as_json(evaluation, groups)))
         return
     typer.echo("\n\n".join([describe(scores), *(_describe_groups(by, found) for by, found in groups.items())]))
 

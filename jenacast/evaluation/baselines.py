@@ -10,7 +10,7 @@ from jenacast.columns import TARGET
 from jenacast.data.prepared import Prepared, Split
 from jenacast.data.series import Floats, Series
 from jenacast.data.windows import Windows, persistence, truth
-from jenacast.evaluation.metrics import Errors, measure
+from jenacast.evaluation.metrics import ErrorMetrics, measure
 from jenacast.evaluation.ridge import PENALTIES, Ridge, fit_ridge, window_features
 from jenacast.features.climatology import Climatology, fit_climatology
 
@@ -34,8 +34,8 @@ class Fitted:
 
 def measure_baseline(
     prepared: Prepared, splits: Sequence[Split], *, history_hours: int, lead_hours: int
-) -> dict[Split, Errors]:
-    """Errors of `persistence` over each split.
+) -> dict[Split, ErrorMetrics]:
+    """ErrorMetrics of `persistence` over each split.
 
     Raises:
         DataError: a split holds no window.
@@ -94,13 +94,13 @@ def forecasts(fitted: Fitted, series: Series, windows: Windows, *, lead_hours: i
 
 def measure_fitted(
     prepared: Prepared, fitted: Fitted, splits: Sequence[Split], *, history_hours: int, lead_hours: int
-) -> dict[str, dict[Split, Errors]]:
-    """Errors of each fitted baseline, by its name, over each split.
+) -> dict[str, dict[Split, ErrorMetrics]]:
+    """ErrorMetrics of each fitted baseline, by its name, over each split.
 
     Raises:
         DataError: a split holds no window.
     """
-    errors: dict[str, dict[Split, Errors]] = {}
+    errors: dict[str, dict[Split, ErrorMetrics]] = {}
     for split in splits:
         windows = prepared.windows(split, history_hours=history_hours, lead_hours=lead_hours)
         truth_c = truth(prepared.series, windows)

@@ -15,7 +15,7 @@ from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.coverage import IntervalScores, score_intervals
 from jenacast.evaluation.groups import Lead, Leads
 from jenacast.evaluation.hindcast import Hindcast, common_windows, open_hindcast
-from jenacast.evaluation.metrics import measure, skill
+from jenacast.evaluation.metrics import absolute_errors, measure, skill
 from jenacast.models.inference import truth_leads_c
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def evaluate(
     last = hours[-1]
     forecast_c, quantiles_c = last.forecast_c, last.quantiles_c
     errors, baseline = measure(forecast_c, truth_c), measure(baseline_c, truth_c)
-    absolute_c, baseline_absolute_c = _absolute_errors(forecast_c, truth_c), _absolute_errors(baseline_c, truth_c)
+    absolute_c, baseline_absolute_c = absolute_errors(forecast_c, truth_c), absolute_errors(baseline_c, truth_c)
     metadata = hindcast.checkpoint.metadata
     model = metadata.model if metadata else hindcast.checkpoint.path.stem
     scores = Scores(
@@ -164,7 +164,7 @@ def evaluate(
             against=str(other.checkpoint.path),
             against_mae_c=other_mae_c,
             difference_to_against_c=errors.mae_c - other_mae_c,
-            difference_to_against_ci95_c=mean_interval(absolute_c - _absolute_errors(other_c, truth_c), valid_at),
+            difference_to_against_ci95_c=mean_interval(absolute_c - absolute_errors(other_c, truth_c), valid_at),
         )
     return Evaluation(scores, valid_at, forecast_c, truth_c, baseline_c, hours)
 
@@ -204,8 +204,3 @@ def _fit_blend(hindcasts: Sequence[Hindcast], data_dir: Path) -> Blend:
     weights = ", ".join(f"{weight:.2f}" for weight in blend.weights)
     logger.info("fitted on validation: weights %s, offset %+.3f °C", weights, blend.offset_c)
     return blend
-
-
-def _absolute_errors(forecast_c: Floats, truth_c: Floats) -> Floats:
-    errors_c: Floats = np.abs(forecast_c.astype(np.float64) - truth_c.astype(np.float64))
-    return errors_c

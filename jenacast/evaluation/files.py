@@ -29,8 +29,8 @@ def group_errors(evaluation: Evaluation, by: Sequence[By]) -> Groups:
     return {each: errors_by(evaluation.leads, each) for each in by}
 
 
-def answer(evaluation: Evaluation, groups: Groups) -> dict[str, Any]:
-    """The scores as JSON takes them, and the errors of the groups under `by`."""
+def as_json(evaluation: Evaluation, groups: Groups) -> dict[str, Any]:
+    """The scores by name, as JSON takes them, and the errors of the groups under `by`."""
     by = {each: [asdict(group) for group in found] for each, found in groups.items()}
     return asdict(evaluation.scores) | ({"by": by} if by else {})
 
@@ -49,7 +49,7 @@ def write_evaluation(
     stem = folder / evaluation_stem(Path(scores.checkpoint), scores.split)
     title, synthetic = f"{scores.model} on {scores.split}", scores.synthetic
     files = [Path(f"{stem}.json"), Path(f"{stem}.{form}")]
-    write_json(files[0], answer(evaluation, groups))
+    write_json(files[0], as_json(evaluation, groups))
     plots.evaluation(
         files[1],
         valid_at=evaluation.valid_at,

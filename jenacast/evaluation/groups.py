@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jenacast.data.series import Floats, Times
 from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.coverage import measure_coverage
-from jenacast.evaluation.metrics import measure, skill
+from jenacast.evaluation.metrics import absolute_errors, measure, skill
 from jenacast.features.datasets import Histories
 from jenacast.models.intervals import Calibration, situations
 
@@ -134,7 +134,7 @@ def _group(label: str, lead: Lead, which: np.ndarray) -> Group:
         label=label,
         windows=errors.windows,
         mae_c=errors.mae_c,
-        mae_ci95_c=mean_interval(np.abs(forecast_c - truth_c), valid_at),
+        mae_ci95_c=mean_interval(absolute_errors(forecast_c, truth_c), valid_at),
         bias_c=errors.bias_c,
         baseline_mae_c=baseline_mae_c,
         skill=skill(errors.mae_c, baseline_mae_c) if baseline_mae_c else None,

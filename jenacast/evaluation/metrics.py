@@ -1,5 +1,7 @@
-"""How far forecasts are from the truth, in degC, and how much better than the baseline."""
+"""How far forecasts are from the truth, in degC, how much better than the baseline, and how that varies over seeds."""
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,7 +11,7 @@ from jenacast.errors import DataError
 
 
 @dataclass(frozen=True)
-class Errors:
+class ErrorMetrics:
     """Errors over `windows` forecasts. `bias_c` is forecast minus truth: positive is too warm."""
 
     windows: int
@@ -22,19 +24,24 @@ class Errors:
         return asdict(self)
 
 
-def measure(forecast_c: Floats, truth_c: Floats) -> Errors:
+def absolute_errors(forecast_c: Floats, truth_c: Floats) -> Floats:
+    """|forecast - truth| of (windows,) forecasts, float64 degC."""
+    return np.abs(_errors(forecast_c, truth_c))
+
+
+def measure(forecast_c: Floats, truth_c: Floats) -> ErrorMetrics:
     """Mean absolute error, root mean square error and bias of (windows,) forecasts in degC.
 
     Raises:
         DataError: no windows, or a value that is not finite, which an average would hide.
     """
-    errors_c = forecast_c.astype(np.float64) - truth_c.astype(np.float64)
+    errors_c = _errors(forecast_c, truth_c)
     if not len(errors_c):
         raise DataError("there is no window to measure; the series is too short or too broken")
     if not np.isfinite(errors_c).all():
         bad = int((~np.isfinite(errors_c)).sum())
         raise DataError(f"{bad} of {len(errors_c)} forecasts or truths are not finite; no mean is taken")
-    return Errors(
+    return ErrorMetrics(
         windows=len(errors_c),
         mae_c=float(np.abs(errors_c).mean()),
         rmse_c=float(np.sqrt(np.square(errors_c).mean())),
@@ -51,3 +58,20 @@ def skill(mae_c: float, baseline_mae_c: float) -> float:
     if not baseline_mae_c:
         raise DataError("the baseline makes no error on these windows, so there is no skill; use a longer series")
     return 1 - mae_c / baseline_mae_c
+
+
+def std(values: Sequence[float]) -> float | None:
+    """The standard deviation of a figure over seeds (n - 1 in the denominator); None for fewer than two."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def with_std(mean: float | None, std: float | None) -> str:
+    """A mean, with its standard deviation over seeds if there is one; a dash where nothing was measured."""
+    if mean is None:
+        return "-"
+    return f"{mean:.3f}" if std is None else f"{mean:.3f} ± {std:.3f}"
+
+
+def _errors(forecast_c: Floats, truth_c: Floats) -> Floats:
+    errors_c: Floats = forecast_c.astype(np.float64) - truth_c.astype(np.float64)
+    return errors_c

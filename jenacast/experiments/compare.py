@@ -11,18 +11,11 @@ from jenacast.config import Config, load_config
 from jenacast.errors import JenacastError
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import evaluation_stem, write_evaluation
-from jenacast.evaluation.metrics import skill
+from jenacast.evaluation.metrics import skill, std
 from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
-
-
-def with_spread(mean: float | None, spread: float | None) -> str:
-    """A mean, with its deviation over seeds where there is one; a dash where nothing was measured."""
-    if mean is None:
-        return "-"
-    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
 
 
 @dataclass(frozen=True)
@@ -134,9 +127,9 @@ def _summarise(group: Sequence[FinishedRun]) -> Row:
         parameters=first.record["parameters"],
         seeds=sorted(run.config.train.seed for run in group),
         val_mae_c=statistics.mean(val) if val else None,
-        val_mae_spread_c=statistics.stdev(val) if len(val) > 1 else None,
+        val_mae_spread_c=std(val),
         test_mae_c=statistics.mean(test),
-        test_mae_spread_c=statistics.stdev(test) if len(test) > 1 else None,
+        test_mae_spread_c=std(test),
         baseline_mae_c=first.test["baseline_mae_c"],
         skill=skill(statistics.mean(test), first.test["baseline_mae_c"]),
         epochs=statistics.mean(epochs),

@@ -10,7 +10,8 @@ from pathlib import Path
 from jenacast.config import load_recipe, with_train
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import JenacastError
-from jenacast.experiments.compare import Row, compare, with_spread
+from jenacast.evaluation.metrics import with_std
+from jenacast.experiments.compare import Row, compare
 from jenacast.experiments.published import OPTIMIZERS, PUBLISHED, Published
 from jenacast.training import run_folder
 from jenacast.training.run import train
@@ -133,8 +134,8 @@ def ledger(entries: Sequence[Entry], *, data_dir: Path, command: str, edition: i
         row = entry.measured
         lines.append(
             f"| {row.model} | {', '.join(map(str, row.seeds))} | {row.epochs:g} | {row.steps:,.0f} "
-            f"| {row.seconds_per_epoch:.1f} | {with_spread(row.val_mae_c, row.val_mae_spread_c)} "
-            f"| {with_spread(row.test_mae_c, row.test_mae_spread_c)} | {_figures(entry.published)} | {entry.verdict} |"
+            f"| {row.seconds_per_epoch:.1f} | {with_std(row.val_mae_c, row.val_mae_spread_c)} "
+            f"| {with_std(row.test_mae_c, row.test_mae_spread_c)} | {_figures(entry.published)} | {entry.verdict} |"
         )
     lines += ["", f"The baseline, the same as now: {entries[0].measured.baseline_mae_c:.3f} on test.", ""]
     rows = {entry.measured.model: entry.measured for entry in entries}
@@ -155,7 +156,7 @@ def ledger(entries: Sequence[Entry], *, data_dir: Path, command: str, edition: i
 def _lstm_against_gru(lstm: Row, gru: Row) -> str:
     """The exercise of the texts on deep recurrent networks, answered from the runs."""
     told = [
-        f"{row.model} ({row.parameters:,} parameters) {with_spread(row.test_mae_c, row.test_mae_spread_c)} °C on test "
+        f"{row.model} ({row.parameters:,} parameters) {with_std(row.test_mae_c, row.test_mae_spread_c)} °C on test "
         f"at {row.seconds_per_epoch:.1f} s an epoch"
         for row in (lstm, gru)
     ]

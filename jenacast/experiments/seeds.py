@@ -14,7 +14,7 @@ from pathlib import Path
 from jenacast.config import Config, load_config, with_train
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import JenacastError
-from jenacast.experiments.compare import with_spread
+from jenacast.evaluation.metrics import std, with_std
 from jenacast.experiments.workers import run_side_by_side
 from jenacast.files import process_lock, write_json
 from jenacast.models.build import check_model
@@ -187,8 +187,8 @@ def _arguments(plan: Plan, folder: Path, seed: int) -> list[str]:
 def _summarise(config: Config, plan: Plan, folder: Path, runs: Sequence[Path]) -> Summary:
     outcomes = [run_folder.read_outcome(run) for run in runs]
     maes = [outcome.val_mae_c for outcome in outcomes if outcome.val_mae_c is not None]
-    mean, deviation = statistics.mean(maes) if maes else None, statistics.stdev(maes) if len(maes) > 1 else None
-    logger.info("%s: validation MAE %s °C over %d seeds", config.name, with_spread(mean, deviation), len(maes))
+    mean, deviation = statistics.mean(maes) if maes else None, std(maes)
+    logger.info("%s: validation MAE %s °C over %d seeds", config.name, with_std(mean, deviation), len(maes))
     return Summary(
         folder=str(folder),
         model=config.name,

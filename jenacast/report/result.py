@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.evaluation.evaluate import Scores
+from jenacast.evaluation.metrics import std
 from jenacast.experiments import plots
 from jenacast.experiments.compare import recipe_of
 from jenacast.report.parts import (
@@ -97,14 +98,14 @@ def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> Table:
         val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
         test = [run.scores.mae_c for run in group if run.scores]
         seeds = ", ".join(map(str, sorted(run.config.train.seed for run in group)))
-        rows.append([word(group[0].config.name), word(seeds), *_mean_and_spread(val), *_mean_and_spread(test)])
+        rows.append([word(group[0].config.name), word(seeds), *_mean_and_std(val), *_mean_and_std(test)])
     columns = ["recipe", "seeds", "validation MAE (°C)", "its deviation (°C)", "test MAE (°C)", "its deviation (°C)"]
     return Table("Mean and standard deviation over seeds; differences within them mean nothing", columns, rows)
 
 
-def _mean_and_spread(maes_c: Sequence[float]) -> list[Cell]:
+def _mean_and_std(maes_c: Sequence[float]) -> list[Cell]:
     mean_c = statistics.mean(maes_c) if maes_c else None
-    return [number(mean_c), number(statistics.stdev(maes_c) if len(maes_c) > 1 else None)]
+    return [number(mean_c), number(std(maes_c))]
 
 
 def _missing(runs: Sequence[ReportedRun]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jenacast.config import Config, with_train
 from jenacast.errors import ExistsError, InUseError, JenacastError
+from jenacast.evaluation.metrics import std
 from jenacast.experiments.seeds import Plan, write_plan, write_summary
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.space import Space
@@ -113,8 +114,8 @@ class Objective:
             write_summary(config, plan, folder)
         trial.set_user_attr(EPOCHS, sum(outcome.epochs for outcome in outcomes))
         maes_c = [outcome.val_mae_c for outcome in outcomes if outcome.val_mae_c is not None]
-        if len(maes_c) > 1:
-            trial.set_user_attr(DEVIATION, statistics.stdev(maes_c))
+        if (deviation_c := std(maes_c)) is not None:
+            trial.set_user_attr(DEVIATION, deviation_c)
         return statistics.mean(maes_c)
 
     def _train_one(self, trial: "Trial", config: Config, run: Path) -> Outcome:

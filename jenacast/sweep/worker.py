@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jenacast.errors import JenacastError
+from jenacast.evaluation.metrics import with_std
 from jenacast.sweep.results import TrialResult, read_trials
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.storage import grace_seconds
@@ -171,8 +172,7 @@ def describe_trial(trials: "list[FrozenTrial]", number: int, wanted: int, most_s
 
 def _outcome(trial: TrialResult) -> str:
     if trial.state == "complete":
-        spread = f" ± {trial.val_mae_std_c:.3f}" if trial.val_mae_std_c is not None else ""
-        return f"trial {trial.number}: validation MAE {trial.val_mae_c:.3f}{spread} °C"
+        return f"trial {trial.number}: validation MAE {with_std(trial.val_mae_c, trial.val_mae_std_c)} °C"
     if trial.state == "pruned":
         return f"trial {trial.number}: pruned after epoch {len(trial.curve_c)} at {trial.curve_c[-1]:.3f} °C"
     return f"trial {trial.number}: failed: {trial.reason}"

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from jenacast.config import Config, TrainSettings
 from jenacast.errors import JenacastError
-from jenacast.evaluation.metrics import Errors, measure
+from jenacast.evaluation.metrics import ErrorMetrics, measure
 from jenacast.features.datasets import Batches, Samples, batch_count
 from jenacast.features.encoding import Encoding
 from jenacast.files import write_json
@@ -205,7 +205,7 @@ def _end_epoch(run: Run, batches: Batches | None, signals: Deferred) -> None:
     signals.deliver()
 
 
-def _validate(run: Run, batches: Batches | None, signals: Deferred) -> Errors | None:
+def _validate(run: Run, batches: Batches | None, signals: Deferred) -> ErrorMetrics | None:
     if batches is None or run.val is None:
         return None
     with run.learner.averaged():
