@@ -156,7 +156,7 @@ def test_nothing_is_overwritten_unasked(trained_run, data_dir, tmp_path, jenacas
     folder = tmp_path / "seeds"
     folder.mkdir()
     (folder / "plan.json").write_text('{"data_dir": "data", "seeds": "five"}')
-    assert "go on with --resume" in jenacast(*options, folder).stderr
+    assert "continue with --resume" in jenacast(*options, folder).stderr
     damaged = jenacast("train", "--resume", folder)
     assert damaged.exit_code == 1
     assert "plan.json is damaged (seeds" in damaged.stderr

@@ -18,12 +18,12 @@ from conftest import refused
 from warm import Command
 
 from jenacast.config import load_config
-from jenacast.files import write_json
+from jenacast.experiments.run_set import RunSet
 from jenacast.sweep import Pruner, worker
 from jenacast.sweep import storage as storages
 from jenacast.sweep import study as studies
 from jenacast.sweep.results import read_result
-from jenacast.sweep.run import open_study
+from jenacast.sweep.run import Place, open_study
 from jenacast.sweep.samplers import make_pruner
 from jenacast.sweep.space_file import load_space
 from jenacast.sweep.trials import Objective
@@ -234,8 +234,7 @@ def test_workers_that_come_at_the_same_moment_share_a_new_folder(tmp_path):
         folder = tmp_path / str(attempt)
 
         def come(number, folder=folder):
-            run_folder.make_folder_of_runs(folder, "sweep.json", "a sweep", force=True)
-            write_json(folder / "sweep.json", {})
+            assert RunSet(folder, "sweep.json", Place, "a sweep").join(Place("made", "")) == Place("made", "")
             (folder / f"trial-{number}").mkdir()
 
         with ThreadPoolExecutor(8) as pool:

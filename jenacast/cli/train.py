@@ -103,10 +103,10 @@ def train(
 
 
 def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
-    from jenacast.experiments.seeds import is_seeds_dir, resume_seeds
+    from jenacast.experiments.seeds import resume_seeds, seeds_in
     from jenacast.training.run import resume
 
-    if not is_seeds_dir(folder):
+    if not seeds_in(folder).exists:
         return resume(folder, epochs=epochs)
     if epochs is not None:
         raise typer.BadParameter(f"--epochs may be raised for one run: --resume {folder}/seed-N")
@@ -116,7 +116,7 @@ def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
 def _begin(
     settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, force: bool, flags: dict[str, bool]
 ) -> "Outcome | Summary":
-    from jenacast.experiments.seeds import Plan, train_seeds
+    from jenacast.experiments.seeds import SeedsPlan, train_seeds
     from jenacast.training.run import train
     from jenacast.training.run_folder import default_run_dir
 
@@ -131,7 +131,7 @@ def _begin(
             tensorboard=flags["tensorboard"],
         )
     first = settings.train.seed
-    plan = Plan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
+    plan = SeedsPlan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
     return train_seeds(settings, plan, folder, force=force)
 
 

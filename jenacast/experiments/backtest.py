@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jenacast.config import Config, load_config
+from jenacast.config import Config
 from jenacast.data.prepare import prepare_fold
 from jenacast.data.prepared import FOLDER, load_manifest, load_prepared
 from jenacast.errors import DataError
@@ -22,7 +22,8 @@ from jenacast.evaluation.files import write_evaluation
 from jenacast.evaluation.metrics import skill
 from jenacast.experiments import plots
 from jenacast.experiments.folds import LEAST_LAST_DAYS, Fold, FoldScores, find_edges, make_folds
-from jenacast.files import clear_leftovers, process_lock, write_json
+from jenacast.experiments.run_set import RunSet, remove_runs
+from jenacast.files import clear_leftovers, write_json
 from jenacast.models.build import check_model
 from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
@@ -37,7 +38,7 @@ SCORES = "scores.json"  # of a fold that is done
 
 
 @dataclass(frozen=True)
-class Plan:
+class BacktestPlan:
     """Which series is cut where: the days at which the periods begin, and the day after the last."""
 
     data_dir: str
@@ -67,6 +68,11 @@ class Backtest:
     skill: float
 
 
+def backtest_in(folder: Path) -> RunSet[BacktestPlan]:
+    """The backtest of a folder, which need not exist."""
+    return RunSet(folder, PLAN, BacktestPlan, "a backtest", command="jenacast backtest")
+
+
 def backtest(
     config: Config, *, data_dir: Path, first: np.datetime64, step_months: int, folder: Path, force: bool = False
 ) -> Backtest:
@@ -89,37 +95,31 @@ def backtest(
     edges = find_edges(prepared, first, step_months, config.data)
     if edges[-1] <= prepared.series.times.max():
         logger.info("the rows from %s on hold windows on fewer than %d days: no fold", edges[-1], LEAST_LAST_DAYS)
-    manifest = prepared.manifest
-    plan = Plan(str(data_dir.resolve()), manifest.source_sha256, manifest.protocol, [str(edge) for edge in edges])
-    run_folder.make_folder_of_runs(folder, PLAN, "a backtest", force=force)
-    with process_lock(folder / run_folder.LOCK):
+    series, protocol = prepared.manifest.source_sha256, prepared.manifest.protocol
+    plan = BacktestPlan(str(data_dir.resolve()), series, protocol, [str(edge) for edge in edges])
+    runs = backtest_in(folder)
+    with runs.claimed(force=force):
         _remove_folds(folder)
-        run_folder.write_config(folder, config)
-        write_json(folder / PLAN, asdict(plan))
-        return _run_all(config, plan, folder)
+        runs.write(config, plan)
+        return _run_all(config, plan, runs)
 
 
 def resume_backtest(folder: Path) -> Backtest:
-    """Go on with a backtest that was stopped or killed: folds that are done stay, the others go on or begin.
+    """Continue a backtest that was stopped or killed: folds that are done are kept, the others continue or begin.
 
     Raises:
         JenacastError: not a backtest, one that a living process holds, other data than it began with, or a fold that
             failed.
     """
-    plan = run_folder.read_as(Plan, folder / PLAN)
-    with process_lock(folder / run_folder.LOCK):
-        return _run_all(load_config(folder / run_folder.CONFIG), plan, folder)
-
-
-def is_backtest_dir(path: Path) -> bool:
-    """Whether `backtest` made this folder."""
-    return (path / PLAN).is_file()
+    runs = backtest_in(folder)
+    with runs.resumed() as (config, plan):
+        return _run_all(config, plan, runs)
 
 
 def _remove_folds(folder: Path) -> None:
     """Remove the folds of the plan before, but no file that a backtest did not write."""
     places = sorted(folder.glob("????-??-??"))
-    run_folder.remove_runs([place / RUN for place in places if run_folder.is_run_dir(place / RUN)])
+    remove_runs([place / RUN for place in places if run_folder.is_run_dir(place / RUN)])
     for place in places:
         clear_leftovers(place / FOLDER)
         shutil.rmtree(place / FOLDER, ignore_errors=True)
@@ -130,13 +130,11 @@ def _remove_folds(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _run_all(config: Config, plan: Plan, folder: Path) -> Backtest:
+def _run_all(config: Config, plan: BacktestPlan, runs: RunSet[BacktestPlan]) -> Backtest:
+    folder = runs.folder
     _prepare_folds(plan, folder)
-    try:
+    with runs.resume_hint():
         folds = _run_folds(config, plan.folds, folder)
-    except BaseException:
-        logger.warning("stopped. To go on: jenacast backtest --resume %s", folder)
-        raise
     windows = [fold.test_windows for fold in folds]
     mae_c, baseline_mae_c = (
         float(np.average(maes_c, weights=windows))
@@ -160,7 +158,7 @@ def _run_all(config: Config, plan: Plan, folder: Path) -> Backtest:
     return done
 
 
-def _prepare_folds(plan: Plan, folder: Path) -> None:
+def _prepare_folds(plan: BacktestPlan, folder: Path) -> None:
     """Cut the series for every fold, before the first one is trained: what does not fit is told at once."""
     missing = [fold for fold in plan.folds if not (folder / fold.name / FOLDER).is_dir()]
     if not missing:

@@ -7,7 +7,7 @@ has one at a time.
 
 import logging
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,19 +15,20 @@ from jenacast.config import Config, load_config, with_train
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import JenacastError
 from jenacast.evaluation.metrics import std, with_std
+from jenacast.experiments.run_set import RunSet, remove_runs
 from jenacast.experiments.workers import run_side_by_side
-from jenacast.files import process_lock, write_json
+from jenacast.files import write_json
 from jenacast.models.build import check_model
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
 
-PLAN = "plan.json"  # what `--resume` goes on with
+PLAN = "plan.json"
 SUMMARY = "summary.json"  # what `train --seeds --json` prints
 
 
 @dataclass(frozen=True)
-class Plan:
+class SeedsPlan:
     """Which seeds are trained on which data; `plan.json`, beside the `config.toml` that all of them share."""
 
     data_dir: str
@@ -38,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the seeds came to on validation; the deviation is None for one seed. The test split stays unread."""
+    """The results of the seeds on validation; the deviation is None for one seed. The test split stays unread."""
 
     folder: str
     model: str
@@ -51,49 +52,63 @@ class Summary:
     seconds: list[float]
 
 
-def train_seeds(config: Config, plan: Plan, folder: Path, *, force: bool = False) -> Summary:
+def seeds_in(folder: Path) -> RunSet[SeedsPlan]:
+    """The seeds of a folder, which need not exist."""
+    return RunSet(folder, PLAN, SeedsPlan, "seeds", command="jenacast train")
+
+
+def train_seeds(config: Config, plan: SeedsPlan, folder: Path, *, force: bool = False) -> Summary:
     """Train `config` with each seed of `plan` in a run folder of its own, `folder`/seed-N.
 
     Args:
         config: the settings; its own seed is not used.
         plan: seeds and data.
         folder: made here; refused where it holds anything.
-        force: replace the seeds that stand in `folder`, those too that are not in `plan`.
+        force: replace the seeds in `folder`, also those that are not in `plan`.
 
     Raises:
-        JenacastError: settings that do not fit, no prepared data, seeds of before that a living process holds, or
-            seeds that failed; the others are kept.
+        JenacastError: settings that do not fit, no prepared data, old seeds that a living process holds, or seeds
+            that failed; the others are kept.
     """
     check_model(config)
     load_prepared(Path(plan.data_dir))
-    run_folder.make_folder_of_runs(folder, PLAN, "seeds", force=force)
-    with process_lock(folder / run_folder.LOCK):
-        _remove_runs(folder)
-        write_plan(config, plan, folder)
-        return _train_all(config, plan, folder)
+    seeds = seeds_in(folder)
+    with seeds.claimed(force=force):
+        _remove_seeds(folder)
+        seeds.write(config, plan)
+        return _train_all(config, plan, seeds)
 
 
 def resume_seeds(folder: Path) -> Summary:
-    """Go on with seeds that were stopped or killed: finished ones stay, the others go on or begin.
+    """Continue seeds that were stopped or killed: finished ones are kept, the others continue or begin.
 
     Raises:
         JenacastError: the folder is damaged or in use, or seeds failed.
     """
-    plan = _read_plan(folder)
-    with process_lock(folder / run_folder.LOCK):
-        return _train_all(load_config(folder / run_folder.CONFIG), plan, folder)
+    seeds = seeds_in(folder)
+    with seeds.resumed() as (config, plan):
+        return _train_all(config, plan, seeds)
 
 
-def write_plan(config: Config, plan: Plan, folder: Path) -> None:
-    """Make `folder` one of seeds, whose runs are still to be trained."""
-    run_folder.write_config(folder, config)
-    write_json(folder / PLAN, asdict(plan))
-    (folder / SUMMARY).unlink(missing_ok=True)
-
-
-def write_summary(config: Config, plan: Plan, folder: Path) -> Summary:
-    """What the trained seeds of `folder` came to; kept in it."""
-    summary = _summarise(config, plan, folder, run_folders(folder))
+def write_summary(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
+    """Summarise the trained seeds of `folder`, on validation; kept in it."""
+    runs = run_folders(folder)
+    outcomes = [run_folder.read_outcome(run) for run in runs]
+    maes_c = [outcome.val_mae_c for outcome in outcomes if outcome.val_mae_c is not None]
+    mean_c = statistics.mean(maes_c) if maes_c else None
+    std_c = std(maes_c)
+    logger.info("%s: validation MAE %s °C over %d seeds", config.name, with_std(mean_c, std_c), len(maes_c))
+    summary = Summary(
+        folder=str(folder),
+        model=config.name,
+        seeds=plan.seeds,
+        runs=[str(run) for run in runs],
+        val_mae_c=mean_c,
+        val_mae_std_c=std_c,
+        val_maes_c=maes_c,
+        best_epochs=[outcome.best_epoch for outcome in outcomes],
+        seconds=[outcome.seconds for outcome in outcomes],
+    )
     write_json(folder / SUMMARY, asdict(summary))
     return summary
 
@@ -125,78 +140,39 @@ def run_folders(path: Path) -> list[Path]:
     Raises:
         JenacastError: the folder of seeds is damaged.
     """
-    return [path / f"seed-{seed}" for seed in _read_plan(path).seeds] if is_seeds_dir(path) else [path]
+    seeds = seeds_in(path)
+    return [path / f"seed-{seed}" for seed in seeds.read_plan().seeds] if seeds.exists else [path]
 
 
-def is_seeds_dir(path: Path) -> bool:
-    """Whether `train_seeds` made this folder."""
-    return (path / PLAN).is_file()
-
-
-def _read_plan(folder: Path) -> Plan:
-    return run_folder.read_as(Plan, folder / PLAN)
-
-
-def _remove_runs(folder: Path) -> None:
-    """Remove the runs of the plan before: none is gone on with, or compared, as one of the new plan."""
+def _remove_seeds(folder: Path) -> None:
+    """Remove the runs of the old plan: none may be continued, or compared, as one of the new plan."""
     numbered = [path for path in sorted(folder.glob("seed-*")) if path.name.removeprefix("seed-").isdecimal()]
-    run_folder.remove_runs([path for path in numbered if run_folder.is_run_dir(path)])
+    remove_runs([path for path in numbered if run_folder.is_run_dir(path)])
+    (folder / SUMMARY).unlink(missing_ok=True)
 
 
-def _train_all(config: Config, plan: Plan, folder: Path) -> Summary:
-    runs = {seed: folder / f"seed-{seed}" for seed in plan.seeds}
-    wanted = [seed for seed in plan.seeds if not run_folder.holds_finished(runs[seed], _seeded(config, seed))]
-    if wanted:
-        logger.info("%s: %d seeds to train, side by side", config.name, len(wanted))
-    try:
-        failed = run_side_by_side({f"seed {seed}": _arguments(plan, folder, seed) for seed in wanted})
-    except BaseException:
-        logger.warning("stopped. To go on: jenacast train --resume %s", folder)
-        raise
+def _train_all(config: Config, plan: SeedsPlan, seeds: RunSet[SeedsPlan]) -> Summary:
+    runs = {seed: seeds.folder / f"seed-{seed}" for seed in plan.seeds}
+    unfinished = [
+        seed for seed, run in runs.items() if not run_folder.holds_finished(run, with_train(config, seed=seed))
+    ]
+    if unfinished:
+        logger.info("%s: %d seeds to train, side by side", config.name, len(unfinished))
+    with seeds.resume_hint():
+        failed = run_side_by_side({f"seed {seed}": _arguments(plan, runs[seed], seed) for seed in unfinished})
     if failed:
         raise JenacastError(
-            f"{', '.join(failed)} failed, the reasons stand above; the others are kept. Mend it, then go on: "
-            f"jenacast train --resume {folder}"
+            f"{', '.join(failed)} failed, the reasons are above; the others are kept. When it is mended, continue "
+            f"with: {seeds.resume_command}"
         )
-    return write_summary(config, plan, folder)
+    return write_summary(config, plan, seeds.folder)
 
 
-def _seeded(config: Config, seed: int) -> Config:
-    return with_train(config, seed=seed)
-
-
-def _arguments(plan: Plan, folder: Path, seed: int) -> list[str]:
-    """The `jenacast train` that trains one seed, or goes on with it."""
-    run = folder / f"seed-{seed}"
+def _arguments(plan: SeedsPlan, run: Path, seed: int) -> list[str]:
+    """The `jenacast train` that trains one seed, or continues it."""
     if (run / run_folder.CONFIG).is_file() and run_folder.is_run_dir(run):
         return ["train", "--resume", str(run)]
-    options = [
-        "train",
-        "--config",
-        str(folder / run_folder.CONFIG),
-        "--seed",
-        str(seed),
-        "--run-dir",
-        str(run),
-        "--force",
-    ]
+    config = run.parent / run_folder.CONFIG
+    options = ["--config", str(config), "--seed", str(seed), "--run-dir", str(run), "--data-dir", plan.data_dir]
     flags = {"--require-cudnn": plan.require_cudnn, "--tensorboard": plan.tensorboard}
-    return [*options, "--data-dir", plan.data_dir, *(flag for flag, wanted in flags.items() if wanted)]
-
-
-def _summarise(config: Config, plan: Plan, folder: Path, runs: Sequence[Path]) -> Summary:
-    outcomes = [run_folder.read_outcome(run) for run in runs]
-    maes = [outcome.val_mae_c for outcome in outcomes if outcome.val_mae_c is not None]
-    mean, deviation = statistics.mean(maes) if maes else None, std(maes)
-    logger.info("%s: validation MAE %s °C over %d seeds", config.name, with_std(mean, deviation), len(maes))
-    return Summary(
-        folder=str(folder),
-        model=config.name,
-        seeds=plan.seeds,
-        runs=[str(run) for run in runs],
-        val_mae_c=mean,
-        val_mae_std_c=deviation,
-        val_maes_c=maes,
-        best_epochs=[outcome.best_epoch for outcome in outcomes],
-        seconds=[outcome.seconds for outcome in outcomes],
-    )
+    return ["train", *options, "--force", *(flag for flag, wanted in flags.items() if wanted)]

@@ -6,14 +6,14 @@ import socket
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import ExistsError, JenacastError
+from jenacast.experiments.run_set import RunSet
 from jenacast.experiments.workers import run_side_by_side
-from jenacast.files import write_json
 from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.results import SweepResult, read_result
 from jenacast.sweep.samplers import make_pruner, make_sampler
@@ -136,11 +136,8 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
 
 def _claim(order: Order) -> None:
     """Make the folder, or find that it is this sweep's."""
-    place, file = Place(order.space.name, order.storage), order.folder / PLACE
-    run_folder.make_folder_of_runs(order.folder, PLACE, "a sweep", force=True)
-    if not file.is_file():
-        write_json(file, asdict(place))
-    known = run_folder.read_as(Place, file)
+    place = Place(order.space.name, order.storage)
+    known = RunSet(order.folder, PLACE, Place, "a sweep").join(place)
     if known != place:
         raise ExistsError(
             f"{order.folder} is of the sweep {known.study!r} in {known.storage or 'its own file'}, not of "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jenacast.config import Config, with_train
 from jenacast.errors import ExistsError, InUseError, JenacastError
 from jenacast.evaluation.metrics import std
-from jenacast.experiments.seeds import Plan, write_plan, write_summary
+from jenacast.experiments.seeds import SeedsPlan, seeds_in, write_summary
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.space import Space
 from jenacast.training.run import train_or_resume
@@ -107,8 +107,8 @@ class Objective:
         if len(self.seeds) == 1:
             outcomes.append(self._train_one(trial, config, folder))
         else:
-            plan = Plan(str(self.data_dir.resolve()), self.seeds, require_cudnn=False, tensorboard=False)
-            write_plan(config, plan, folder)
+            plan = SeedsPlan(str(self.data_dir.resolve()), self.seeds, require_cudnn=False, tensorboard=False)
+            seeds_in(folder).write(config, plan)
             for seed in self.seeds:
                 outcomes.append(self._train_one(trial, with_train(config, seed=seed), folder / f"seed-{seed}"))
             write_summary(config, plan, folder)

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,45 +100,6 @@ def resumed_run_dir(path: Path) -> Iterator[None]:
         for file in _half_written(path):
             file.unlink()
         yield
-
-
-def make_folder_of_runs(folder: Path, mark: str, what: str, *, force: bool) -> None:
-    """Make the folder of several runs, or take the one that stands, with `force`.
-
-    Args:
-        folder: of the runs.
-        mark: the file by which such a folder is known.
-        what: it holds, for the errors: "a sweep", "seeds".
-        force: whether one that stands may be replaced.
-
-    Raises:
-        ExistsError: something else stands there, or such a folder and `force` is not given.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ExistsError(f"{folder} exists and is not a folder; choose another --run-dir")
-    folder.mkdir(parents=True, exist_ok=True)
-    is_there = (folder / mark).is_file()
-    # Another process may do the same at this moment: what it is writing is hidden, and the mark comes first.
-    others = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    if others and not (folder / mark).is_file():
-        raise ExistsError(f"{folder} exists and holds no {what.removeprefix('a ')}; choose another --run-dir")
-    if is_there and not force:
-        raise ExistsError(
-            f"{folder} holds {what} already; choose another --run-dir, go on with --resume {folder}, or replace it "
-            "with --force"
-        )
-
-
-def remove_runs(runs: Sequence[Path]) -> None:
-    """Remove run folders, all or none: refused while a living process holds one. Files that no run wrote stay."""
-    with ExitStack() as locks:
-        for run in runs:
-            locks.enter_context(process_lock(run / LOCK))
-    for run in runs:
-        with claimed_run_dir(run, force=True):
-            pass
-        with suppress(OSError):  # something else stands in it
-            run.rmdir()
 
 
 def _half_written(path: Path) -> list[Path]:
