@@ -70,7 +70,7 @@ def jenacast_seconds(config: Config, station: Station) -> tuple[float, Kernel]:
     began = time.perf_counter()
     for inputs, targets in train_batches.shuffled(batch_size=BATCH, seed=0, epoch=1):
         learner.train_batch(inputs, targets)
-    measure(learner.predict(val_batches, between=lambda: None)[:, -1], val.truth_c)
+    measure(learner.predict(val_batches, between=lambda: None)[:, -1], val.truth_c[:, -1])
     learner.epoch_means()
     return time.perf_counter() - began, kernel
 

@@ -65,7 +65,7 @@ class Task:
         maes = []
         for split in JUDGED:
             assert forecast_c[split].shape == (len(self.samples[split]),), name
-            maes.append(measure(forecast_c[split], self.samples[split].truth_c).mae_c)
+            maes.append(measure(forecast_c[split], self.samples[split].truth_c[:, -1]).mae_c)
         return Row(name, maes[0], maes[1], seconds, note)
 
     def windows(self, split: Split) -> Windows:
@@ -109,12 +109,12 @@ def export(task: Task, path: Path) -> None:
         inputs.append(samples.inputs)
         levels.append(task.level_c(lanes))
         arrays[f"{split}_now"] = begin + samples.starts + samples.history - 1
-        arrays[f"{split}_reference_c"] = samples.reference_c
+        arrays[f"{split}_reference_c"] = encoding.references_c(samples.now, samples.last_observed_c)[:, -1]
         arrays[f"{split}_later_c"] = task.later_c(split)
         begin += len(lanes)
         arrays[f"{split}_stop"] = begin
         if split != "test":
-            arrays |= {f"{split}_targets": samples.targets, f"{split}_truth_c": samples.truth_c}
+            arrays |= {f"{split}_targets": samples.targets[:, -1], f"{split}_truth_c": samples.truth_c[:, -1]}
     arrays |= {"scale_c": encoding.target.scale_c, "offset_c": encoding.target.offset_c}
     arrays["calendar"] = np.array([name in CALENDAR for name in encoding.names])
     np.savez(path, inputs=np.concatenate(inputs), level_c=np.concatenate(levels), **arrays)

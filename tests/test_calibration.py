@@ -11,8 +11,8 @@ from jenacast.evaluation.coverage import is_inside
 from jenacast.features.datasets import make_samples, split_samples
 from jenacast.features.encoding import fit_encoding
 from jenacast.models import intervals
-from jenacast.models.inference import forecast_leads_c, truth_leads_c
-from jenacast.models.intervals import calibrate, situations
+from jenacast.models.inference import forecast_leads_c
+from jenacast.models.intervals import calibrate, spread_inputs
 from jenacast.runtime import load_tensorflow
 
 HISTORY, LEAD = 12, 24
@@ -59,7 +59,7 @@ def test_what_came_and_what_is_said_are_degrees_at_their_own_hours(target, prepa
     expected = temperature_c[now[:, None] + np.arange(1, LEAD + 1)]
     expected[now[:, None] + np.arange(1, LEAD + 1) == gap] = np.nan
     assert np.isnan(expected).any()
-    np.testing.assert_allclose(truth_leads_c(samples, encoding), expected, atol=1e-4)
+    np.testing.assert_allclose(samples.truth_c, expected, atol=1e-4)
 
     outputs = np.linspace(-1, 1, LEAD)
     spoken = forecast_leads_c(saying(outputs), samples, encoding)
@@ -72,9 +72,9 @@ def test_a_situation_is_the_hour_forecast_for_the_present_and_what_the_network_s
     encoding = encoding_of(prepared)
     samples = samples_of(prepared, encoding, 100, 300)
     now = np.arange(100 + HISTORY - 1, 300 - LEAD)
-    where = situations(samples, 5)
+    where = spread_inputs(samples, 5)
     np.testing.assert_array_equal(where.valid_at, prepared.series.times[now + 5])
-    np.testing.assert_array_equal(where.present_c, prepared.series.column(TARGET)[now])
+    np.testing.assert_array_equal(where.last_observed_c, prepared.series.column(TARGET)[now])
     columns = prepared.manifest.columns
     mean, deviation = (np.array([getattr(columns[name], key) for name in NAMES]) for key in ("mean", "deviation"))
     np.testing.assert_allclose(where.seen, (prepared.series.values[now] - mean) / deviation, atol=1e-4)
@@ -85,11 +85,11 @@ def test_windows_with_an_unknown_hour_calibrate_all_hours_but_that_one(prepared)
     train, val = (samples_of(prepared, encoding, start, start + 400, without=[start + 200]) for start in (0, 500))
     found = calibrate(saying(np.zeros(LEAD)), train, val, encoding)
     assert len(found.leads) == LEAD
-    truths_c, spoken_c = truth_leads_c(val, encoding), forecast_leads_c(saying(np.zeros(LEAD)), val, encoding)
+    truths_c, spoken_c = val.truth_c, forecast_leads_c(saying(np.zeros(LEAD)), val, encoding)
     for number in range(LEAD):
         known = np.isfinite(truths_c[:, number])
         assert len(known) - known.sum() == (number < LEAD - 1)
-        where = situations(val, number + 1).pick(known)
+        where = spread_inputs(val, number + 1).pick(known)
         quantiles_c = found.quantiles_c(number, spoken_c[known, number], where)
         inside = is_inside(quantiles_c, truths_c[known, number])["90"].sum()
         n = known.sum() + 1
@@ -124,8 +124,8 @@ def test_a_calibration_by_rows_ten_minutes_apart(place_csv, ramp):
     samples = make_samples(prepared.series, prepared.windows("val", **hours), encoding)
     temperature = encoding.names.index(TARGET)
     column = encoding.columns[temperature]
-    seen_c = situations(samples, 1).seen[:, temperature] * column.deviation + column.mean
-    np.testing.assert_allclose(seen_c, samples.baseline_c, atol=1e-4)
+    seen_c = spread_inputs(samples, 1).seen[:, temperature] * column.deviation + column.mean
+    np.testing.assert_allclose(seen_c, samples.last_observed_c, atol=1e-4)
 
 
 def test_a_temperature_that_was_not_measured_is_no_truth_on_the_way(place_csv, ramp):

@@ -27,10 +27,9 @@ def make_samples(windows, seed=0):
         inputs=np.arange(rows, dtype=np.float32)[:, None] * [1, 10],
         starts=starts,
         history=HISTORY,
-        targets=np.arange(windows, dtype=np.float32),  # each names its window
-        reference_c=np.zeros(windows),
-        truth_c=np.zeros(windows),
-        baseline_c=np.zeros(windows),
+        targets=np.arange(windows, dtype=np.float32)[:, None],  # each names its window
+        truth_c=np.zeros((windows, 1)),
+        last_observed_c=np.zeros(windows),
         rows=starts + HISTORY - 1,
         now=np.zeros(windows, dtype="datetime64[s]"),
         valid_at=np.zeros(windows, dtype="datetime64[s]"),
@@ -59,11 +58,11 @@ def encoding_of(prepared, **data):
 def test_an_epoch_gives_every_window_once_and_its_own_rows(windows, batch_size, seed, epoch):
     samples = make_samples(windows)
     inputs, targets, sizes = collect(Batches(samples).shuffled(batch_size=batch_size, seed=seed, epoch=epoch))
-    assert sorted(targets) == list(range(windows))
+    assert sorted(targets[:, 0]) == list(range(windows))
     assert sizes[:-1] == [batch_size] * (len(sizes) - 1)
     assert sum(sizes) == windows
     assert len(sizes) == batch_count(windows, batch_size)
-    first_rows = samples.starts[targets.astype(int)]
+    first_rows = samples.starts[targets[:, 0].astype(int)]
     expected = first_rows[:, None] + np.arange(HISTORY)
     np.testing.assert_array_equal(inputs, expected[:, :, None] * [1, 10])
 
@@ -84,7 +83,7 @@ def test_an_epoch_entered_later_gives_the_same_remaining_batches(first_batch):
 def test_epochs_and_seeds_differ_and_repeat():
     batches = Batches(make_samples(200))
     orders = [
-        tuple(collect(batches.shuffled(batch_size=64, seed=seed, epoch=epoch))[1])
+        tuple(collect(batches.shuffled(batch_size=64, seed=seed, epoch=epoch))[1][:, 0])
         for seed, epoch in [(1, 0), (1, 1), (2, 0), (1, 0)]
     ]
     assert len(set(orders)) == 3
@@ -95,7 +94,7 @@ def test_epochs_and_seeds_differ_and_repeat():
 def test_in_order_keeps_all_windows_and_their_order(batch_size):
     samples = make_samples(41)
     inputs, targets, sizes = collect(Batches(samples).in_order(batch_size=batch_size))
-    np.testing.assert_array_equal(targets, range(41))
+    np.testing.assert_array_equal(targets[:, 0], range(41))
     np.testing.assert_array_equal(inputs[:, 0, 0], samples.starts)
     assert len(sizes) == -(-41 // batch_size)
 
@@ -133,7 +132,7 @@ def test_book_batches_hold_what_keras_makes_of_the_csv(data_dir, split):
     )
     assert inputs.shape == expected_inputs.shape == (len(targets), 120, len(COLUMNS))
     np.testing.assert_allclose(inputs, expected_inputs, atol=1e-4)
-    np.testing.assert_allclose(targets, expected_targets, atol=1e-5)
+    np.testing.assert_allclose(targets[:, 0], expected_targets, atol=1e-5)
 
 
 def test_samples_carry_truth_baseline_and_time(data_dir):
@@ -144,10 +143,9 @@ def test_samples_carry_truth_baseline_and_time(data_dir):
     celsius = table["T (degC)"].to_numpy()
     nows = np.arange(700 + 119, 1050 - 24)  # hourly, whole, 1400 rows: validation is rows 700 to 1049
     np.testing.assert_array_equal(samples.valid_at, times[nows + 24])
-    np.testing.assert_allclose(samples.truth_c, celsius[nows + 24], atol=1e-5)
-    np.testing.assert_allclose(samples.baseline_c, celsius[nows], atol=1e-5)
+    np.testing.assert_allclose(samples.truth_c[:, 0], celsius[nows + 24], atol=1e-5)
+    np.testing.assert_allclose(samples.last_observed_c, celsius[nows], atol=1e-5)
     np.testing.assert_array_equal(samples.targets, samples.truth_c)  # left in degC
-    np.testing.assert_array_equal(samples.reference_c, np.zeros(len(nows)))
     np.testing.assert_array_equal(samples.rows, nows)
     assert samples.dropped == 0
 
@@ -261,3 +259,4 @@ def test_every_hour_up_to_the_lead_is_a_target_by_time_and_nan_where_it_lacks(da
     missing = np.array([[time + pd.Timedelta(hours=lead) == series.times[900] for lead in range(1, 7)] for time in now])
     assert missing.sum() == 5  # the hour is on the way of five windows, and the target of none
     np.testing.assert_allclose(samples.targets, np.where(missing, np.nan, expected), atol=1e-5)
+    np.testing.assert_array_equal(samples.truth_c, samples.targets)  # left in degC

@@ -17,7 +17,7 @@ from jenacast.models.intervals import (
     Calibration,
     LeadCalibration,
     Residuals,
-    Situations,
+    SpreadInputs,
     conformal_quantiles,
     fit_lead,
 )
@@ -44,11 +44,11 @@ def phases(times):
 def made_up(times, spread_of, seed):
     """Normal errors around random forecasts, as wide as `spread_of` (day angle, year angle, change, columns) says."""
     chance = np.random.default_rng(seed)
-    present_c, seen = chance.normal(10, 8, len(times)), chance.standard_normal((len(times), COLUMNS))
-    forecast_c = present_c + chance.normal(0, 4, len(times))
-    deviation_c = spread_of(*phases(times), forecast_c - present_c, seen.T)
+    last_c, seen = chance.normal(10, 8, len(times)), chance.standard_normal((len(times), COLUMNS))
+    forecast_c = last_c + chance.normal(0, 4, len(times))
+    deviation_c = spread_of(*phases(times), forecast_c - last_c, seen.T)
     truth_c = forecast_c + deviation_c * chance.standard_normal(len(times))
-    return Residuals(forecast_c, truth_c, Situations(times, present_c, seen))
+    return Residuals(forecast_c, truth_c, SpreadInputs(times, last_c, seen))
 
 
 def steady(*_):
@@ -56,11 +56,11 @@ def steady(*_):
 
 
 def some(windows, which):
-    return Residuals(windows.forecast_c[which], windows.truth_c[which], windows.situations.pick(which))
+    return Residuals(windows.forecast_c[which], windows.truth_c[which], windows.inputs.pick(which))
 
 
 def quantiles_c(lead, windows):
-    return Calibration(leads=(lead,)).quantiles_c(-1, windows.forecast_c, windows.situations)
+    return Calibration(leads=(lead,)).quantiles_c(-1, windows.forecast_c, windows.inputs)
 
 
 # --- order statistics -------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def test_what_the_network_sees_decides_too_and_counts_for_three_deviations_at_mo
     np.testing.assert_allclose(lead.coefficients[1:CALENDAR_TERMS], np.zeros(CALENDAR_TERMS - 1), atol=0.05)
 
     def width_c(*columns):
-        where = Situations(hours(1), np.zeros(1), np.array([columns], float))
+        where = SpreadInputs(hours(1), np.zeros(1), np.array([columns], float))
         return np.ptp(Calibration(leads=(lead,)).quantiles_c(0, np.zeros(1), where))
 
     assert width_c(1, 0) / width_c(-1, 0) == pytest.approx(math.exp(0.6), rel=0.07)
@@ -165,8 +165,8 @@ def test_coverage_holds_in_every_season_and_hour_where_one_width_for_all_fails()
     inside = is_inside(quantiles_c(lead, test), test.truth_c)
     constant = conformal_quantiles(np.sort(val.truth_c - val.forecast_c))
     inside_constant = is_inside(test.forecast_c[:, None] + constant, test.truth_c)
-    months = test.situations.valid_at.astype("datetime64[M]").astype(int) % 12
-    of_day = test.situations.valid_at.astype("datetime64[h]").astype(int) % 24
+    months = test.inputs.valid_at.astype("datetime64[M]").astype(int) % 12
+    of_day = test.inputs.valid_at.astype("datetime64[h]").astype(int) % 24
     for name in ("50", "80", "90"):
         nominal = int(name) / 100
         # Of 17,500 windows the share deviates by 0.004, and so does that of the quantiles.
@@ -189,7 +189,7 @@ def test_a_lead_says_what_its_quantiles_are_in_degrees():
         most_c=3.0,
         quantiles=[step / 10 for step in range(-9, 10)],
     )
-    where = Situations(hours(2), np.array([9.0, 9.0]), np.ones((2, COLUMNS)))
+    where = SpreadInputs(hours(2), np.array([9.0, 9.0]), np.ones((2, COLUMNS)))
     found = Calibration(leads=(lead,)).quantiles_c(0, np.array([10.0, -5.0]), where)
     np.testing.assert_allclose(found[:, 9], [10, -5])
     np.testing.assert_allclose(found[:, 0], [10 - 0.9 * 2.0137527, -5 - 0.9 * 2.0137527])
@@ -202,7 +202,7 @@ def test_each_output_has_its_own_quantiles():
         for c in (1, 4)
     )
     both = Calibration(leads=(first, last))
-    asked = np.zeros(1), Situations(hours(1), np.zeros(1), np.ones((1, COLUMNS)))
+    asked = np.zeros(1), SpreadInputs(hours(1), np.zeros(1), np.ones((1, COLUMNS)))
     assert both.quantiles_c(0, *asked)[0, -1] == pytest.approx(9)
     assert both.quantiles_c(1, *asked)[0, -1] == both.quantiles_c(-1, *asked)[0, -1] == pytest.approx(36)
 
@@ -213,10 +213,10 @@ def test_a_change_far_beyond_those_of_train_widens_no_more_than_the_widest_of_tr
 
     train = made_up(hours(YEAR_H), spread, 7)
     lead = fit_lead(train, made_up(hours(2_000), spread, 8))
-    most_c = np.abs(train.forecast_c - train.situations.present_c).max()
+    most_c = np.abs(train.forecast_c - train.inputs.last_observed_c).max()
     assert lead.most_c == pytest.approx(math.sqrt(2 / math.pi) * math.exp(0.5 * most_c / CHANGE_C), rel=0.2)
     for change_c in (50.0, -50.0, 1e6, -1e6):
-        where = Situations(hours(1), np.zeros(1), np.zeros((1, COLUMNS)))
+        where = SpreadInputs(hours(1), np.zeros(1), np.zeros((1, COLUMNS)))
         low, *_, high = Calibration(leads=(lead,)).quantiles_c(0, np.array([change_c]), where)[0] - change_c
         np.testing.assert_allclose([low, high], lead.most_c * np.array(lead.quantiles)[[0, -1]], rtol=1e-6)
 
@@ -226,7 +226,7 @@ def test_on_validation_itself_the_shares_inside_are_those_of_the_ranks_though_tr
         return np.exp(0.4 * np.abs(change_c) / CHANGE_C + 0.3 * columns[0])
 
     train, val = made_up(hours(YEAR_H), spread, 22), made_up(hours(999, "2011-06-01"), spread, 23)
-    train = some(train, np.abs(train.forecast_c - train.situations.present_c) < 2)
+    train = some(train, np.abs(train.forecast_c - train.inputs.last_observed_c) < 2)
     inside = is_inside(quantiles_c(fit_lead(train, val), val), val.truth_c)
     for name, outside in (("50", 0.5), ("80", 0.2), ("90", 0.1)):
         # The ranks are 1000 p on either side; a residual that is an end may fall out by rounding.
@@ -236,18 +236,18 @@ def test_on_validation_itself_the_shares_inside_are_those_of_the_ranks_though_tr
 @pytest.mark.parametrize("change_c", [100.0, -400.0, 1_000.0, 1e12])
 def test_one_absurd_forecast_in_train_does_not_decide_the_widths(change_c):
     train, val = made_up(hours(2 * YEAR_H), steady, 9), made_up(hours(5_000, "2013-01-01"), steady, 10)
-    train.forecast_c[5] = train.situations.present_c[5] + change_c
+    train.forecast_c[5] = train.inputs.last_observed_c[5] + change_c
     lead = fit_lead(train, val)
     found = quantiles_c(lead, val)
     assert np.isfinite(found).all()
     assert is_inside(found, val.truth_c)["90"].mean() == pytest.approx(0.9, abs=0.01)
-    usual_c = found[np.abs(val.forecast_c - val.situations.present_c) < 5]  # nothing like it
+    usual_c = found[np.abs(val.forecast_c - val.inputs.last_observed_c) < 5]  # nothing like it
     assert np.median(usual_c[:, 18] - usual_c[:, 0]) == pytest.approx(2 * 2 * 1.645, rel=0.3)
 
 
 def test_a_perfect_forecaster_is_sure_of_itself():
     windows = made_up(hours(1_000), steady, 11)
-    windows = Residuals(windows.forecast_c, windows.forecast_c, windows.situations)
+    windows = Residuals(windows.forecast_c, windows.forecast_c, windows.inputs)
     lead = fit_lead(windows, windows)
     assert lead.quantiles == (0,) * 19
     np.testing.assert_array_equal(quantiles_c(lead, windows), np.repeat(windows.forecast_c[:, None], 19, axis=1))
@@ -285,12 +285,12 @@ wild = st.floats(-1e38, 1e38)  # as far as single precision goes
 @given(st.data(), st.integers(1, 14 * 24), st.integers(20, 60), st.sampled_from([1, 6, 24, 24 * 30]))
 def test_any_finite_residuals_give_finite_quantiles_that_do_not_cross(data, train_count, val_count, step_h):
     def windows(count, first):
-        forecast_c, truth_c, present_c, *seen = (
+        forecast_c, truth_c, last_c, *seen = (
             data.draw(hnp.arrays(np.float64, count, elements=st.floats(-40, 40) | wild, fill=st.floats(-40, 40)))
             for _ in range(3 + COLUMNS)
         )
         times = np.datetime64(first) + np.arange(count) * np.timedelta64(step_h, "h")
-        return Residuals(forecast_c, truth_c, Situations(times, present_c, np.stack(seen, axis=1)))
+        return Residuals(forecast_c, truth_c, SpreadInputs(times, last_c, np.stack(seen, axis=1)))
 
     train, val = windows(train_count, "2009-01-01T01:00:00"), windows(val_count, "2010-03-01T00:00:00")
     lead = fit_lead(train, val)

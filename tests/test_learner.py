@@ -47,10 +47,9 @@ def samples(windows, steps=4, columns=3):
         inputs=rng.normal(size=(windows + steps, columns)).astype(np.float32),
         starts=np.arange(windows),
         history=steps,
-        targets=rng.normal(size=windows).astype(np.float32),
-        reference_c=nothing,
-        truth_c=nothing,
-        baseline_c=nothing,
+        targets=rng.normal(size=(windows, 1)).astype(np.float32),
+        truth_c=nothing[:, None],
+        last_observed_c=nothing,
         rows=np.arange(windows) + steps - 1,
         now=np.zeros(windows, "datetime64[s]"),
         valid_at=np.zeros(windows, "datetime64[s]"),
@@ -59,7 +58,7 @@ def samples(windows, steps=4, columns=3):
 
 
 def batch(*targets, inputs=1.0):
-    return np.full((len(targets), 1, 1), inputs, np.float32), np.array(targets, np.float32)
+    return np.full((len(targets), 1, 1), inputs, np.float32), np.array(targets, np.float32)[:, None]
 
 
 def flat(model):

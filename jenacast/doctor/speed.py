@@ -44,15 +44,14 @@ def make_station(values: Floats) -> tuple[Floats, Floats]:
 
 def make_samples(inputs: Floats, temperatures: Floats, windows: Windows) -> Samples:
     """Windows of a station's rows as `make_station` gives them; their times are left out."""
-    truth, nowhen = temperatures[windows.targets], np.zeros(len(windows), dtype="datetime64[s]")
+    truth, nowhen = temperatures[windows.targets, None], np.zeros(len(windows), dtype="datetime64[s]")
     return Samples(
         inputs=inputs[windows.lanes],
         starts=windows.starts,
         history=windows.history,
         targets=truth,
-        reference_c=np.zeros(len(windows)),
         truth_c=truth,
-        baseline_c=temperatures[windows.last_rows],
+        last_observed_c=temperatures[windows.last_rows],
         rows=windows.last_rows,
         now=nowhen,
         valid_at=nowhen,

@@ -16,7 +16,6 @@ from jenacast.evaluation.coverage import IntervalScores, score_intervals
 from jenacast.evaluation.groups import Lead, Leads
 from jenacast.evaluation.hindcast import Hindcast, common_windows, open_hindcast
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
-from jenacast.models.inference import truth_leads_c
 
 logger = logging.getLogger(__name__)
 ASSUMED = "the book's, assumed"
@@ -121,8 +120,8 @@ def evaluate(
     hours = _blended(hindcasts, picks, blend) if len(hindcasts) > 1 or fit else _hours(hindcasts[0], picks[0])
 
     hindcast, pick = hindcasts[0], picks[0]
-    valid_at, truth_c = hindcast.samples.valid_at[pick], hindcast.samples.truth_c[pick]
-    baseline_c = hindcast.samples.baseline_c[pick]
+    valid_at, truth_c = hindcast.samples.valid_at[pick], hindcast.samples.truth_c[pick, -1]
+    baseline_c = hindcast.samples.last_observed_c[pick]
     last = hours[-1]
     forecast_c, quantiles_c = last.forecast_c, last.quantiles_c
     errors, baseline = measure(forecast_c, truth_c), measure(baseline_c, truth_c)
@@ -177,7 +176,7 @@ def _hours(hindcast: Hindcast, pick: NDArray[np.bool_]) -> Leads:
         hindcast.encoding.leads,
         samples,
         hindcast.leads_c()[pick],
-        truth_leads_c(samples, hindcast.encoding),
+        samples.truth_c,
         calibration,
     )
 
@@ -185,7 +184,7 @@ def _hours(hindcast: Hindcast, pick: NDArray[np.bool_]) -> Leads:
 def _blended(hindcasts: Sequence[Hindcast], picks: Sequence[NDArray[np.bool_]], blend: Blend) -> Leads:
     """What several networks say together of the hour that is judged, without intervals."""
     samples, forecast_c = hindcasts[0].samples.pick(picks[0]), blend.apply(_forecasts_c(hindcasts, picks))
-    return Leads([hindcasts[0].encoding.lead_hours], samples, forecast_c[:, None], samples.truth_c[:, None], None)
+    return Leads([hindcasts[0].encoding.lead_hours], samples, forecast_c[:, None], samples.truth_c[:, -1:], None)
 
 
 def _forecasts_c(hindcasts: Sequence[Hindcast], picks: Sequence[NDArray[np.bool_]]) -> Floats:
@@ -200,7 +199,7 @@ def _fit_blend(hindcasts: Sequence[Hindcast], data_dir: Path) -> Blend:
     prepared = load_prepared(data_dir)
     on_val = [hindcast.on(prepared, "val") for hindcast in hindcasts]
     picks = common_windows(on_val)
-    blend = fit_blend(_forecasts_c(on_val, picks), on_val[0].samples.truth_c[picks[0]])
+    blend = fit_blend(_forecasts_c(on_val, picks), on_val[0].samples.truth_c[picks[0], -1])
     weights = ", ".join(f"{weight:.2f}" for weight in blend.weights)
     logger.info("fitted on validation: weights %s, offset %+.3f °C", weights, blend.offset_c)
     return blend

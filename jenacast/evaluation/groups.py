@@ -13,7 +13,7 @@ from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.coverage import measure_coverage
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
 from jenacast.features.datasets import Histories
-from jenacast.models.intervals import Calibration, situations
+from jenacast.models.intervals import Calibration, spread_inputs
 
 By = Literal["month", "season", "hour", "year", "change", "lead"]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -94,9 +94,9 @@ class Leads(Sequence[Lead]):
     def __getitem__(self, number: Any) -> Any:
         known = np.isfinite(self.truths_c[:, number])
         forecast_c, truth_c = self.forecasts_c[known, number], self.truths_c[known, number]
-        where = situations(self.histories, self.hours[number]).pick(known)
+        where = spread_inputs(self.histories, self.hours[number]).pick(known)
         quantiles_c = self.calibration.quantiles_c(number, forecast_c, where) if self.calibration else None
-        return Lead(self.hours[number], where.valid_at, forecast_c, truth_c, where.present_c, quantiles_c)
+        return Lead(self.hours[number], where.valid_at, forecast_c, truth_c, where.last_observed_c, quantiles_c)
 
 
 def season_numbers(times: Times) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Samples, split_samples
 from jenacast.features.encoding import Encoding
 from jenacast.models.checkpoint import FORMAT, Checkpoint, Member, Metadata, load_checkpoint, save_checkpoint
-from jenacast.models.inference import forecast_leads_c, forward_function, truth_leads_c
+from jenacast.models.inference import forecast_leads_c, forward_function
 from jenacast.models.intervals import Calibration, calibrate
 from jenacast.runtime import versions
 
@@ -61,12 +61,12 @@ def make_ensemble(
     encoding, val = first.encoding, split_samples(prepared, "val", first.encoding)
     leads_c = np.stack([forecast_leads_c(forward_function(member.model), val, encoding) for member in members])
     forecasts_c = leads_c[:, :, -1]
-    blend = fit_blend(forecasts_c, val.truth_c) if fit else equal_blend(len(members))
+    blend = fit_blend(forecasts_c, val.truth_c[:, -1]) if fit else equal_blend(len(members))
     weights = blend.weights.tolist()
     kept = [number for number, weight in enumerate(weights) if weight > 0]
-    maes_c = [measure(each, val.truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c)]
+    maes_c = [measure(each, val.truth_c[:, -1]).mae_c for each in (blend.apply(forecasts_c), *forecasts_c)]
     # What validation misses at one hour of the next day, it need not miss at another.
-    missing_c = truth_leads_c(val, encoding) - np.tensordot(blend.weights, leads_c, axes=1)
+    missing_c = val.truth_c - np.tensordot(blend.weights, leads_c, axes=1)
     offsets_c = np.nanmedian(missing_c, axis=0) if fit else np.zeros(len(encoding.leads))
     shape = encoding.history_hours, len(encoding.columns)
     average = _average([(members[number].model, weights[number]) for number in kept], shape)

@@ -31,7 +31,7 @@ class Histories:
         history: steps in a history.
         rows: (windows,) row of the last observation in the series.
         now: (windows,) datetime64[s] of the last observation.
-        baseline_c: (windows,) the last observed temperature, degC.
+        last_observed_c: (windows,) the temperature of the last observation, degC.
         dropped: windows left out since the columns look back further than the history, or into a gap.
     """
 
@@ -40,7 +40,7 @@ class Histories:
     history: int
     rows: Rows
     now: Times
-    baseline_c: Floats
+    last_observed_c: Floats
     dropped: int
 
     def __len__(self) -> int:
@@ -52,20 +52,19 @@ class Samples(Histories):
     """Histories and what came after them, ready to train or to judge a network.
 
     Attributes:
-        targets: float32, encoded; (windows,), or (windows, leads) with NaN where an hour on the way is not known.
-        reference_c: (windows,) what the encoded target is relative to, degC.
-        truth_c: (windows,) the temperature that came, degC.
-        valid_at: (windows,) datetime64[s] of the target.
+        targets: (windows, outputs) float32, encoded: what the network should say.
+        truth_c: (windows, outputs) the temperatures that came, degC. The last output's are complete; before it, an
+            hour that was not measured is NaN, here and in the targets.
+        valid_at: (windows,) datetime64[s] of the last output's target.
     """
 
     targets: Floats
-    reference_c: Floats
     truth_c: Floats
     valid_at: Times
 
     def pick(self, which: slice | NDArray[np.bool_]) -> "Samples":
         """Some of the windows."""
-        of_windows = ("starts", "rows", "now", "baseline_c", "targets", "reference_c", "truth_c", "valid_at")
+        of_windows = ("starts", "rows", "now", "last_observed_c", "targets", "truth_c", "valid_at")
         return replace(self, **{name: getattr(self, name)[which] for name in of_windows})
 
 
@@ -97,22 +96,16 @@ def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Sample
         DataError: the look-back of every window lacks an hour.
         CheckpointError: the encoding gives a value that is not finite.
     """
-    seen, windows = _see(series, windows, encoding)
-    references_c, truth_c = encoding.references_c(seen.now, seen.baseline_c), truth(series, windows)
-    targets = encoding.encode_target(truth_c, references_c[:, -1])
+    histories, windows = _histories_and_windows(series, windows, encoding)
+    truth_c = np.column_stack([_on_the_way(series, histories, encoding), truth(series, windows)])
+    references_c = encoding.references_c(histories.now, histories.last_observed_c)
+    targets = encoding.encode_target(truth_c, references_c)
     # Rows outside every window may be unusable; what a window touches may not.
-    if not np.isfinite(targets).all():
+    if not np.isfinite(targets[:, -1]).all():
         raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
-    if encoding.every_hour:
-        measured_c = series.column(TARGET).astype(np.float64)
-        if series.target_measured is not None:
-            measured_c[~series.target_measured] = np.nan
-        came_c = _on_the_way(series.times, measured_c, seen, encoding)
-        targets = np.column_stack([encoding.encode_target(came_c, references_c[:, :-1]), targets])
     return Samples(
-        **{field.name: getattr(seen, field.name) for field in fields(seen)},
+        **{field.name: getattr(histories, field.name) for field in fields(histories)},
         targets=targets,
-        reference_c=references_c[:, -1],
         truth_c=truth_c,
         valid_at=series.times[windows.targets],
     )
@@ -124,10 +117,10 @@ def make_histories(series: Series, windows: Windows, encoding: Encoding) -> Hist
     Raises:
         DataError: the look-back of every window lacks an hour.
     """
-    return _see(series, windows, encoding)[0]
+    return _histories_and_windows(series, windows, encoding)[0]
 
 
-def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Histories, Windows]:
+def _histories_and_windows(series: Series, windows: Windows, encoding: Encoding) -> tuple[Histories, Windows]:
     """The histories, and the windows that are left: those whose look-back is whole."""
     inputs = encoding.inputs(series.pick(windows.lanes))
     found = len(windows)
@@ -138,25 +131,27 @@ def _see(series: Series, windows: Windows, encoding: Encoding) -> tuple[Historie
             f"none of {found} windows has every hour of the {encoding.needed_hours} that the columns need; "
             "give a longer series or columns that look back less far"
         )
-    seen = Histories(
+    histories = Histories(
         inputs=inputs,
         starts=windows.starts,
         history=windows.history,
         rows=windows.last_rows,
         now=series.times[windows.last_rows],
-        baseline_c=persistence(series, windows),
+        last_observed_c=persistence(series, windows),
         dropped=found - len(windows),
     )
-    return seen, windows
+    return histories, windows
 
 
-def _on_the_way(times: Times, measured_c: Floats, seen: Histories, encoding: Encoding) -> Floats:
+def _on_the_way(series: Series, histories: Histories, encoding: Encoding) -> Floats:
     """(windows, leads less the last) degC that came in the hours before the lead; NaN where none was measured."""
-    order = np.argsort(times, kind="stable")
-    times, measured_c = times[order], measured_c[order]
-    wanted = seen.now[:, None] + np.array(encoding.leads[:-1], "timedelta64[h]")
+    order = np.argsort(series.times, kind="stable")
+    times, measured_c = series.times[order], series.column(TARGET)[order]
+    if series.target_measured is not None:
+        measured_c[~series.target_measured[order]] = np.nan
+    wanted = histories.now[:, None] + np.array(encoding.leads[:-1], "timedelta64[h]")
     rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
-    came_c: Floats = np.where(times[rows] == wanted, measured_c[rows], np.nan)
+    came_c: Floats = np.where(times[rows] == wanted, measured_c[rows], np.float32(np.nan))
     return came_c
 
 
@@ -173,7 +168,7 @@ class Batches:
     def __init__(self, histories: Histories) -> None:
         tf = load_tensorflow()
         self._histories = histories
-        # Where nobody knows yet what came, the targets are (windows, 0).
+        # Where it is not known yet what came, the targets are (windows, 0).
         self._targets = histories.targets if isinstance(histories, Samples) else np.empty((len(histories), 0))
         with tf.device("CPU:0"):
             self._series = tf.constant(histories.inputs)

@@ -101,14 +101,14 @@ class Encoding(_Record):
             inputs[:, number] = (values - self.columns[number].mean) / self.columns[number].deviation
         return inputs
 
-    def references_c(self, now: Times, present_c: Floats) -> Floats:
+    def references_c(self, now: Times, last_observed_c: Floats) -> Floats:
         """What the target of every lead is relative to, (windows, leads) float64 degC.
 
         Args:
             now: (windows,) times of the last observations.
-            present_c: (windows,) the temperatures then, degC.
+            last_observed_c: (windows,) the temperatures then, degC.
         """
-        return _references_c(self.target.kind, self.climatology, self.leads, now, present_c)
+        return _references_c(self.target.kind, self.climatology, self.leads, now, last_observed_c)
 
     def encode_target(self, truth_c: Floats, reference_c: Floats) -> Floats:
         """float32 in the shape of the truth: what the network should say."""
@@ -119,15 +119,15 @@ class Encoding(_Record):
         decoded: Floats = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c + reference_c
         return decoded
 
-    def decode_leads(self, outputs: Floats, now: Times, present_c: Floats) -> Floats:
+    def decode_leads(self, outputs: Floats, now: Times, last_observed_c: Floats) -> Floats:
         """(windows, leads) float64 degC from all that the network says, (windows, leads).
 
         Args:
             outputs: encoded; NaN stays NaN.
             now: (windows,) times of the last observations.
-            present_c: (windows,) the temperatures then, degC.
+            last_observed_c: (windows,) the temperatures then, degC.
         """
-        return self.decode(outputs, self.references_c(now, present_c))
+        return self.decode(outputs, self.references_c(now, last_observed_c))
 
 
 def needs_climatology(columns: list[str], target: TargetKind) -> bool:
@@ -173,8 +173,8 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
     if data.target != "absolute":
         hours = data.history_hours + look_back_hours(data.columns)
         windows = prepared.windows(data.fit_on, history_hours=hours, lead_hours=data.lead_hours)
-        now, present_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
-        references_c = _references_c(data.target, climatology, [data.lead_hours], now, present_c)
+        now, last_observed_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
+        references_c = _references_c(data.target, climatology, [data.lead_hours], now, last_observed_c)
         relative_c = truth(prepared.series, windows) - references_c[:, -1]
         offset_c, scale_c = float(relative_c.mean()), float(relative_c.std())
     return Encoding(
@@ -188,13 +188,13 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
 
 
 def _references_c(
-    kind: TargetKind, climatology: Climatology | None, lead_hours: list[int], now: Times, present_c: Floats
+    kind: TargetKind, climatology: Climatology | None, lead_hours: list[int], now: Times, last_observed_c: Floats
 ) -> Floats:
-    present_c = present_c.astype(np.float64)[:, None]
+    last_observed_c = last_observed_c.astype(np.float64)[:, None]
     shape = len(now), len(lead_hours)
     if climatology is None or kind in ("absolute", "change"):
-        return np.broadcast_to(present_c if kind == "change" else 0.0, shape)
+        return np.broadcast_to(last_observed_c if kind == "change" else 0.0, shape)
     # The times asked for, not the target rows' own: under `book` a gap may lie between. Most belong to many windows.
     times, places = np.unique(now[:, None] + np.array(lead_hours, "timedelta64[h]"), return_inverse=True)
     later_c: Floats = climatology.at(times)[places.reshape(shape)]
-    return later_c if kind == "departure" else later_c + present_c - climatology.at(now)[:, None]
+    return later_c if kind == "departure" else later_c + last_observed_c - climatology.at(now)[:, None]

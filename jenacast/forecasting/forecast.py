@@ -18,7 +18,7 @@ from jenacast.forecasting.observations import Observations, describe_hours, read
 from jenacast.forecasting.origins import all_moments, find_moments, history_windows
 from jenacast.models.forecaster import Forecaster, open_checked
 from jenacast.models.inference import forecast_leads_c
-from jenacast.models.intervals import ENDS, situations
+from jenacast.models.intervals import ENDS, spread_inputs
 
 LEAST_AGE_HOURS = 1.0  # between hourly rows the last one is always still `now`
 
@@ -145,7 +145,7 @@ def _look_out(checkpoint: Forecaster, encoding: Encoding, histories: Histories, 
     else:
         quantiles_c = np.stack(
             [
-                calibration.quantiles_c(number, leads_c[:, number], situations(histories, lead))
+                calibration.quantiles_c(number, leads_c[:, number], spread_inputs(histories, lead))
                 for number, lead in enumerate(encoding.leads)
             ],
             axis=1,
@@ -157,7 +157,7 @@ def _look_out(checkpoint: Forecaster, encoding: Encoding, histories: Histories, 
             valid_at=valid_at[window],
             temperature_c=leads_c[window],
             ends_c={name: each[window] for name, each in ends_c.items()} or None,
-            baseline_c=float(histories.baseline_c[window]),
+            baseline_c=float(histories.last_observed_c[window]),
             interpolated_hours=int(interpolated[window]),
         )
         for window in range(len(histories))

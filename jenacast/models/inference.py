@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jenacast.data.series import Floats
-from jenacast.features.datasets import Batches, Histories, Samples
+from jenacast.features.datasets import Batches, Histories
 from jenacast.features.encoding import Encoding
 from jenacast.runtime import load_tensorflow
 
@@ -30,9 +30,4 @@ def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda
 def forecast_leads_c(forward: Callable[[Any], Any], histories: Histories, encoding: Encoding) -> Floats:
     """(windows, leads) degC: what a network says about every hour it has an output for."""
     outputs = predict(forward, Batches(histories))
-    return encoding.decode_leads(outputs, histories.now, histories.baseline_c)
-
-
-def truth_leads_c(samples: Samples, encoding: Encoding) -> Floats:
-    """(windows, leads) degC: what came; NaN where an hour on the way is not known."""
-    return encoding.decode_leads(samples.targets.reshape(len(samples), -1), samples.now, samples.baseline_c)
+    return encoding.decode_leads(outputs, histories.now, histories.last_observed_c)

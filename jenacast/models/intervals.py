@@ -1,12 +1,12 @@
-"""Intervals around a forecast: split-conformal prediction in units of a spread that changes with the situation.
+"""Intervals around a forecast: split-conformal prediction in units of a scale that depends on the weather.
 
 A network says one temperature. How far from it the truth will lie depends on the hour and the season, on how much the
-network expects to change, and on the weather of the moment: the *spread*, the absolute residual to expect, is a log-
+network expects to change, and on the weather of the moment: the *scale*, the expected absolute residual, is a log-
 linear function of these. It is fitted as a generalised linear model (McCullagh & Nelder 1989) on train, which holds
 more years than validation, and gives the shape alone: a network errs less where it was trained. The width comes from
-validation: residuals there, in spreads, are sorted, and their order statistics are the quantiles (locally weighted
-split-conformal prediction: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman 2018, JASA 113, section 5.2). Quantiles
-cannot cross, since one spread multiplies all of them.
+validation: residuals there, divided by their scales, are sorted, and their order statistics are the quantiles
+(locally weighted split-conformal prediction: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman 2018, JASA 113, section 5.2).
+Quantiles cannot cross, since one scale multiplies all of them.
 
 Conformal prediction promises coverage for windows exchangeable with those of validation. Weather of later years is
 nearly that: how near is measured on the test split.
@@ -26,7 +26,7 @@ from jenacast.errors import CheckpointError
 from jenacast.features.climatology import day_waves, year_waves
 from jenacast.features.datasets import Histories, Samples
 from jenacast.features.encoding import Encoding
-from jenacast.models.inference import forecast_leads_c, truth_leads_c
+from jenacast.models.inference import forecast_leads_c
 
 MOST_TRAIN_WINDOWS = 20_000  # evenly spaced; more would not change a few dozen coefficients
 LEVELS = tuple(step / 20 for step in range(1, 20))
@@ -39,7 +39,7 @@ MOST_DEVIATIONS = (
 LEAST_WINDOWS = len(LEVELS)  # fewer residuals have no order statistic for the outer levels
 CHANGE_C = 5.0  # the change of temperature that counts as one, so that no coefficient is small or large
 MOST_CHANGES = 6.0  # no weather changes more, and one absurd forecast must not decide the fit
-LEAST_SPREAD_C = 1e-3
+LEAST_SCALE_C = 1e-3
 ROUNDS = 50
 RIDGE = 1.0  # on all coefficients but the mean's: what a short series leaves open stays near 0
 
@@ -49,10 +49,10 @@ class _Record(BaseModel):
 
 
 class LeadCalibration(_Record):
-    """Of one output of a network.
+    """How sure a network is of one of its outputs.
 
-    `coefficients` give the log of the spread in degC, for the terms of `_terms`; a spread is kept between `least_c` and
-    `most_c`, the ends of those on train. `quantiles` are residuals, truth minus forecast, at `LEVELS`, in spreads.
+    `coefficients` give the log of the scale in degC, for the terms of `_terms`; a scale is kept between `least_c` and
+    `most_c`, its extremes on train. `quantiles` are residuals, truth minus forecast, at `LEVELS`, in scales.
     """
 
     coefficients: tuple[float, ...] = Field(min_length=CALENDAR_TERMS)
@@ -67,28 +67,28 @@ class LeadCalibration(_Record):
             raise ValueError("quantiles that cross")
         return quantiles
 
-    def spread_c(self, terms: Floats) -> Floats:
+    def scale_c(self, terms: Floats) -> Floats:
         """(windows,) degC from (windows, terms)."""
-        return np.clip(_spread_c(np.array(self.coefficients), terms), self.least_c, self.most_c)
+        return np.clip(_scale_c(np.array(self.coefficients), terms), self.least_c, self.most_c)
 
 
 @dataclass(frozen=True)
-class Situations:
-    """What decides how far a forecast may err, beside the forecast.
+class SpreadInputs:
+    """What the scale of a forecast's residual depends on, beside the forecast.
 
     Attributes:
         valid_at: (windows,) datetime64, the times forecast for.
-        present_c: (windows,) the last observed temperatures, degC.
+        last_observed_c: (windows,) the last observed temperatures, degC.
         seen: (windows, columns) the last step that the network sees, standardised.
     """
 
     valid_at: Times
-    present_c: Floats
+    last_observed_c: Floats
     seen: Floats
 
-    def pick(self, which: NDArray[np.bool_]) -> "Situations":
+    def pick(self, which: NDArray[np.bool_]) -> "SpreadInputs":
         """Those of some windows."""
-        return Situations(self.valid_at[which], self.present_c[which], self.seen[which])
+        return SpreadInputs(self.valid_at[which], self.last_observed_c[which], self.seen[which])
 
 
 class Calibration(_Record):
@@ -96,15 +96,15 @@ class Calibration(_Record):
 
     leads: tuple[LeadCalibration, ...] = Field(min_length=1)
 
-    def quantiles_c(self, output: int, forecast_c: Floats, situations: Situations) -> Floats:
+    def quantiles_c(self, output: int, forecast_c: Floats, inputs: SpreadInputs) -> Floats:
         """(windows, LEVELS) degC around the (windows,) forecasts, degC, of one output, by its number.
 
         Raises:
             CheckpointError: numbers so large that a quantile is not finite.
         """
         lead = self.leads[output]
-        spread_c = lead.spread_c(_terms(forecast_c, situations))
-        quantiles_c: Floats = forecast_c[:, None] + spread_c[:, None] * np.array(lead.quantiles)
+        scale_c = lead.scale_c(_terms(forecast_c, inputs))
+        quantiles_c: Floats = forecast_c[:, None] + scale_c[:, None] * np.array(lead.quantiles)
         if not np.isfinite(quantiles_c[np.isfinite(forecast_c)]).all():
             raise CheckpointError("the checkpoint's calibration gives intervals that are not finite; train again")
         return quantiles_c
@@ -116,23 +116,23 @@ class Residuals:
 
     forecast_c: Floats
     truth_c: Floats
-    situations: Situations
+    inputs: SpreadInputs
 
 
 def fit_lead(train: Residuals, val: Residuals) -> LeadCalibration | None:
-    """The shape of the spread from train, the quantiles from validation; None for fewer than `LEAST_WINDOWS` there."""
+    """The shape of the scale from train, the quantiles from validation; None for fewer than `LEAST_WINDOWS` there."""
     if len(val.truth_c) < LEAST_WINDOWS:
         return None
-    terms = _terms(train.forecast_c, train.situations)
-    coefficients = _fit_spread(terms, np.abs(train.truth_c - train.forecast_c))
-    spread_c = _spread_c(coefficients, terms)
-    least_c, most_c = float(spread_c.min()), float(spread_c.max())
-    val_spread_c = np.clip(_spread_c(coefficients, _terms(val.forecast_c, val.situations)), least_c, most_c)
+    terms = _terms(train.forecast_c, train.inputs)
+    coefficients = _fit_scale(terms, np.abs(train.truth_c - train.forecast_c))
+    scale_c = _scale_c(coefficients, terms)
+    least_c, most_c = float(scale_c.min()), float(scale_c.max())
+    val_scale_c = np.clip(_scale_c(coefficients, _terms(val.forecast_c, val.inputs)), least_c, most_c)
     return LeadCalibration(
         coefficients=tuple(coefficients.tolist()),
         least_c=least_c,
         most_c=most_c,
-        quantiles=tuple(conformal_quantiles(np.sort((val.truth_c - val.forecast_c) / val_spread_c)).tolist()),
+        quantiles=tuple(conformal_quantiles(np.sort((val.truth_c - val.forecast_c) / val_scale_c)).tolist()),
     )
 
 
@@ -149,11 +149,11 @@ def conformal_quantiles(ordered: Floats) -> Floats:
     return quantiles
 
 
-def situations(histories: Histories, lead_hours: int) -> Situations:
-    """What decides how far the forecasts so many hours ahead may err."""
-    return Situations(
+def spread_inputs(histories: Histories, lead_hours: int) -> SpreadInputs:
+    """What the scale of the residuals of forecasts `lead_hours` ahead depends on."""
+    return SpreadInputs(
         valid_at=histories.now + np.timedelta64(lead_hours, "h"),
-        present_c=histories.baseline_c,
+        last_observed_c=histories.last_observed_c,
         seen=histories.inputs[histories.starts + histories.history - 1],
     )
 
@@ -171,39 +171,40 @@ def calibrate(forward: Callable[[Any], Any], train: Samples, val: Samples, encod
 
 def _residuals(forward: Callable[[Any], Any], samples: Samples, encoding: Encoding) -> Iterator[Residuals]:
     """Of one output after the other."""
-    forecasts_c, truths_c = forecast_leads_c(forward, samples, encoding), truth_leads_c(samples, encoding)
+    forecasts_c = forecast_leads_c(forward, samples, encoding)
     for number, lead in enumerate(encoding.leads):
-        known = np.isfinite(truths_c[:, number])
-        yield Residuals(forecasts_c[known, number], truths_c[known, number], situations(samples, lead).pick(known))
+        known = np.isfinite(samples.truth_c[:, number])
+        inputs = spread_inputs(samples, lead).pick(known)
+        yield Residuals(forecasts_c[known, number], samples.truth_c[known, number], inputs)
 
 
-def _terms(forecast_c: Floats, situations: Situations) -> Floats:
+def _terms(forecast_c: Floats, inputs: SpreadInputs) -> Floats:
     """(windows, terms): one; the day; the year; the day's cycle through the year; the change forecast and its size.
 
     After these the columns that the network sees.
     """
-    day, year = day_waves(situations.valid_at, 2), year_waves(situations.valid_at, 2)
+    day, year = day_waves(inputs.valid_at, 2), year_waves(inputs.valid_at, 2)
     products = (day[:, :2, None] * year[:, None, :2]).reshape(len(day), 4)
-    change = np.clip((forecast_c - situations.present_c) / CHANGE_C, -MOST_CHANGES, MOST_CHANGES)
-    seen = np.clip(situations.seen, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    change = np.clip((forecast_c - inputs.last_observed_c) / CHANGE_C, -MOST_CHANGES, MOST_CHANGES)
+    seen = np.clip(inputs.seen, -MOST_DEVIATIONS, MOST_DEVIATIONS)
     return np.column_stack([np.ones(len(day)), day, year, products, change, np.abs(change), seen])
 
 
-def _spread_c(coefficients: Floats, terms: Floats) -> Floats:
-    spread_c: Floats = np.exp(terms @ coefficients)
-    return spread_c
+def _scale_c(coefficients: Floats, terms: Floats) -> Floats:
+    scale_c: Floats = np.exp(terms @ coefficients)
+    return scale_c
 
 
-def _fit_spread(terms: Floats, sizes_c: Floats) -> Floats:
+def _fit_scale(terms: Floats, sizes_c: Floats) -> Floats:
     """Coefficients of the log of the mean of `sizes_c`: Fisher scoring for exponential errors, with a ridge."""
-    sizes_c = np.maximum(sizes_c, LEAST_SPREAD_C)
+    sizes_c = np.maximum(sizes_c, LEAST_SCALE_C)
     penalty = np.full(terms.shape[1], RIDGE)
     penalty[0] = 0
     information = terms.T @ terms + np.diag(penalty)
     coefficients = np.zeros(terms.shape[1])
     coefficients[0] = np.log(sizes_c.mean())
     for _ in range(ROUNDS):
-        gradient = terms.T @ (sizes_c / _spread_c(coefficients, terms) - 1) - penalty * coefficients
+        gradient = terms.T @ (sizes_c / _scale_c(coefficients, terms) - 1) - penalty * coefficients
         step = np.linalg.solve(information, gradient)
         coefficients = coefficients + step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-9:

@@ -67,7 +67,7 @@ class Learner:
     def train_batch(self, inputs: Any, targets: Any) -> None:
         """One step of gradient descent on (windows, steps, columns) inputs and (windows, outputs) targets.
 
-        The targets of one output may be (windows,); what is NaN counts for nothing.
+        Targets that are NaN are left out of the loss.
         """
         self._step(inputs, targets)
 
@@ -127,7 +127,6 @@ class Learner:
         tf = load_tensorflow()
         with tf.GradientTape() as tape:
             outputs = self.model(inputs, training=True)
-            targets = tf.reshape(targets, tf.shape(outputs))
             errors = tf.where(tf.math.is_nan(targets), tf.zeros_like(outputs), outputs - targets)
             losses = tf.reduce_mean(self._loss(errors), axis=1)
             loss = tf.reduce_mean(losses)

@@ -81,7 +81,7 @@ def fit(run: Run) -> Outcome:
         JenacastError: the loss is not finite.
         OSError: a file cannot be written.
     """
-    baseline_mae_c = measure(run.val.baseline_c, run.val.truth_c).mae_c if run.val else None
+    baseline_mae_c = measure(run.val.last_observed_c, run.val.truth_c[:, -1]).mae_c if run.val else None
     logger.info(
         "%s: %s parameters, %s %s windows, %s steps an epoch, on %s with %s; %s",
         *(run.config.name, f"{run.about['parameters']:,}", f"{len(run.train):,}", run.config.data.fit_on, run.steps),
@@ -210,7 +210,8 @@ def _validate(run: Run, batches: Batches | None, signals: Deferred) -> ErrorMetr
         return None
     with run.learner.averaged():
         outputs = run.learner.predict(batches, between=signals.deliver)
-    return measure(run.encoding.decode(outputs[:, -1], run.val.reference_c), run.val.truth_c)
+    forecasts_c = run.encoding.decode_leads(outputs, run.val.now, run.val.last_observed_c)
+    return measure(forecasts_c[:, -1], run.val.truth_c[:, -1])
 
 
 def _calibrate(run: Run) -> None:
