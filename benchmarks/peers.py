@@ -26,9 +26,9 @@ from jenacast.data.prepare import prepare
 from jenacast.data.prepared import Prepared, Split, load_prepared
 from jenacast.data.series import Floats
 from jenacast.data.synthetic import synthetic_series, write_csv
-from jenacast.data.windows import Windows, persistence
+from jenacast.data.windows import Windows
 from jenacast.errors import CheckpointError
-from jenacast.evaluation.baselines import fit_baselines, forecasts
+from jenacast.evaluation.baselines import baseline_forecasts, fit_baselines
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Samples, split_samples
@@ -124,12 +124,14 @@ def baseline_rows(task: Task) -> Iterator[Row]:
     """Persistence, and the baselines that are fitted."""
     series, encoding = task.prepared.series, task.encoding
     hours = {"history_hours": encoding.history_hours, "lead_hours": encoding.lead_hours}
-    windows: dict[Split, Windows] = {split: task.windows(split) for split in JUDGED}
-    yield task.row("the same as now", {split: persistence(series, found) for split, found in windows.items()})
     fitted = fit_baselines(task.prepared, **hours)
-    made = {split: forecasts(fitted, series, found, lead_hours=encoding.lead_hours) for split, found in windows.items()}
+    made = {
+        split: baseline_forecasts(series, task.windows(split), fitted, lead_hours=encoding.lead_hours)
+        for split in JUDGED
+    }
     for name in made["val"]:
-        yield task.row(f"jenacast, {name.replace('_', ' ')}", {split: made[split][name] for split in JUDGED})
+        label = "the same as now" if name == "persistence" else f"jenacast, {name.replace('_', ' ')}"
+        yield task.row(label, {split: made[split][name] for split in JUDGED})
 
 
 def checkpoint_row(task: Task, path: Path, data_dir: Path) -> Row:

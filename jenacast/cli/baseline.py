@@ -9,10 +9,16 @@ from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json
 from jenacast.cli.table import format_table
 
 if TYPE_CHECKING:
+    from jenacast.data.prepared import Split
     from jenacast.evaluation.baselines import Fitted
     from jenacast.evaluation.metrics import ErrorMetrics
 
-NAMES = {"climatology": "climatology", "damped_anomaly": "damped anomaly", "ridge": "ridge"}
+LABELS = {
+    "persistence": "the same as now",
+    "climatology": "climatology",
+    "damped_anomaly": "damped anomaly",
+    "ridge": "ridge",
+}
 
 
 def baseline(
@@ -38,56 +44,50 @@ def baseline(
     Example: jenacast baseline --all
     """
     from jenacast.data.prepared import load_prepared
-    from jenacast.evaluation.baselines import fit_baselines, measure_baseline, measure_fitted
+    from jenacast.evaluation.baselines import fit_baselines, measure_baselines
 
     prepared = load_prepared(data_dir)
     manifest = prepared.manifest
     hours = {"history_hours": manifest.history_hours, "lead_hours": manifest.lead_hours}
-    errors = measure_baseline(prepared, ("val", "test"), **hours)
-    splits = {split: error.as_dict() for split, error in errors.items()}
-    answer: dict[str, Any] = {"protocol": manifest.protocol, "synthetic": manifest.synthetic, "splits": splits}
+    fitted = fit_baselines(prepared, **hours) if fit_all else None
+    errors = measure_baselines(prepared, ("val", "test"), fitted, **hours)
+    if json_output:
+        splits = {split: error.as_dict() for split, error in errors["persistence"].items()}
+        answer: dict[str, Any] = {"protocol": manifest.protocol, "synthetic": manifest.synthetic, "splits": splits}
+        typer.echo(json.dumps(answer | ({"fitted": _as_json(fitted, errors)} if fitted else {})))
+        return
+    head = f"{manifest.lead_hours} h ahead" if fitted else f"the same as {manifest.lead_hours} h before"
     note = "  (synthetic series)" if manifest.synthetic else ""
-    if fit_all:
-        fitted = fit_baselines(prepared, **hours)
-        measured = measure_fitted(prepared, fitted, ("val", "test"), **hours)
-        answer["fitted"] = _as_dicts(fitted, measured, errors)
-        text = f"{manifest.lead_hours} h ahead; protocol {manifest.protocol}{note}\n{_table(measured, errors)}"
-    else:
-        header = ["split", "windows", "MAE °C", "RMSE °C", "bias °C"]
-        rows = [[split, *_cells(e)] for split, e in errors.items()]
-        text = f"the same as {manifest.lead_hours} h before; protocol {manifest.protocol}{note}\n"
-        text += format_table(header, rows)
-    typer.echo(json.dumps(answer) if json_output else text)
+    typer.echo(f"{head}; protocol {manifest.protocol}{note}\n{_table(errors)}")
 
 
-def _as_dicts(
-    fitted: "Fitted", measured: "dict[str, dict[Any, ErrorMetrics]]", same: "dict[Any, ErrorMetrics]"
-) -> dict[str, Any]:
-    from jenacast.evaluation.metrics import skill
-
+def _as_json(fitted: "Fitted", errors: "dict[str, dict[Split, ErrorMetrics]]") -> dict[str, Any]:
     numbers = {"damped_anomaly": {"damping": fitted.damping}, "ridge": {"penalty": fitted.ridge.penalty}}
     return {
         name: {
             **numbers.get(name, {}),
             "splits": {
-                split: error.as_dict() | {"skill": skill(error.mae_c, same[split].mae_c)}
-                for split, error in errors.items()
+                split: error.as_dict() | {"skill": _skill(error, errors, split)}
+                for split, error in errors[name].items()
             },
         }
-        for name, errors in measured.items()
+        for name in errors
+        if name != "persistence"
     }
 
 
-def _table(measured: "dict[str, dict[Any, ErrorMetrics]]", same: "dict[Any, ErrorMetrics]") -> str:
+def _table(errors: "dict[str, dict[Split, ErrorMetrics]]") -> str:
+    header, rows = ["split", "windows", "MAE °C", "RMSE °C", "bias °C"], []
+    several = len(errors) > 1
+    for name, by_split in errors.items():
+        for split, error in by_split.items():
+            figures = [f"{error.windows:,}", f"{error.mae_c:.3f}", f"{error.rmse_c:.3f}", f"{error.bias_c:+.3f}"]
+            row = [split, *figures]
+            rows.append([LABELS[name], *row, f"{_skill(error, errors, split):.1%}"] if several else row)
+    return format_table(["forecast", *header, "skill"] if several else header, rows)
+
+
+def _skill(error: "ErrorMetrics", errors: "dict[str, dict[Split, ErrorMetrics]]", split: "Split") -> float:
     from jenacast.evaluation.metrics import skill
 
-    rows = [
-        [name, split, *_cells(error), f"{skill(error.mae_c, same[split].mae_c):.1%}"]
-        for name, errors in [("the same as now", same), *((NAMES[key], errors) for key, errors in measured.items())]
-        for split, error in errors.items()
-    ]
-    return format_table(["forecast", "split", "windows", "MAE °C", "RMSE °C", "bias °C", "skill"], rows)
-
-
-def _cells(errors: "ErrorMetrics") -> list[str]:
-    return [f"{errors.windows:,}", f"{errors.mae_c:.3f}", f"{errors.rmse_c:.3f}", f"{errors.bias_c:+.3f}"]
+    return skill(error.mae_c, errors["persistence"][split].mae_c)

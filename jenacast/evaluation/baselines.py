@@ -19,32 +19,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fitted:
-    """Baselines fitted on train.
+    """What the baselines but persistence are fitted to.
 
     Attributes:
-        climatology: the mean by day of year and hour of day.
-        damping: the share of the present departure from climatology that is left after the lead.
-        ridge: forecasts the change of that departure, degC; its penalty is the best one on validation.
+        climatology: the mean by day of year and hour of day, over train.
+        damping: the share of the present departure from climatology that is left after the lead, over train.
+        ridge: forecasts the change of that departure, degC; fitted on train, its penalty is the best on validation.
     """
 
     climatology: Climatology
     damping: float
     ridge: Ridge
-
-
-def measure_baseline(
-    prepared: Prepared, splits: Sequence[Split], *, history_hours: int, lead_hours: int
-) -> dict[Split, ErrorMetrics]:
-    """ErrorMetrics of `persistence` over each split.
-
-    Raises:
-        DataError: a split holds no window.
-    """
-    errors = {}
-    for split in splits:
-        windows = prepared.windows(split, history_hours=history_hours, lead_hours=lead_hours)
-        errors[split] = measure(persistence(prepared.series, windows), truth(prepared.series, windows))
-    return errors
 
 
 def fit_baselines(prepared: Prepared, *, history_hours: int, lead_hours: int) -> Fitted:
@@ -53,27 +38,26 @@ def fit_baselines(prepared: Prepared, *, history_hours: int, lead_hours: int) ->
     Raises:
         DataError: train spans less than a year, or a split holds no window.
     """
-    series, manifest = prepared.series, prepared.manifest
-    train = slice(manifest.splits["train"].start, manifest.splits["train"].stop)
-    climatology = fit_climatology(series.times[train], series.column(TARGET)[train])
+    series, (start, stop) = prepared.series, prepared.borders("train")
+    climatology = fit_climatology(series.times[start:stop], series.column(TARGET)[start:stop])
     logger.info(
         "climatology: %d coefficients from %s train rows, mean %.2f °C",
-        *(len(climatology.coefficients_c), f"{train.stop - train.start:,}", climatology.coefficients_c[0]),
+        *(len(climatology.coefficients_c), f"{stop - start:,}", climatology.coefficients_c[0]),
     )
-    windows = prepared.windows("train", history_hours=history_hours, lead_hours=lead_hours)
-    departure, later = _departure(series, windows, climatology, lead_hours)
-    came = truth(series, windows) - later
-    damping = float(departure @ came / (departure @ departure))
+    train, val = (
+        prepared.windows(split, history_hours=history_hours, lead_hours=lead_hours) for split in ("train", "val")
+    )
+    departure_c, later_c = _departure(series, train, climatology, lead_hours)
+    departure_then_c = truth(series, train) - later_c
+    damping = float(departure_c @ departure_then_c / (departure_c @ departure_c))
     logger.info("damped anomaly: %.3f of a departure from climatology is left after %d h", damping, lead_hours)
 
-    features = window_features(series, windows, climatology, lead_hours=lead_hours)
-    candidates = fit_ridge(features, came - departure, PENALTIES)
-    del features  # a 10-minute series has hundreds of megabytes of them
-    windows = prepared.windows("val", history_hours=history_hours, lead_hours=lead_hours)
-    features = window_features(series, windows, climatology, lead_hours=lead_hours)
-    departure, later = _departure(series, windows, climatology, lead_hours)
-    change = truth(series, windows) - later - departure
-    ridge = min(candidates, key=lambda candidate: measure(candidate.predict(features), change).mae_c)
+    features = window_features(series, train, climatology, lead_hours=lead_hours)
+    candidates = fit_ridge(features, departure_then_c - departure_c, PENALTIES)
+    departure_c, later_c = _departure(series, val, climatology, lead_hours)
+    change_c = truth(series, val) - later_c - departure_c
+    features = window_features(series, val, climatology, lead_hours=lead_hours)
+    ridge = min(candidates, key=lambda candidate: measure(candidate.predict(features), change_c).mae_c)
     logger.info(
         "ridge: %d coefficients, penalty %g, the best on validation from %g to %g",
         *(len(ridge.coefficients), ridge.penalty, PENALTIES[0], PENALTIES[-1]),
@@ -81,21 +65,31 @@ def fit_baselines(prepared: Prepared, *, history_hours: int, lead_hours: int) ->
     return Fitted(climatology, damping, ridge)
 
 
-def forecasts(fitted: Fitted, series: Series, windows: Windows, *, lead_hours: int) -> dict[str, Floats]:
-    """Each fitted baseline's forecasts by its name, (windows,) float64 degC."""
-    departure, later = _departure(series, windows, fitted.climatology, lead_hours)
-    features = window_features(series, windows, fitted.climatology, lead_hours=lead_hours)
-    return {
-        "climatology": fitted.climatology.at(series.times[windows.targets]),
-        "damped_anomaly": later + fitted.damping * departure,
-        "ridge": later + departure + fitted.ridge.predict(features),
-    }
+def baseline_forecasts(
+    series: Series, windows: Windows, fitted: Fitted | None = None, *, lead_hours: int
+) -> dict[str, Floats]:
+    """Each baseline's forecasts by its name, (windows,) degC: persistence, and with `fitted` the others too."""
+    forecasts = {"persistence": persistence(series, windows)}
+    if fitted:
+        departure_c, later_c = _departure(series, windows, fitted.climatology, lead_hours)
+        features = window_features(series, windows, fitted.climatology, lead_hours=lead_hours)
+        forecasts |= {
+            "climatology": fitted.climatology.at(series.times[windows.targets]),
+            "damped_anomaly": later_c + fitted.damping * departure_c,
+            "ridge": later_c + departure_c + fitted.ridge.predict(features),
+        }
+    return forecasts
 
 
-def measure_fitted(
-    prepared: Prepared, fitted: Fitted, splits: Sequence[Split], *, history_hours: int, lead_hours: int
+def measure_baselines(
+    prepared: Prepared,
+    splits: Sequence[Split],
+    fitted: Fitted | None = None,
+    *,
+    history_hours: int,
+    lead_hours: int,
 ) -> dict[str, dict[Split, ErrorMetrics]]:
-    """ErrorMetrics of each fitted baseline, by its name, over each split.
+    """Errors of each baseline, by its name, over each split; see `baseline_forecasts`.
 
     Raises:
         DataError: a split holds no window.
@@ -104,7 +98,8 @@ def measure_fitted(
     for split in splits:
         windows = prepared.windows(split, history_hours=history_hours, lead_hours=lead_hours)
         truth_c = truth(prepared.series, windows)
-        for name, forecast_c in forecasts(fitted, prepared.series, windows, lead_hours=lead_hours).items():
+        forecasts = baseline_forecasts(prepared.series, windows, fitted, lead_hours=lead_hours)
+        for name, forecast_c in forecasts.items():
             errors.setdefault(name, {})[split] = measure(forecast_c, truth_c)
     return errors
 
@@ -112,5 +107,5 @@ def measure_fitted(
 def _departure(series: Series, windows: Windows, climatology: Climatology, lead_hours: int) -> tuple[Floats, Floats]:
     """The present departure from climatology, and the climatology `lead_hours` later: (windows,) float64 degC."""
     now = series.times[windows.last_rows]
-    departure = persistence(series, windows).astype(np.float64) - climatology.at(now)
-    return departure, climatology.at(now + np.timedelta64(lead_hours, "h"))
+    departure_c = persistence(series, windows).astype(np.float64) - climatology.at(now)
+    return departure_c, climatology.at(now + np.timedelta64(lead_hours, "h"))
