@@ -492,8 +492,8 @@ CHECKPOINTS = {
         "has format 2, this version reads 1",
         "use the jenacast that wrote it",
     ),
-    "metadata without a seed": (metadata(seed=None), "breaks its rules (seed:", RESTORE),
-    "metadata with a rule too many": (metadata(colour="red"), "breaks its rules (colour:", RESTORE),
+    "metadata without a seed": (metadata(seed=None), "jenacast.json is damaged (seed:", RESTORE),
+    "metadata with a rule too many": (metadata(colour="red"), "jenacast.json is damaged (colour:", RESTORE),
     "a column nobody knows": (
         encoding(lambda told: told["columns"][3].update(name="sunshine_h")),
         "encoding.columns.3.name",
@@ -727,7 +727,7 @@ def copy_of_config(path):
     path.write_text(path.read_text().replace("batch_size = 256", "batch_size = 32"))
 
 
-USABLE = "its best.keras can be used"
+USABLE = "use the run's best.keras"
 ANEW = "start a new run"
 STATE, RECORD, CONFIG = "state.npz", "run.json", "config.toml"
 RESUMED = {
@@ -735,7 +735,7 @@ RESUMED = {
     "no record": (RECORD, gone, "is not a run folder that can be resumed", "jenacast train --model NAME"),
     "half a record": (RECORD, content(lambda old: old[:100]), "run.json is damaged", ANEW),
     "an empty record": (RECORD, content(lambda old: b"{}"), "run.json is damaged: no data_dir", ANEW),
-    "a record of a list": (RECORD, content(lambda old: b"[]"), "run.json is damaged: no data_dir", ANEW),
+    "a record of a list": (RECORD, content(lambda old: b"[]"), "is damaged (Input should be a valid dict", ANEW),
     "a record nested without end": (RECORD, content(lambda old: b"[" * 100_000), "run.json is damaged", ANEW),
     "a record of data that are gone": (
         RECORD,

@@ -648,18 +648,18 @@ def test_a_calibration_that_breaks_its_rules_is_refused_in_words(linear, data_di
         ([sound, sound], "(2 calibrated outputs, expected 1)"),
         ([], "at least 1 item"),
         ([sound | {"quantiles": quantiles[::-1]}], "quantiles that cross"),
-        ([sound | {"quantiles": [math.nan, *quantiles[1:]]}], "finite number"),
+        ([sound | {"quantiles": [math.nan, *quantiles[1:]]}], "NaN is not JSON"),
         ([sound | {"quantiles": quantiles[:-1]}], "at least 19 items"),
-        ([sound | {"coefficients": [math.nan, *sound["coefficients"][1:]]}], "finite number"),
+        ([sound | {"coefficients": [math.nan, *sound["coefficients"][1:]]}], "NaN is not JSON"),
         (
             [sound | {"coefficients": sound["coefficients"][:-1]}],
             "(a calibration of other columns, expected 29 coefficients)",
         ),
         ([sound | {"least_c": 0}], "greater than 0"),
-        ([sound | {"most_c": math.inf}], "finite number"),
+        ([sound | {"most_c": math.inf}], "Infinity is not JSON"),
     ):
         done = jenacast("evaluate", with_calibration(path, checkpoint, {"leads": leads}), "--data-dir", data_dir)
-        refused(done, f"{path}: jenacast.json breaks its rules", told)
+        refused(done, f"{path}: jenacast.json is damaged", told)
     done = jenacast("evaluate", with_calibration(path, checkpoint, {"leads": [sound]}), "--data-dir", data_dir)
     assert done.exit_code == 0  # what the others were made of
 

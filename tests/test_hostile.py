@@ -312,7 +312,7 @@ def test_weights_that_lie_elsewhere_or_nowhere_are_refused(spoil, told, best, re
 def test_a_name_inside_a_checkpoint_leads_nowhere(name, best, refused):
     rewrite(best, jenacast__json=lambda old: json.dumps(json.loads(old) | {"model": name}))
     message = refused(best)
-    assert "breaks its rules (model: String should" in message
+    assert "jenacast.json is damaged (model: String should" in message
     assert "\x1b" not in message
 
 

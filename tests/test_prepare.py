@@ -374,7 +374,7 @@ DAMAGE = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damaged_data_name_the_remedy_which_works(data_dir, name):
     DAMAGE[name](data_dir / "prepared")
-    with pytest.raises(DataError, match=r"prepared.*; run: jenacast prepare --force"):
+    with pytest.raises(DataError, match=r"prepared.*(; |, or )run: jenacast prepare --force"):
         load_prepared(data_dir)
     prepare(data_dir, force=True)
     assert load_prepared(data_dir).manifest.rows == ROWS

@@ -1,17 +1,17 @@
 """The prepared data on disk: `values.npy`, `times.npy` and the manifest that explains them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from jenacast.columns import NAMES, TARGET
 from jenacast.data.series import Series
 from jenacast.data.windows import Protocol, Windows, find_windows
 from jenacast.errors import DataError
+from jenacast.records import Record, read_record
 
 FORMAT = 1
 FOLDER = "prepared"
@@ -19,11 +19,7 @@ SPLITS = ("train", "val", "test")
 Split = Literal["train", "val", "test", "train+val"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SplitRecord(_Record):
+class SplitRecord(Record):
     """Rows [start, stop) of a split, the times of its first and last row, its windows."""
 
     start: int = Field(ge=0)
@@ -33,7 +29,7 @@ class SplitRecord(_Record):
     windows: int
 
 
-class ColumnRecord(_Record):
+class ColumnRecord(Record):
     """A column's unit and its statistics over the train rows, in that unit."""
 
     unit: str
@@ -43,7 +39,7 @@ class ColumnRecord(_Record):
     maximum: float
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """What was prepared from what, and everything the audit found.
 
     `fold` is the test period that a backtest cut the series for, None for the usual borders.
@@ -138,23 +134,14 @@ def load_manifest(folder: Path) -> Manifest:
         DataError: absent, damaged, or of another format.
     """
     path = folder / "manifest.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = content["format"]
-    except FileNotFoundError:
-        raise DataError(f"{path} not found; run: jenacast prepare") from None
-    except PermissionError:
-        raise  # nothing is damaged
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{path} is damaged ({error}); run: jenacast prepare --force") from None
-    if found != FORMAT:
-        raise DataError(f"{path} has format {found!r}, this version reads {FORMAT}; run: jenacast prepare --force")
-    try:
-        manifest = Manifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise DataError(f"{path} is damaged ({problem}); run: jenacast prepare --force") from None
+    manifest = read_record(
+        path,
+        Manifest,
+        error=DataError,
+        missing="run: jenacast prepare",
+        damaged="run: jenacast prepare --force",
+        format=FORMAT,
+    )
     if tuple(manifest.columns) != NAMES or TARGET not in manifest.columns:
         raise DataError(f"{path} lists other columns than this version; run: jenacast prepare --force")
     borders = [row for split in manifest.splits.values() for row in (split.start, split.stop)]

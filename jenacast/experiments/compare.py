@@ -88,7 +88,8 @@ def load_run(path: Path) -> FinishedRun:
     if not scores.exists() or scores.stat().st_mtime < best.stat().st_mtime:
         logger.info("evaluating %s", best)
         write_evaluation(evaluate(best, data_dir=Path(record["data_dir"])), path)
-    return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, run_folder.read_json(scores))
+    test = run_folder.read_as(dict[str, Any], scores)
+    return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test)
 
 
 def _rank(row: Row) -> float:

@@ -6,10 +6,11 @@ cycle may change with the season.
 """
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from jenacast.data.series import Floats, Times
 from jenacast.errors import DataError
+from jenacast.records import Record
 
 YEAR_S = 365.2425 * 86400  # the mean Gregorian year, so that leap years shift no phase for good
 DAY_S = 86400
@@ -17,14 +18,12 @@ WAVES = 3
 TERMS = (1 + 2 * WAVES) ** 2
 
 
-class Climatology(BaseModel):
+class Climatology(Record):
     """A mean temperature for every moment of the year.
 
     `coefficients_c` are degC, one for each product of a year's and a day's term, the day's changing fastest;
     both go 1, cos, sin, cos of the double, sin of the double, and so on. The first is the mean of all.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     coefficients_c: tuple[float, ...] = Field(min_length=TERMS, max_length=TERMS)
 

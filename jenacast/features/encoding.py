@@ -4,7 +4,7 @@ An `Encoding` is fitted on train, stored in the checkpoint, and applied here and
 """
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from jenacast.columns import TARGET, parse_column
 from jenacast.config import DataSettings, TargetKind
@@ -14,13 +14,10 @@ from jenacast.data.windows import persistence, truth
 from jenacast.errors import ConfigError, DataError
 from jenacast.features.climatology import Climatology, fit_climatology
 from jenacast.features.derived import derive
+from jenacast.records import Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ColumnEncoding(_Record):
+class ColumnEncoding(Record):
     """A column the network sees: its name, unit, and the mean and deviation it is standardised with."""
 
     name: str
@@ -38,7 +35,7 @@ class ColumnEncoding(_Record):
         return name
 
 
-class TargetEncoding(_Record):
+class TargetEncoding(Record):
     """What the network's output means: the temperature is output * scale_c + offset_c + reference.
 
     The reference is 0 for `absolute`; the present temperature for `change`; the climatology at the target's time for
@@ -50,7 +47,7 @@ class TargetEncoding(_Record):
     scale_c: float = Field(gt=0)
 
 
-class Encoding(_Record):
+class Encoding(Record):
     """The columns in the order the network sees them, its history and lead, and its target.
 
     `history_hours` are the network's own steps; a forecast needs `needed_hours` of observations, since columns may

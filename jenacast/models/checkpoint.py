@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from jenacast.config import MAX_NAME, NAME_PATTERN, FitSplit
 from jenacast.errors import CheckpointError
 from jenacast.features.encoding import Encoding
 from jenacast.files import atomic_path
 from jenacast.models.intervals import CALENDAR_TERMS, Calibration
+from jenacast.records import Record, parse_record
 from jenacast.runtime import load_tensorflow
 
 FORMAT = 1
@@ -34,17 +35,14 @@ MAX_MEMBER_BYTES = 10_000_000
 # weights uncompressed, so that no network does both.
 MAX_UNPACKED_BYTES = 1_000_000_000
 MAX_EXPANSION = 20
-MAX_PROBLEMS = 5  # named at once
 MAX_REASON = 300  # characters of an error of Keras
 FETCH_ANEW = "fetch it anew from where it was trained"
 ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
-class Member(BaseModel):
+class Member(Record):
     """A network within an ensemble: its share of the forecast, and where it came from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     weight: float = Field(ge=0, le=1)
     model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
@@ -54,15 +52,13 @@ class Member(BaseModel):
     config: dict[str, Any]
 
 
-class Metadata(BaseModel):
+class Metadata(Record):
     """What `jenacast.json` holds.
 
     `config` is the run's complete settings; `encoding` everything between degC and the network;
     `protocol`, `source_sha256`, `synthetic` and `trained_on` say which data trained it. In an ensemble `config`, `seed`
     and `epoch` are the first member's.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int
     model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)  # the recipe's: it is printed and stands in titles
@@ -171,25 +167,8 @@ def parse_metadata(text: bytes, path: Path) -> Metadata:
     Raises:
         CheckpointError: it is not JSON, of another format, or breaks a rule.
     """
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {MEMBER} is damaged ({error}); train again or restore a copy") from None
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise CheckpointError(
-            f"{path}: {MEMBER} has format {found!r}, this version reads {FORMAT}; use the jenacast that wrote it"
-        )
-    try:
-        return Metadata.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(
-            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
-            for e in error.errors()[:MAX_PROBLEMS]
-        )
-        raise CheckpointError(
-            f"{path}: {MEMBER} breaks its rules ({problems}); train again or restore a copy"
-        ) from None
+    where, damaged = f"{path}: {MEMBER}", "train again or restore a copy"
+    return parse_record(text, Metadata, where, damaged=damaged, error=CheckpointError, format=FORMAT)
 
 
 def _refuse_hostile_members(archive: zipfile.ZipFile, path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from jenacast.data.series import Floats, Times
 from jenacast.errors import CheckpointError
@@ -27,6 +27,7 @@ from jenacast.features.climatology import day_waves, year_waves
 from jenacast.features.datasets import Histories, Samples
 from jenacast.features.encoding import Encoding
 from jenacast.models.inference import forecast_leads_c
+from jenacast.records import Record
 
 MOST_TRAIN_WINDOWS = 20_000  # evenly spaced; more would not change a few dozen coefficients
 LEVELS = tuple(step / 20 for step in range(1, 20))
@@ -44,11 +45,7 @@ ROUNDS = 50
 RIDGE = 1.0  # on all coefficients but the mean's: what a short series leaves open stays near 0
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LeadCalibration(_Record):
+class LeadCalibration(Record):
     """How sure a network is of one of its outputs.
 
     `coefficients` give the log of the scale in degC, for the terms of `_terms`; a scale is kept between `least_c` and
@@ -91,7 +88,7 @@ class SpreadInputs:
         return SpreadInputs(self.valid_at[which], self.last_observed_c[which], self.seen[which])
 
 
-class Calibration(_Record):
+class Calibration(Record):
     """How sure a network is, for each of its outputs in their order."""
 
     leads: tuple[LeadCalibration, ...] = Field(min_length=1)

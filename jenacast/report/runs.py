@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from jenacast.config import Config, load_config
 from jenacast.data.prepared import Manifest, load_prepared
 from jenacast.errors import DataError, JenacastError
@@ -118,8 +116,8 @@ def _standing_scores(folder: Path) -> Scores | None:
     if not path.is_file() or (best.exists() and path.stat().st_mtime < best.stat().st_mtime):
         return None
     try:
-        return TypeAdapter(Scores).validate_python(run_folder.read_json(path))
-    except (JenacastError, ValidationError):
+        return run_folder.read_as(Scores, path)
+    except JenacastError:
         return None
 
 

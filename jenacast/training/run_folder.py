@@ -1,7 +1,6 @@
 """What stands in a run folder, and the refusal to overwrite one."""
 
 import csv
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
+from jenacast import records
 from jenacast.config import Config, dump_config, load_config
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_path, process_lock
@@ -168,13 +166,13 @@ def read_record(folder: Path) -> dict[str, Any]:
         JenacastError: absent or damaged.
     """
     path = folder / RECORD
-    content = read_json(path)
+    content = read_as(dict[str, Any], path)
     wanted: dict[str, type] = dict.fromkeys(("data_dir", "source_sha256", "protocol", "device", "commit"), str)
     wanted |= {"versions": dict, **dict.fromkeys(("parameters", "train_windows", "val_windows"), int)}
     for key, kind in wanted.items():
-        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+        if not isinstance(content.get(key), kind):
             raise JenacastError(f"{path} is damaged: no {key}; {NEW_RUN}")
-    return dict(content)
+    return content
 
 
 def read_as(kind: type[_Kind], path: Path) -> _Kind:
@@ -183,29 +181,4 @@ def read_as(kind: type[_Kind], path: Path) -> _Kind:
     Raises:
         JenacastError: absent or damaged.
     """
-    try:
-        return TypeAdapter(kind).validate_python(read_json(path))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise JenacastError(f"{path} is damaged ({key}: {problem['msg']}); {NEW_RUN}") from None
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run folder.
-
-    Raises:
-        JenacastError: absent or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except FileNotFoundError:
-        raise JenacastError(f"{path} not found; {path.parent} is not a whole run folder") from None
-    except PermissionError:
-        raise  # nothing is damaged
-    except (OSError, ValueError, RecursionError) as error:
-        raise JenacastError(f"{path} is damaged: {error}; {NEW_RUN}") from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    return records.read_record(path, kind, missing=f"{path.parent} is not a whole run folder", damaged=NEW_RUN)

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from jenacast.config import Config
 from jenacast.errors import JenacastError
 from jenacast.files import atomic_path
+from jenacast.records import check_record
 
 FORMAT = 1
-LEFT = "the run cannot go on, but its best.keras can be used"
+LEFT = "restore a copy, or use the run's best.keras as it is"
 
 
 @dataclass
@@ -32,6 +32,13 @@ class Progress:
     best_val_mae_c: float = math.inf
     stale_epochs: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _About:
+    format: int
+    progress: Progress
+    config: dict[str, Any]
 
 
 def save_state(path: Path, progress: Progress, variables: list[np.ndarray], config: Config) -> None:
@@ -57,19 +64,8 @@ def load_state(path: Path) -> tuple[Progress, list[np.ndarray], dict[str, Any]]:
             about = json.loads(str(file["about"]))
             names = sorted(name for name in file.files if name.startswith("variable_"))
             variables = [file[name] for name in names]
-            found = about["format"]
     except Exception as error:  # zipfile, numpy and json have a dozen ways to say that a file is damaged
         reason = str(error).split(". ")[0]  # numpy goes on with how to unpickle what one trusts
         raise JenacastError(f"{path} is damaged ({reason}); {LEFT}") from error
-    if found != FORMAT:
-        raise JenacastError(f"{path} has format {found!r}, this version reads {FORMAT}; use the jenacast that wrote it")
-    try:
-        progress = TypeAdapter(Progress).validate_python(about["progress"])
-        config = TypeAdapter(dict[str, Any]).validate_python(about["config"])
-    except KeyError as error:
-        raise JenacastError(f"{path} is damaged (no {error}); {LEFT}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise JenacastError(f"{path} is damaged ({problem}); {LEFT}") from None
-    return progress, variables, config
+    state = check_record(about, _About, str(path), damaged=LEFT, format=FORMAT)
+    return state.progress, variables, state.config
