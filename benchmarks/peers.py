@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from jenacast.cli.table import format_table
 from jenacast.columns import CALENDAR, DEPARTURE, TARGET
 from jenacast.config import Config, load_config, load_recipe
 from jenacast.data.download import CSV_NAME
@@ -33,6 +32,7 @@ from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Samples, split_samples
 from jenacast.features.encoding import Encoding, fit_encoding
+from jenacast.tables import Table, columns
 
 PEERS = Path(".peers-venv/bin/python")
 NAMES = ("lightgbm", "neuralforecast", "darts")
@@ -218,7 +218,7 @@ def format_answer(answer: dict[str, Any]) -> str:
     windows = ", ".join(f"{split} {count:,}" for split, count in answer["windows"].items())
     head = f"{answer['config']}, protocol {answer['protocol']}{' (synthetic series)' * answer['synthetic']}; {windows}"
     told = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
-    return "\n".join([head, format_table(header, rows), *told])
+    return "\n".join([head, Table(columns(*header), rows).as_text(), *told])
 
 
 def main() -> None:

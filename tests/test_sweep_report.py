@@ -250,7 +250,7 @@ def test_the_tables_hold_the_ten_best_and_all(write):
     assert everything[9][-1] == "out of memory"
     assert "2 trials (3, 14): the loss is no number" in page.text
     assert "Trial 9: out of memory" in page.text
-    assert page.rows("Importance of the settings")[0] == ["train.learning_rate", "75.0"]
+    assert page.rows("Importance of the settings")[0] == ["train.learning_rate", "75.0 %"]
 
 
 def test_with_several_seeds_the_deviation_is_shown(write):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
-from jenacast.cli.table import format_table
 from jenacast.cli.train import Assignments, ConfigFile, ModelName, load_settings
+from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,20 +97,17 @@ def parse_step(text: str) -> int:
 
 def describe(done: "Backtest") -> str:
     """The folds as a table, and all windows together."""
-    header = ["test", "train windows", "test windows", "epochs", "validation MAE °C", "test MAE °C", "95 % interval"]
-    header += ["baseline MAE °C", "skill"]
-    rows = []
-    for fold in done.folds:
-        interval = " .. ".join(f"{end:.3f}" for end in fold.test_mae_ci95_c) if fold.test_mae_ci95_c else "-"
-        rows.append(
-            [
-                f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}",
-                *(f"{fold.train_windows:,}", f"{fold.test_windows:,}", str(fold.epochs)),
-                *("-" if fold.val_mae_c is None else f"{fold.val_mae_c:.3f}", f"{fold.test_mae_c:.3f}", interval),
-                *(f"{fold.baseline_mae_c:.3f}", f"{fold.skill:.1%}"),
-            ]
-        )
-    pooled = [f"{done.test_mae_c:.3f}", "", f"{done.baseline_mae_c:.3f}", f"{done.skill:.1%}"]
-    rows.append(["all", "", f"{done.test_windows:,}", "", "", *pooled])
+    windows = [*columns("train windows", "test windows", form=","), Column("epochs")]
+    errors = [*columns("validation MAE", "test MAE", form=".3f", unit="°C"), Column("95 % interval", ".3f")]
+    baseline = [Column("baseline MAE", ".3f", "°C"), Column("skill", ".1%")]
+    rows: list[list[Value]] = [
+        [
+            *(f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}", fold.train_windows, fold.test_windows),
+            *(fold.epochs, fold.val_mae_c, fold.test_mae_c, fold.test_mae_ci95_c, fold.baseline_mae_c, fold.skill),
+        ]
+        for fold in done.folds
+    ]
+    rows.append(["all", "", done.test_windows, "", "", done.test_mae_c, "", done.baseline_mae_c, done.skill])
+    table = Table([Column("test"), *windows, *errors, *baseline], rows)
     warning = "; SYNTHETIC SERIES, not Jena" if done.synthetic else ""
-    return f"{done.model}, protocol {done.protocol}{warning}\n{format_table(header, rows)}"
+    return f"{done.model}, protocol {done.protocol}{warning}\n{table.as_text()}"

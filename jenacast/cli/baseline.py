@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json
-from jenacast.cli.table import format_table
+from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
     from jenacast.data.prepared import Split
@@ -77,14 +77,15 @@ def _as_json(fitted: "Fitted", errors: "dict[str, dict[Split, ErrorMetrics]]") -
 
 
 def _table(errors: "dict[str, dict[Split, ErrorMetrics]]") -> str:
-    header, rows = ["split", "windows", "MAE °C", "RMSE °C", "bias °C"], []
     several = len(errors) > 1
+    heads = [*columns("split", "windows", form=","), *columns("MAE", "RMSE", form=".3f", unit="°C")]
+    heads.append(Column("bias", "+.3f", "°C"))
+    rows: list[list[Value]] = []
     for name, by_split in errors.items():
         for split, error in by_split.items():
-            figures = [f"{error.windows:,}", f"{error.mae_c:.3f}", f"{error.rmse_c:.3f}", f"{error.bias_c:+.3f}"]
-            row = [split, *figures]
-            rows.append([LABELS[name], *row, f"{_skill(error, errors, split):.1%}"] if several else row)
-    return format_table(["forecast", *header, "skill"] if several else header, rows)
+            row: list[Value] = [split, error.windows, error.mae_c, error.rmse_c, error.bias_c]
+            rows.append([LABELS[name], *row, _skill(error, errors, split)] if several else row)
+    return Table([Column("forecast"), *heads, Column("skill", ".1%")] if several else heads, rows).as_text()
 
 
 def _skill(error: "ErrorMetrics", errors: "dict[str, dict[Split, ErrorMetrics]]", split: "Split") -> float:

@@ -1,7 +1,5 @@
 """`jenacast compare`."""
 
-import csv
-import io
 import json
 from dataclasses import asdict
 from enum import StrEnum
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import Force, say
-from jenacast.cli.table import format_markdown, format_table
+from jenacast.tables import Column, Table, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,21 +63,21 @@ def _render(rows: "Sequence[Row]", output: Format) -> str:
     if output is Format.json:
         return json.dumps([asdict(row) for row in rows])
     if output is Format.csv:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(asdict(rows[0])), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-        return text.getvalue().rstrip("\n")
-    header = ["model", "parameters", "seeds", "validation MAE °C", "test MAE °C", "skill", "epochs", "steps"]
-    header += ["s/epoch", "windows/s", "device"]
-    cells = [
+        fields = [asdict(row) for row in rows]
+        return Table(columns(*fields[0]), [list(row.values()) for row in fields]).as_csv()
+    errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
+    steps = [Column("epochs", "g"), Column("steps", ",.0f")]
+    speed = [Column("s/epoch", ".1f"), Column("windows/s", ",.0f"), Column("device")]
+    table = Table(
+        [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *steps, *speed],
         [
-            *(row.model, f"{row.parameters:,}", ",".join(map(str, row.seeds))),
-            *(with_std(row.val_mae_c, row.val_mae_spread_c), with_std(row.test_mae_c, row.test_mae_spread_c)),
-            *(f"{row.skill:.1%}", f"{row.epochs:g}", f"{row.steps:,.0f}"),
-            *(f"{row.seconds_per_epoch:.1f}", f"{row.windows_per_second:,.0f}", row.device),
-        ]
-        for row in rows
-    ]
-    table = (format_table if output is Format.table else format_markdown)(header, cells)
-    return f"{table}\n\nbaseline, the same as now: {rows[0].baseline_mae_c:.3f} °C on test"
+            [
+                *(row.model, row.parameters, ",".join(map(str, row.seeds))),
+                *(with_std(row.val_mae_c, row.val_mae_spread_c), with_std(row.test_mae_c, row.test_mae_spread_c)),
+                *(row.skill, row.epochs, row.steps, row.seconds_per_epoch, row.windows_per_second, row.device),
+            ]
+            for row in rows
+        ],
+    )
+    text = table.as_text() if output is Format.table else table.as_markdown()
+    return f"{text}\n\nbaseline, the same as now: {rows[0].baseline_mae_c:.3f} °C on test"

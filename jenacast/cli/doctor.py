@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from jenacast.cli.app import Json
-from jenacast.cli.table import format_table
+from jenacast.tables import Table, columns
 
 if TYPE_CHECKING:
     from jenacast.doctor.examine import Findings, TrainingSpeed
@@ -70,4 +70,4 @@ def _describe_speed(speed: "TrainingSpeed") -> str:
 def _kernels_table(findings: "Findings") -> str:
     engines = next(row.engines for row in findings.kernels if row.engines)
     rows = [[row.recipe, row.kernel, *(row.engines.get(engine, "") for engine in engines)] for row in findings.kernels]
-    return format_table(["recipe", "trains with", *(f"engine={engine}" for engine in engines)], rows)
+    return Table(columns("recipe", "trains with", *(f"engine={engine}" for engine in engines)), rows).as_text()

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
-from jenacast.cli.table import format_table
+from jenacast.tables import Column, Table, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jenacast.evaluation.bootstrap import Interval
-    from jenacast.evaluation.coverage import IntervalScores
     from jenacast.evaluation.evaluate import Scores
-    from jenacast.evaluation.groups import Group
 
 
 class SplitName(StrEnum):
@@ -95,6 +91,7 @@ def evaluate(
     """
     from jenacast.evaluation.evaluate import evaluate as run
     from jenacast.evaluation.files import as_json, group_errors, write_evaluation, write_predictions
+    from jenacast.evaluation.groups import group_table
     from jenacast.files import refuse_existing
     from jenacast.training.run_folder import is_run_dir
 
@@ -116,11 +113,13 @@ def evaluate(
     if json_output:
         typer.echo(json.dumps(as_json(evaluation, groups)))
         return
-    typer.echo("\n\n".join([describe(scores), *(_describe_groups(by, found) for by, found in groups.items())]))
+    typer.echo("\n\n".join([describe(scores), *(group_table(by, found).as_text() for by, found in groups.items())]))
 
 
 def describe(scores: "Scores") -> str:
     """The scores as a short table."""
+    from jenacast.evaluation.coverage import intervals_table
+
     trained = scores.trained_protocol or "unknown"
     head = f"{scores.model} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
     if scores.trained_on not in (None, "train"):
@@ -128,47 +127,24 @@ def describe(scores: "Scores") -> str:
     if scores.windows_dropped:
         trained += f"; {scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed"
     lines = [head + trained + ("; SYNTHETIC SERIES, not Jena" if scores.synthetic else "")]
-    skill = f"{scores.skill:+.1%}"
     mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)
-    rows = [
-        [scores.model, f"{scores.mae_c:.3f}", mine, f"{scores.rmse_c:.3f}", f"{scores.bias_c:+.3f}", skill],
-        ["the same as now", f"{scores.baseline_mae_c:.3f}", baseline, f"{scores.baseline_rmse_c:.3f}", "", "0.0%"],
+    rows: list[list[Value]] = [
+        [scores.model, scores.mae_c, mine, scores.rmse_c, f"{scores.bias_c:+.3f}", scores.skill],
+        ["the same as now", scores.baseline_mae_c, baseline, scores.baseline_rmse_c, "", "0.0%"],
         _difference(scores.difference_c, scores.difference_ci95_c),
     ]
     if scores.against is not None and scores.difference_to_against_c is not None:
-        rows.append([scores.against, f"{scores.against_mae_c:.3f}", "", "", "", ""])
+        rows.append([scores.against, scores.against_mae_c, "", "", "", ""])
         rows.append(_difference(scores.difference_to_against_c, scores.difference_to_against_ci95_c))
-    lines.append(format_table(["forecast", "MAE °C", "95 % interval", "RMSE °C", "bias °C", "skill"], rows))
+    errors = [Column("MAE", ".3f", "°C"), Column("95 % interval"), Column("RMSE", ".3f", "°C"), Column("bias °C")]
+    lines.append(Table([Column("forecast"), *errors, Column("skill", "+.1%")], rows).as_text())
     if scores.intervals:
-        lines += ["", _describe_intervals(scores.intervals)]
+        table = intervals_table(scores.intervals).as_text()
+        lines += ["", f"{table}\nCRPS {scores.intervals.crps_c:.3f} °C"]
     return "\n".join(lines)
 
 
-def _describe_intervals(scores: "IntervalScores") -> str:
-    rows = [
-        [f"{name} %", f"{covered:.1%}", f"{scores.width_c[name]:.2f}", f"{scores.pinball_c[name]:.3f}"]
-        for name, covered in scores.coverage.items()
-    ]
-    table = format_table(["interval", "holds the truth in", "mean width °C", "pinball loss °C"], rows)
-    return f"{table}\nCRPS {scores.crps_c:.3f} °C"
-
-
-def _describe_groups(by: str, groups: "Sequence[Group]") -> str:
-    header = [by, "windows", "MAE °C", "95 % interval", "baseline °C", "skill", "bias °C"]
-    covered = list(groups[0].coverage or {})
-    rows = [
-        [
-            *(group.label, f"{group.windows:,}", f"{group.mae_c:.3f}", _interval(group.mae_ci95_c)),
-            *(f"{group.baseline_mae_c:.3f}", "-" if group.skill is None else f"{group.skill:+.1%}"),
-            f"{group.bias_c:+.3f}",
-            *(f"{(group.coverage or {})[name]:.1%}" for name in covered),
-        ]
-        for group in groups
-    ]
-    return format_table([*header, *(f"in {name} %" for name in covered)], rows)
-
-
-def _difference(difference_c: float, interval: "Interval | None") -> list[str]:
+def _difference(difference_c: float, interval: "Interval | None") -> "list[Value]":
     """The row below another forecast's: the checkpoint's MAE less that one's."""
     return ["difference to it", f"{difference_c:+.3f}", _interval(interval, "+"), "", "", ""]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
-from jenacast.cli.table import format_table
+from jenacast.tables import Table, Value, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,15 +130,15 @@ def _describe(made: "Forecasts") -> str:
     from jenacast.forecasting.origins import minute
     from jenacast.models.intervals import ENDS
 
-    header = ["from", "for", "°C", *(f"{name} %" for name in ENDS), "the same as now"]
-    rows = [
+    rows: list[list[Value]] = [
         [
             *(minute(time) for time in (outlook.last_observation, outlook.valid_at[-1])),
-            f"{outlook.temperature_c[-1]:.1f}",
-            *("{:.1f} .. {:.1f}".format(*outlook.ends_c[name][-1]) if outlook.ends_c else "-" for name in ENDS),
-            f"{outlook.baseline_c:.1f}",
+            outlook.temperature_c[-1],
+            *(outlook.ends_c[name][-1] if outlook.ends_c else None for name in ENDS),
+            outlook.baseline_c,
         ]
         for outlook in made.outlooks
     ]
-    table = format_table(header, rows)
+    temperatures = columns("°C", *(f"{name} %" for name in ENDS), "the same as now", form=".1f")
+    table = Table([*columns("from", "for"), *temperatures], rows).as_text()
     return table + ("\nSYNTHETIC SERIES, not Jena" if made.synthetic else "")

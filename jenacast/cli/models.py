@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from jenacast.cli.app import Json, say
-from jenacast.cli.table import format_table
+from jenacast.tables import Column, Table
 
 
 def models(
@@ -36,7 +36,6 @@ def models(
     if json_output:
         typer.echo(json.dumps(rows))
         return
-    # The last column is text: a plain join keeps it ragged instead of padded.
-    table = format_table(["name", "parameters"], [[row["name"], f"{row['parameters']:,}"] for row in rows])
-    texts = ["summary (source)", "", *(f"{row['summary']} ({row['source']})" for row in rows)]
-    typer.echo("\n".join(f"{line}  {text}".rstrip() for line, text in zip(table.splitlines(), texts, strict=True)))
+    columns = [Column("name"), Column("parameters", ","), Column("summary (source)", is_left=True)]
+    lines = [[row["name"], row["parameters"], f"{row['summary']} ({row['source']})"] for row in rows]
+    typer.echo(Table(columns, lines).as_text())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
-from jenacast.cli.table import format_table
+from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
     from jenacast.data.prepared import Manifest
@@ -53,40 +53,33 @@ def _describe(manifest: "Manifest") -> str:
 
 
 def _windows_table(manifest: "Manifest") -> str:
-    rows = []
+    causes = {"duplicates": "lost: duplicates", "border": "border", "gaps": "gaps", "values": "values"}
+    counted = columns("rows", "windows", *causes.values(), "kept, but touched", form=",")
+    rows: list[list[Value]] = []
     for split, record in manifest.splits.items():
         counts = manifest.audit["windows"][split]
-        lost = [f"{counts['lost'][cause]:,}" for cause in ("duplicates", "border", "gaps", "values")]
-        rows.append(
-            [
-                *(split, record.first_time, record.last_time),
-                *(f"{counts['rows']:,}", f"{record.windows:,}", *lost, f"{counts['touched']:,}"),
-            ]
-        )
-    return format_table(
-        [
-            *("split", "first row", "last row", "rows", "windows"),
-            *("lost: duplicates", "border", "gaps", "values", "kept, but touched"),
-        ],
-        rows,
-    )
+        lost = [counts["lost"][cause] for cause in causes]
+        times = (record.first_time, record.last_time)
+        rows.append([split, *times, counts["rows"], record.windows, *lost, counts["touched"]])
+    return Table([*columns("split", "first row", "last row"), *counted], rows).as_text()
 
 
 def _findings_table(manifest: "Manifest") -> str:
     audit = manifest.audit
-    rows = [["duplicate rows", "", f"{audit['duplicate_rows']:,}", "", ""]] if audit["duplicate_rows"] else []
-    if audit["conflicting_rows"]:
-        rows.append(["rows whose time stands twice", "", f"{audit['conflicting_rows']:,}", "", ""])
+    rows: list[list[Value]] = []
+    for name, label in (("duplicate_rows", "duplicate rows"), ("conflicting_rows", "rows whose time stands twice")):
+        if audit[name]:
+            rows.append([label, "", audit[name], "", ""])
     for name, label in (("gaps", "gap"), ("backward_jumps", "backward jump")):
         rows += [[label, jump["after"], "1", f"{jump['hours']:g} h", ""] for jump in audit[name]]
     for value in audit["values"]:
         for kind in ("sentinels", "missing_or_out_of_range"):
             if value[kind]:
                 label = f"{value['column']}: {kind.replace('_', ' ')}"
-                touched = f"{value['windows_touched']:,}"
-                rows.append([label, value["first_time"], f"{value[kind]:,}", "", touched])
+                rows.append([label, value["first_time"], value[kind], "", value["windows_touched"]])
     if not rows:
         return "nothing wrong was found"
     if len(rows) > 20:
         rows = [*rows[:20], [f"... and {len(rows) - 20} more in manifest.json", "", "", "", ""]]
-    return format_table(["found", "from", "rows", "length", "windows touched"], rows)
+    counted = [Column("rows", ","), Column("length"), Column("windows touched", ",")]
+    return Table([*columns("found", "from"), *counted], rows).as_text()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from jenacast.data.series import Floats, Times
 from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.models.intervals import ENDS, LEVELS
+from jenacast.tables import Column, Table
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ def score_intervals(quantiles_c: Floats, truth_c: Floats, valid_at: Times) -> In
         pinball_c={name: float(pinball_c[list(ends)].mean()) for name, ends in ENDS.items()},
         crps_c=float(2 * pinball_c.sum() / (len(LEVELS) + 1)),
         reliability=(above_c <= 0).mean(axis=0).tolist(),
+    )
+
+
+def intervals_table(scores: IntervalScores) -> Table:
+    """How often each interval holds the truth, how wide it is, and its pinball loss."""
+    widths = [Column("mean width", ".2f", "°C"), Column("pinball loss", ".3f", "°C")]
+    return Table(
+        [Column("interval"), Column("holds the truth in", ".1%"), *widths],
+        [[f"{name} %", share, scores.width_c[name], scores.pinball_c[name]] for name, share in scores.coverage.items()],
+        caption=f"Intervals on the test split; CRPS {scores.crps_c:.3f} °C",
     )
 
 

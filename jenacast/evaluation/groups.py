@@ -14,6 +14,7 @@ from jenacast.evaluation.coverage import measure_coverage
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
 from jenacast.features.datasets import Histories
 from jenacast.models.intervals import Calibration, spread_inputs
+from jenacast.tables import Column, Table, columns
 
 By = Literal["month", "season", "hour", "year", "change", "lead"]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -97,6 +98,24 @@ class Leads(Sequence[Lead]):
         where = spread_inputs(self.histories, self.hours[number]).pick(known)
         quantiles_c = self.calibration.quantiles_c(number, forecast_c, where) if self.calibration else None
         return Lead(self.hours[number], where.valid_at, forecast_c, truth_c, where.last_observed_c, quantiles_c)
+
+
+def group_table(by: By, groups: Sequence[Group]) -> Table:
+    """The errors of each group, beside the baseline's, and how often the intervals hold the truth."""
+    errors = [Column("MAE", ".3f", "°C"), Column("95 % interval", ".3f"), Column("baseline", ".3f", "°C")]
+    others = [Column("skill", "+.1%"), Column("bias", "+.3f", "°C")]
+    covered = columns(*(f"in {name} %" for name in groups[0].coverage or {}), form=".1%")
+    return Table(
+        [Column(by), Column("windows", ","), *errors, *others, *covered],
+        [
+            [
+                *(group.label, group.windows, group.mae_c, group.mae_ci95_c, group.baseline_mae_c, group.skill),
+                *(group.bias_c, *(group.coverage or {}).values()),
+            ]
+            for group in groups
+        ],
+        caption=f"Errors by {by}",
+    )
 
 
 def season_numbers(times: Times) -> NDArray[np.int64]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ValidationError
 
 from jenacast.data.prepared import Manifest
-from jenacast.report.parts import Part, Section, Table, number, word
+from jenacast.report.parts import Part, Section
 from jenacast.report.runs import ReportedRun
+from jenacast.tables import Column, Table, Value, columns
 
 NAMES = {"train": "train", "val": "validation", "test": "test"}
 
@@ -65,7 +66,7 @@ def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -
     except ValidationError:
         return Part(title, [*notes, "The audit in the manifest cannot be read."], tables=[_splits(manifest, None)])
     notes.append(_found(audit))
-    return Part(title, notes, tables=[_splits(manifest, audit), *_findings(audit)])
+    return Part(title, notes, tables=[_splits(manifest, audit)], folded=_findings(audit))
 
 
 def _found(audit: _Audit) -> str:
@@ -78,49 +79,35 @@ def _found(audit: _Audit) -> str:
 
 def _splits(manifest: Manifest, audit: _Audit | None) -> Table:
     causes = list(next(iter(audit.windows.values())).lost) if audit and audit.windows else []
-    columns = ["split", "rows", "from", "to", "windows", *(f"lost: {cause}" for cause in causes)]
-    rows = []
+    counted = columns("windows", *(f"lost: {cause}" for cause in causes), form=",")
+    rows: list[list[Value]] = []
     for name, split in manifest.splits.items():
-        times = [word(time.replace("T", " ")) for time in (split.first_time, split.last_time)]
+        times = [time.replace("T", " ") for time in (split.first_time, split.last_time)]
         counts = audit.windows.get(name) if audit else None
-        lost = [number(counts.lost.get(cause) if counts else None, ",") for cause in causes]
-        rows.append(
-            [
-                word(NAMES.get(name, name)),
-                number(split.stop - split.start, ","),
-                *times,
-                number(split.windows, ","),
-                *lost,
-            ]
-        )
+        lost = [counts.lost.get(cause) if counts else None for cause in causes]
+        rows.append([NAMES.get(name, name), split.stop - split.start, *times, split.windows, *lost])
     caption = "The splits (times by the station's clock) and the windows that make no forecast, by cause"
-    return Table(caption, columns, rows)
+    return Table([Column("split"), Column("rows", ","), *columns("from", "to"), *counted], rows, caption)
 
 
 def _findings(audit: _Audit) -> list[Table]:
     tables = []
     steps = [("gap", step) for step in audit.gaps] + [("jump back", step) for step in audit.backward_jumps]
     if steps:
-        rows = [
-            [
-                word(step.after.replace("T", " ")),
-                word(kind),
-                word(step.next.replace("T", " ")),
-                number(step.hours, ".1f"),
-            ]
-            for kind, step in steps
+        rows: list[list[Value]] = [
+            [step.after.replace("T", " "), kind, step.next.replace("T", " "), step.hours] for kind, step in steps
         ]
-        columns = ["after", "what", "next row", "length (h)"]
-        tables.append(Table("Gaps and jumps in time (station's clock)", columns, rows, is_folded=True))
+        heads = [*columns("after", "what", "next row"), Column("length", ".1f", "h")]
+        tables.append(Table(heads, rows, "Gaps and jumps in time (station's clock)"))
     if audit.values:
         rows = [
             [
-                *(word(value.column), word(NAMES.get(value.split, value.split)), number(value.sentinels, ",")),
-                *(number(value.missing_or_out_of_range, ","), word(value.first_time.replace("T", " "))),
-                number(value.windows_touched, ","),
+                *(value.column, NAMES.get(value.split, value.split), value.sentinels, value.missing_or_out_of_range),
+                *(value.first_time.replace("T", " "), value.windows_touched),
             ]
             for value in audit.values
         ]
-        columns = ["column", "split", "sentinels", "missing or out of range", "first at", "windows touched"]
-        tables.append(Table("Values that cannot be true", columns, rows, is_folded=True))
+        counted = [*columns("sentinels", "missing or out of range", form=","), Column("first at")]
+        heads = [*columns("column", "split"), *counted, Column("windows touched", ",")]
+        tables.append(Table(heads, rows, "Values that cannot be true"))
     return tables

@@ -1,6 +1,5 @@
 """The section of a report about one run: how it was trained, where it errs, how sure it is."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,16 +8,17 @@ import numpy as np
 
 from jenacast.config import dump_config
 from jenacast.evaluation import plots
-from jenacast.evaluation.coverage import IntervalScores
+from jenacast.evaluation.coverage import IntervalScores, intervals_table
 from jenacast.evaluation.evaluate import Evaluation
-from jenacast.evaluation.files import AXES, group_figures, lead_figures
-from jenacast.evaluation.groups import By, Group, errors_by
+from jenacast.evaluation.files import group_figures, lead_figures
+from jenacast.evaluation.groups import By, errors_by, group_table
 from jenacast.forecasting.plots import outlooks
 from jenacast.models.intervals import ENDS, LEVELS
-from jenacast.report.parts import Cell, Part, Picture, Section, Table, interval, number, word
+from jenacast.report.parts import Part, Picture, Section
 from jenacast.report.pictures import inline_svg
 from jenacast.report.runs import ReportedRun
 from jenacast.report.weeks import chosen_weeks
+from jenacast.tables import Column, Table, Value, columns
 from jenacast.training.curves import learning_curves
 
 WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00"}
@@ -66,8 +66,9 @@ def _training(run: ReportedRun) -> Part:
         "data": record["data_dir"],
         "run folder": run.folder,
     }
-    rows = [[word(name), word(fact)] for name, fact in facts.items()]
-    return Part("How it was trained", tables=[Table("What was trained, on what, with what", ["what", "which"], rows)])
+    rows = [[name, str(fact)] for name, fact in facts.items()]
+    table = Table(columns("what", "which"), rows, "What was trained, on what, with what")
+    return Part("How it was trained", tables=[table])
 
 
 def _curves(run: ReportedRun, anchor: str) -> Part:
@@ -81,14 +82,16 @@ def _curves(run: ReportedRun, anchor: str) -> Part:
             f"The MAE on validation is lowest after epoch {outcome.best_epoch} of {outcome.epochs}: "
             f"{outcome.val_mae_c:.3f} °C, beside the baseline's {baseline_mae_c:.3f} °C."
         )
-    form = {"train_mae_c": ".3f", "val_mae_c": ".3f", "learning_rate": ".2e", "seconds": ".1f"}
-    rows = [
-        [number(record["epoch"], "d"), *(number(record.get(key), digits) for key, digits in form.items())]
-        for record in run.history
-    ]
-    columns = ["epoch", "train MAE (°C)", "validation MAE (°C)", "learning rate", "since the start (s)"]
-    table = Table("The epochs", columns, rows, is_folded=True)
-    return Part("Learning curves", pictures=[_picture(draw, f"{anchor}-curves", finding)], tables=[table])
+    fields = {
+        "epoch": Column("epoch"),
+        "train_mae_c": Column("train MAE", ".3f", "°C"),
+        "val_mae_c": Column("validation MAE", ".3f", "°C"),
+        "learning_rate": Column("learning rate", ".2e"),
+        "seconds": Column("since the start", ".1f", "s"),
+    }
+    rows: list[list[Value]] = [[record.get(key) for key in fields] for record in run.history]
+    table = Table(list(fields.values()), rows, "The epochs")
+    return Part("Learning curves", pictures=[_picture(draw, f"{anchor}-curves", finding)], folded=[table])
 
 
 def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Part:
@@ -101,8 +104,8 @@ def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Pa
         f"The MAE is largest {worst_at} ({worst.mae_c:.2f} °C) and smallest {best_at} ({best.mae_c:.2f} °C); it is "
         f"below the baseline's in {better} of {len(found)} {by}s."
     )
-    table = _group_table(f"Errors by {by}", AXES[by], found)
-    return Part(f"Errors by {by}", pictures=[_picture(draw, f"{anchor}-{by}", finding)], tables=[table])
+    table = group_table(by, found)
+    return Part(f"Errors by {by}", pictures=[_picture(draw, f"{anchor}-{by}", finding)], folded=[table])
 
 
 def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
@@ -116,38 +119,15 @@ def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
         f"The MAE goes from {first.mae_c:.2f} °C after {first.label} to {last.mae_c:.2f} °C after {last.label}; the "
         f"baseline's, the present temperature, from {first.baseline_mae_c:.2f} to {last.baseline_mae_c:.2f} °C."
     )
-    table = _group_table("Errors by lead", "lead", found)
-    return [Part("Errors over the lead", pictures=[_picture(draw, f"{anchor}-leads", finding)], tables=[table])]
-
-
-def _group_table(caption: str, by: str, groups: Sequence[Group]) -> Table:
-    columns = [by, "windows", "MAE (°C)", "95 % interval (°C)", "baseline's MAE (°C)", "skill (%)", "bias (°C)"]
-    covered = [f"{group} % interval holds (%)" for group in ENDS] if groups[0].coverage else []
-    rows = [
-        [
-            *(word(group.label), number(group.windows, ","), number(group.mae_c), interval(group.mae_ci95_c)),
-            *(number(group.baseline_mae_c), number(None if group.skill is None else 100 * group.skill, ".1f")),
-            number(group.bias_c, "+.3f"),
-            *(number(100 * share, ".1f") for share in (group.coverage or {}).values()),
-        ]
-        for group in groups
-    ]
-    return Table(caption, [*columns, *covered], rows, is_folded=True)
+    table = group_table("lead", found)
+    return [Part("Errors over the lead", pictures=[_picture(draw, f"{anchor}-leads", finding)], folded=[table])]
 
 
 def _intervals(run: ReportedRun, scores: IntervalScores, anchor: str) -> Part:
     draw = partial(plots.reliability, levels=LEVELS, observed=scores.reliability, title="", synthetic=run.synthetic)
     said = ", ".join(f"{100 * share:.1f} % inside the {name} % interval" for name, share in scores.coverage.items())
     finding = f"Of the truths, {said}."
-    rows = [
-        [
-            *(Cell(f"{name} %", float(name)), number(100 * scores.coverage[name], ".1f")),
-            *(number(scores.width_c[name], ".2f"), number(scores.pinball_c[name])),
-        ]
-        for name in scores.coverage
-    ]
-    columns = ["interval", "truths inside (%)", "mean width (°C)", "pinball loss of its ends (°C)"]
-    table = Table(f"Intervals on the test split; CRPS {scores.crps_c:.3f} °C", columns, rows)
+    table = intervals_table(scores)
     return Part("How sure it is", pictures=[_picture(draw, f"{anchor}-reliability", finding)], tables=[table])
 
 

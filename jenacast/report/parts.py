@@ -6,37 +6,9 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from jenacast.evaluation.bootstrap import Interval
+from jenacast.tables import Table
 
-NOTHING = "–"
 BASELINE = "the same as now"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a table shows, and what it is sorted by where that is another: a number behind digits with a unit."""
-
-    text: str
-    key: float | None = None
-
-    @property
-    def is_number(self) -> bool:
-        """Whether it stands in a column of numbers, measured or not."""
-        return self.key is not None or self.text == NOTHING
-
-
-@dataclass(frozen=True)
-class Table:
-    """Its first column names the rows. `is_folded` hides it until it is asked for."""
-
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    is_folded: bool = False
-
-    @property
-    def is_sortable(self) -> bool:
-        """Whether there is an order to look for: several rows, and numbers."""
-        return len(self.rows) > 1 and any(cell.key is not None for row in self.rows for cell in row)
 
 
 @dataclass(frozen=True)
@@ -50,12 +22,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Part:
-    """A heading and what stands below it."""
+    """A heading and what stands below it; `folded` tables are shown when they are asked for."""
 
     title: str
     notes: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
+    folded: Sequence[Table] = ()
 
 
 @dataclass(frozen=True)
@@ -83,21 +56,6 @@ class Head:
     title: str
     summary: str
     tiles: Sequence[Tile]
-
-
-def word(text: object) -> Cell:
-    """A cell of text."""
-    return Cell(str(text))
-
-
-def number(value: float | None, form: str = ".3f") -> Cell:
-    """A cell of a number, with a minus sign that is one."""
-    return Cell(NOTHING) if value is None else Cell(digits(value, form), float(value))
-
-
-def interval(ends: Interval | None, form: str = ".3f") -> Cell:
-    """A cell of an interval, sorted by its low end."""
-    return Cell(NOTHING) if ends is None else Cell(span(ends, form), float(ends[0]))
 
 
 def digits(value: float, form: str = ".3f") -> str:

@@ -8,23 +8,10 @@ from jenacast.evaluation.evaluate import Scores
 from jenacast.evaluation.metrics import std
 from jenacast.experiments import plots
 from jenacast.experiments.compare import recipe_of
-from jenacast.report.parts import (
-    BASELINE,
-    Cell,
-    Head,
-    Part,
-    Picture,
-    Section,
-    Table,
-    Tile,
-    digits,
-    interval,
-    number,
-    span,
-    word,
-)
+from jenacast.report.parts import BASELINE, Head, Part, Picture, Section, Tile, digits, span
 from jenacast.report.pictures import inline_svg
 from jenacast.report.runs import ReportedRun, are_comparable
+from jenacast.tables import Column, Table, Value, columns
 
 
 def describe_result(runs: Sequence[ReportedRun]) -> tuple[Head, Section]:
@@ -93,19 +80,20 @@ def _by_recipe(runs: Sequence[ReportedRun]) -> list[list[ReportedRun]]:
 
 
 def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> Table:
-    rows = []
+    rows: list[list[Value]] = []
     for group in recipes:
         val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
         test = [run.scores.mae_c for run in group if run.scores]
         seeds = ", ".join(map(str, sorted(run.config.train.seed for run in group)))
-        rows.append([word(group[0].config.name), word(seeds), *_mean_and_std(val), *_mean_and_std(test)])
-    columns = ["recipe", "seeds", "validation MAE (°C)", "its deviation (°C)", "test MAE (°C)", "its deviation (°C)"]
-    return Table("Mean and standard deviation over seeds; differences within them mean nothing", columns, rows)
+        rows.append([group[0].config.name, seeds, *_mean_and_std(val), *_mean_and_std(test)])
+    errors = columns("validation MAE", "its deviation", "test MAE", "its deviation", form=".3f", unit="°C")
+    caption = "Mean and standard deviation over seeds; differences within them mean nothing"
+    return Table([*columns("recipe", "seeds"), *errors], rows, caption)
 
 
-def _mean_and_std(maes_c: Sequence[float]) -> list[Cell]:
+def _mean_and_std(maes_c: Sequence[float]) -> list[Value]:
     mean_c = statistics.mean(maes_c) if maes_c else None
-    return [number(mean_c), number(std(maes_c))]
+    return [mean_c, std(maes_c)]
 
 
 def _missing(runs: Sequence[ReportedRun]) -> list[str]:
@@ -113,27 +101,26 @@ def _missing(runs: Sequence[ReportedRun]) -> list[str]:
 
 
 def _table(runs: Sequence[ReportedRun]) -> Table:
-    columns = ["forecast", "validation MAE (°C)", "test MAE (°C)", "95 % interval (°C)", "less baseline's (°C)"]
-    columns += ["its 95 % interval (°C)", "skill (%)", "RMSE (°C)", "bias (°C)"]
     measured = [run.scores for run in runs if run.scores]
     rows = [_row(run.label, run.outcome.val_mae_c, run.scores) for run in runs]
     for baseline in {(scores.baseline_mae_c, scores.windows): scores for scores in measured}.values():
-        errors = [number(baseline.baseline_mae_c), interval(baseline.baseline_mae_ci95_c), number(0), interval(None)]
         val = next((run.outcome.val_baseline_mae_c for run in runs if run.scores is baseline), None)
-        last = [number(0, ".1f"), number(baseline.baseline_rmse_c), number(None)]
-        rows.append([word(f"baseline: {BASELINE}"), number(val), *errors, *last])
+        errors: list[Value] = [val, baseline.baseline_mae_c, baseline.baseline_mae_ci95_c]
+        rows.append([f"baseline: {BASELINE}", *errors, 0.0, None, 0.0, baseline.baseline_rmse_c, None])
     windows = " or ".join(f"{count:,}" for count in sorted({scores.windows for scores in measured}))
     caption = f"Errors on {windows or 'no'} windows of the test split, and the baseline's on the same"
-    return Table(caption, columns, rows)
+    heads = [Column("forecast"), *columns("validation MAE", "test MAE", "95 % interval", form=".3f", unit="°C")]
+    heads += columns("less baseline's", "its 95 % interval", form="+.3f", unit="°C")
+    heads += [Column("skill", ".1%"), Column("RMSE", ".3f", "°C"), Column("bias", "+.3f", "°C")]
+    return Table(heads, rows, caption)
 
 
-def _row(label: str, val_mae_c: float | None, scores: Scores | None) -> list[Cell]:
+def _row(label: str, val_mae_c: float | None, scores: Scores | None) -> list[Value]:
     if scores is None:
-        return [word(label), number(val_mae_c), *[number(None)] * 7]
+        return [label, val_mae_c, *[None] * 7]
     return [
-        *(word(label), number(val_mae_c), number(scores.mae_c), interval(scores.mae_ci95_c)),
-        *(number(scores.difference_c, "+.3f"), interval(scores.difference_ci95_c, "+.3f")),
-        *(number(100 * scores.skill, ".1f"), number(scores.rmse_c), number(scores.bias_c, "+.3f")),
+        *(label, val_mae_c, scores.mae_c, scores.mae_ci95_c, scores.difference_c, scores.difference_ci95_c),
+        *(scores.skill, scores.rmse_c, scores.bias_c),
     ]
 
 
@@ -168,7 +155,7 @@ def _together(first: ReportedRun) -> str:
 
 
 def _against_first(runs: Sequence[ReportedRun]) -> Table:
-    rows = []
+    rows: list[list[Value]] = []
     for run in runs[1:]:
         scores = run.scores
         difference = scores.difference_to_against_c if scores else None
@@ -176,6 +163,6 @@ def _against_first(runs: Sequence[ReportedRun]) -> Table:
         reading = "not measured here" if are_comparable(run, runs[0]) else "another task, or other data"
         if difference is not None:
             reading = verdict(difference, ends, "it")
-        rows.append([word(run.label), number(difference, "+.3f"), interval(ends, "+.3f"), word(reading)])
-    columns = ["run", "difference (°C)", "95 % interval (°C)", "reading"]
-    return Table(f"Test MAE less that of {runs[0].label}", columns, rows)
+        rows.append([run.label, difference, ends, reading])
+    heads = [Column("run"), *columns("difference", "95 % interval", form="+.3f", unit="°C"), Column("reading")]
+    return Table(heads, rows, f"Test MAE less that of {runs[0].label}")

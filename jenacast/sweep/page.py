@@ -7,11 +7,12 @@ from typing import Any
 
 from jenacast.files import refuse_existing
 from jenacast.report.page import write_page
-from jenacast.report.parts import BASELINE, Cell, Head, Part, Picture, Section, Table, Tile, number, word
+from jenacast.report.parts import BASELINE, Head, Part, Picture, Section, Tile
 from jenacast.report.pictures import inline_svg
 from jenacast.sweep import plots
 from jenacast.sweep.plots import searched
 from jenacast.sweep.results import LEAST_FOR_IMPORTANCE, State, SweepResult, TrialResult
+from jenacast.tables import Column, Table, Value, columns
 
 SHOWN = 10  # best trials
 STATES: tuple[State, ...] = ("complete", "pruned", "failed", "running", "waiting")
@@ -87,28 +88,25 @@ def _best(result: SweepResult) -> Part:
         notes.append(f"The MAE is the mean over {result.seeds} seeds; differences within its deviation mean little.")
     best = result.complete[:SHOWN]
     settings = searched(best)
-    columns = ["trial", *_error_columns(result), *settings, *_run_columns(result)]
-    rows = [
-        [number(trial.number, "d"), *_errors(trial, result), *_chosen(trial, settings), *_run(trial, result)]
-        for trial in best
-    ]
+    heads = [Column("trial"), *_error_columns(result), *columns(*settings, form=".5g"), *_run_columns(result)]
+    rows = [[trial.number, *_errors(trial, result), *_chosen(trial, settings), *_run(trial, result)] for trial in best]
     title = f"The best {len(best)} of {len(result.complete)} complete trials"
-    return Part(title, notes, tables=[Table("The best trials, by their validation MAE", columns, rows)])
+    return Part(title, notes, tables=[Table(heads, rows, "The best trials, by their validation MAE")])
 
 
 def _all(result: SweepResult) -> list[Part]:
     settings = searched(result.trials)
-    columns = ["trial", "state", *_error_columns(result), "MAE after the last epoch (°C)", *settings]
-    rows = [
+    last = Column("MAE after the last epoch", ".3f", "°C")
+    heads = [*columns("trial", "state"), *_error_columns(result), last, *columns(*settings, form=".5g")]
+    rows: list[list[Value]] = [
         [
-            *(number(trial.number, "d"), word(trial.state), *_errors(trial, result)),
-            *(number(trial.curve_c[-1] if trial.curve_c else None), *_chosen(trial, settings)),
-            *(*_run(trial, result), word(trial.reason)),
+            *(trial.number, trial.state, *_errors(trial, result), trial.curve_c[-1] if trial.curve_c else None),
+            *(*_chosen(trial, settings), *_run(trial, result), trial.reason),
         ]
         for trial in result.trials
     ]
-    table = Table("All trials", [*columns, *_run_columns(result), "reason"], rows, is_folded=True)
-    parts = [Part("What became of them", [f"{_states(result)}."], tables=[table])]
+    table = Table([*heads, *_run_columns(result), Column("reason")], rows, "All trials")
+    parts = [Part("What became of them", [f"{_states(result)}."], folded=[table])]
     failures: dict[str, list[int]] = {}
     for trial in result.trials:
         if trial.state == "failed":
@@ -124,40 +122,38 @@ def _trials(numbers: Sequence[int]) -> str:
     return f"Trial {named}" if len(numbers) == 1 else f"{len(numbers)} trials ({named})"
 
 
-def _error_columns(result: SweepResult) -> list[str]:
-    return ["validation MAE (°C)", "its deviation (°C)"][: min(result.seeds, 2)]
+def _error_columns(result: SweepResult) -> list[Column]:
+    return columns("validation MAE", "its deviation", form=".3f", unit="°C")[: min(result.seeds, 2)]
 
 
-def _errors(trial: TrialResult, result: SweepResult) -> list[Cell]:
-    return [number(trial.val_mae_c), number(trial.val_mae_std_c)][: min(result.seeds, 2)]
+def _errors(trial: TrialResult, result: SweepResult) -> list[Value]:
+    errors: list[Value] = [trial.val_mae_c, trial.val_mae_std_c]
+    return errors[: min(result.seeds, 2)]
 
 
-def _run_columns(result: SweepResult) -> list[str]:
-    return [*(["machine"] if _is_on_many(result) else []), "run folder", "epochs", "time (s)"]
+def _run_columns(result: SweepResult) -> list[Column]:
+    machine = ["machine"] if _is_on_many(result) else []
+    return [*columns(*machine, "run folder", "epochs"), Column("time", ".0f", "s")]
 
 
-def _run(trial: TrialResult, result: SweepResult) -> list[Cell]:
-    machine = [word(trial.host)] if _is_on_many(result) else []
-    return [*machine, word(trial.run), number(trial.epochs, "d"), number(trial.seconds, ".0f")]
+def _run(trial: TrialResult, result: SweepResult) -> list[Value]:
+    machine = [trial.host] if _is_on_many(result) else []
+    return [*machine, trial.run, trial.epochs, trial.seconds]
 
 
 def _is_on_many(result: SweepResult) -> bool:
     return len({trial.host for trial in result.trials if trial.host}) > 1
 
 
-def _chosen(trial: TrialResult, settings: Sequence[str]) -> list[Cell]:
+def _chosen(trial: TrialResult, settings: Sequence[str]) -> list[Value]:
     return [_value(trial.params.get(setting)) for setting in settings]
 
 
-def _value(value: Any) -> Cell:
-    """What a trial chose, as a config takes it: with a hyphen for a minus."""
-    if value is None:
-        return number(None)
+def _value(value: Any) -> Value:
+    """What a trial chose: numbers stay numbers, all else is a text."""
     if isinstance(value, bool):
-        return word(str(value).lower())
-    if isinstance(value, int | float):
-        return Cell(f"{value:.4g}" if isinstance(value, float) else str(value), float(value))
-    return word(value)
+        return str(value).lower()
+    return value if value is None or isinstance(value, int | float) else str(value)
 
 
 def _course(result: SweepResult) -> Part:
@@ -189,9 +185,9 @@ def _importance(result: SweepResult) -> Part:
     (first, share), *others = result.importance.items()
     then = f", then {others[0][0]} with {100 * others[0][1]:.1f} %" if others else ""
     finding = f"What tells the best trials from the others most is {first}, with {100 * share:.1f} %{then}."
-    rows = [[word(setting), number(100 * share, ".1f")] for setting, share in result.importance.items()]
-    table = Table("Importance of the settings", ["setting", "share (%)"], rows, is_folded=True)
-    return Part(title, pictures=[_picture(plots.sweep_importance, result, "importance", finding)], tables=[table])
+    heads = [Column("setting"), Column("share", ".1%")]
+    table = Table(heads, list(result.importance.items()), "Importance of the settings")
+    return Part(title, pictures=[_picture(plots.sweep_importance, result, "importance", finding)], folded=[table])
 
 
 def _parallel(result: SweepResult) -> Part:
@@ -199,7 +195,10 @@ def _parallel(result: SweepResult) -> Part:
     if len(result.complete) < 2 or not searched(result.complete):
         return Part(title, ["Lines through the settings take 2 complete trials and a setting that is searched."])
     best, worst = result.complete[0], result.complete[-1]
-    chosen = ", ".join(f"{setting} {_value(value).text}" for setting, value in best.params.items())
+    chosen = ", ".join(
+        f"{setting} {value:.4g}" if isinstance(value, float) else f"{setting} {_value(value)}"
+        for setting, value in best.params.items()
+    )
     finding = (
         f"{len(result.complete)} complete trials, with a validation MAE from {best.val_mae_c:.3f} to "
         f"{worst.val_mae_c:.3f} °C. The best, trial {best.number}, has {chosen or 'none of the settings'}."
