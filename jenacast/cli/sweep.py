@@ -13,11 +13,29 @@ from jenacast.sweep import Pruner, Sampler
 
 if TYPE_CHECKING:
     from jenacast.sweep.results import SweepResult
-    from jenacast.sweep.run import Order
-    from jenacast.sweep.space import Space
+    from jenacast.sweep.study import SweepRequest
 
 SHOWN = 3  # trials of a dry run
 
+Space = Annotated[Path, typer.Argument(metavar="SPACE.toml", help="The search space.")]
+Trials = Annotated[int, typer.Option(min=1, metavar="N", help="Trials in all, earlier ones counted in.")]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="K", help="Train each trial with K seeds; it counts by their mean, the pruner sees the first."
+    ),
+]
+SamplerName = Annotated[
+    Sampler, typer.Option(help="Who chooses: the tree-structured Parzen estimator, chance, or a grid of all choices.")
+]
+PrunerName = Annotated[Pruner, typer.Option(help="Who ends hopeless trials by their validation MAE after each epoch.")]
+Workers = Annotated[
+    int, typer.Option(min=1, metavar="W", help="Processes side by side, each with its own GPU or share of the cores.")
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="Begin no trial after so long.", show_default="no limit"),
+]
 Storage = Annotated[
     str,
     typer.Option(
@@ -28,44 +46,25 @@ Storage = Annotated[
         show_default="a file in the sweep's folder",
     ),
 ]
+RunDir = Annotated[Path | None, typer.Option(help="Where the runs are kept.", show_default="runs/sweep-<name>")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the first trials' settings, and do nothing.")]
+WorkerNumber = Annotated[
+    int | None, typer.Option(hidden=True, help="Which of several this process is; it prints nothing.")
+]
 
 
 def sweep(
-    space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="The search space.")],
-    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials in all, those of before counted in.")],
-    seeds: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="K",
-            help="Train each trial with K seeds; it counts by their mean, the pruner sees the first.",
-        ),
-    ] = 1,
-    sampler: Annotated[
-        Sampler,
-        typer.Option(help="Who chooses: the tree-structured Parzen estimator, chance, or a grid of all choices."),
-    ] = Sampler.tpe,
-    pruner: Annotated[
-        Pruner, typer.Option(help="Who ends hopeless trials by their validation MAE after each epoch.")
-    ] = Pruner.halving,
-    workers: Annotated[
-        int,
-        typer.Option(min=1, metavar="W", help="Processes side by side, each with its own GPU or share of the cores."),
-    ] = 1,
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Begin no trial after so long.", show_default="no limit"),
-    ] = None,
+    space: Space,
+    trials: Trials,
+    seeds: Seeds = 1,
+    sampler: SamplerName = "tpe",
+    pruner: PrunerName = "halving",
+    workers: Workers = 1,
+    timeout: Timeout = None,
     storage: Storage = "",
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Where the runs are kept.", show_default="runs/sweep-<name>")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the first trials' settings, and do nothing.")
-    ] = False,
-    worker: Annotated[
-        int | None, typer.Option(hidden=True, help="Which of several this process is; it prints nothing.")
-    ] = None,
+    run_dir: RunDir = None,
+    dry_run: DryRun = False,
+    worker: WorkerNumber = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_output: Json = False,
 ) -> None:
@@ -81,25 +80,22 @@ def sweep(
     train.weight_decay = { low = 1e-5, high = 0.1, log = true, when = { train.optimizer = "adamw" } }
     model.units = { low = 16, high = 64, step = 16 }
 
-    The same command goes on where it stopped, and a second one joins in; with --storage also from other machines
+    The same command continues where it stopped, and a second one joins in; with --storage also from other machines
     (docs/many-machines.md). Each trial is a run folder, for compare, evaluate and report. The test split is not read.
     Prints the folder of the best trial.
 
     Example: jenacast sweep space.toml --trials 40 --workers 2
     """  # noqa: D301 - \b keeps the lines of the example apart
-    from jenacast.sweep.run import Order
     from jenacast.sweep.run import sweep as run
     from jenacast.sweep.space_file import load_space
     from jenacast.sweep.storage import check_url
+    from jenacast.sweep.study import SweepRequest
 
     searched = load_space(space)
-    if dry_run:
-        typer.echo(_first_trials(searched, min(trials, SHOWN), sampler))
-        return
-    order = Order(
+    request = SweepRequest(
         space=searched,
         trials=trials,
-        seeds=seeds,
+        seed_count=seeds,
         sampler=sampler,
         pruner=pruner,
         data_dir=data_dir,
@@ -108,50 +104,54 @@ def sweep(
         timeout_s=timeout,
         worker=worker or 0,
     )
-    processes = [_arguments(space, order, number) for number in range(1, workers + 1)] if workers > 1 else []
-    result = run(order, processes)
+    if dry_run:
+        typer.echo(_first_trials(request))
+        return
+    result = run(request, [_arguments(space, request, number + 1) for number in range(workers if workers > 1 else 0)])
     if worker is None:
-        _tell(result, order, json_output)
+        _print_best(result, request, json_output)
 
 
-def _arguments(space: Path, order: "Order", worker: int) -> list[str]:
+def _arguments(space: Path, request: "SweepRequest", worker: int) -> list[str]:
     """The `jenacast sweep` of one worker."""
     options = {
-        "--trials": order.trials,
-        "--seeds": order.seeds,
-        "--sampler": order.sampler,
-        "--pruner": order.pruner,
-        "--run-dir": order.folder,
-        "--data-dir": order.data_dir,
-        "--storage": order.storage,
-        "--timeout": order.timeout_s,
+        "--trials": request.trials,
+        "--seeds": request.seed_count,
+        "--sampler": request.sampler,
+        "--pruner": request.pruner,
+        "--run-dir": request.folder,
+        "--data-dir": request.data_dir,
+        "--storage": request.storage or None,
+        "--timeout": request.timeout_s,
         "--worker": worker,
     }
-    return ["sweep", str(space), *(str(each) for pair in options.items() if pair[1] not in (None, "") for each in pair)]
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    return ["sweep", str(space), *(part for option in given for part in option)]
 
 
-def _first_trials(space: "Space", trials: int, sampler: Sampler) -> str:
+def _first_trials(request: "SweepRequest") -> str:
     from jenacast.config import dump_difference
     from jenacast.sweep.samplers import draw
 
     shown = []
-    for number, chosen in enumerate(draw(space, trials, sampler)):
+    for number, chosen in enumerate(draw(request.space, min(request.trials, SHOWN), request.sampler)):
         values = ", ".join(f"{setting}={label}" for setting, label in chosen.items())
-        shown.append(f"# {values}\n{dump_difference(space.config(chosen, f'{space.name}-{number}'))}")
+        config = request.space.config(chosen, f"{request.space.name}-{number}")
+        shown.append(f"# {values}\n{dump_difference(config)}")
     return "\n".join(shown).rstrip()
 
 
-def _tell(result: "SweepResult", order: "Order", json_output: bool) -> None:
+def _print_best(result: "SweepResult", request: "SweepRequest", json_output: bool) -> None:
     from jenacast.errors import JenacastError
 
     if not result.complete:
-        raise JenacastError("no trial came to its end; give the same command again with more --trials or --timeout")
+        raise JenacastError("no trial is complete; give the same command again with more --trials or --timeout")
     best = result.complete[0]
-    counts = {state: sum(trial.state == state for trial in result.trials) for state in ("complete", "pruned", "failed")}
-    told = {"study": result.name, "folder": str(order.folder), **counts, "baseline_mae_c": result.baseline_mae_c}
+    counts = {"complete": result.count("complete"), "pruned": result.count("pruned"), "failed": result.count("failed")}
+    told = {"study": result.name, "folder": str(request.folder), **counts, "baseline_mae_c": result.baseline_mae_c}
     typer.echo(json.dumps(told | {"best": asdict(best)}) if json_output else best.run)
     say(
         f"best of {counts['complete']} complete, {counts['pruned']} pruned and {counts['failed']} failed trials: "
         f"trial {best.number} on {best.host}, validation MAE {best.val_mae_c:.3f} °C"
     )
-    say(f"which settings matter, and the best ones as TOML: jenacast sweep-report {shlex.quote(str(order.folder))}")
+    say(f"which settings matter, and the best ones as TOML: jenacast sweep-report {shlex.quote(str(request.folder))}")

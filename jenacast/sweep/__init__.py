@@ -4,21 +4,7 @@ A sweep is a study in a database and a folder of runs. Workers, processes on one
 the study until there are enough; none of them is in charge.
 """
 
-from enum import StrEnum
+from typing import Literal
 
-
-class Sampler(StrEnum):
-    """How the next trial is chosen."""
-
-    tpe = "tpe"
-    random = "random"
-    grid = "grid"
-
-
-class Pruner(StrEnum):
-    """How it is decided, after each epoch, that a trial is hopeless."""
-
-    none = "none"
-    halving = "halving"
-    median = "median"
-    hyperband = "hyperband"
+Sampler = Literal["tpe", "random", "grid"]  # how the next trial is chosen
+Pruner = Literal["none", "halving", "median", "hyperband"]  # what ends hopeless trials, after each epoch

@@ -3,7 +3,6 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 Label = bool | int | float | str
 MOST_STEPS = 10_000  # of a range
-LARGEST_WHOLE = 2**53  # samplers calculate with doubles, which hold every whole number up to here
+LARGEST_INTEGER = 2**53  # samplers calculate with doubles, which hold every integer up to here
 
 
 class Domain(BaseModel, ABC):
@@ -47,12 +46,12 @@ class Domain(BaseModel, ABC):
         """Let the trial's sampler choose."""
 
     @abstractmethod
-    def ends(self) -> Sequence[Label]:
-        """The choices, or the two ends of the range."""
+    def bounds(self) -> Sequence[Label]:
+        """The choices, by name where they have names; or the two ends of the range."""
 
-    @abstractmethod
     def values(self) -> Sequence[Label] | None:
-        """All there are to choose from; None for a range without steps."""
+        """All that can be chosen; None for a range without steps."""
+        return self.bounds()
 
     def value(self, label: Label) -> Any:
         """The setting's value for what was chosen."""
@@ -60,7 +59,7 @@ class Domain(BaseModel, ABC):
 
 
 class Choice(Domain):
-    """One of several values; those that are no plain value, such as lists of columns, have names."""
+    """One of several values; those that are lists, such as lists of columns, have names."""
 
     choices: list[Label] | dict[str, Any]
 
@@ -77,15 +76,11 @@ class Choice(Domain):
 
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
         """Let the trial's sampler choose."""
-        return trial.suggest_categorical(setting, self.ends())  # type: ignore[return-value]  # None is no choice
+        return trial.suggest_categorical(setting, self.bounds())  # type: ignore[return-value]  # None is no choice
 
-    def ends(self) -> Sequence[Label]:
+    def bounds(self) -> Sequence[Label]:
         """The choices, by name where they have names."""
         return list(self.choices)
-
-    def values(self) -> Sequence[Label]:
-        """The same."""
-        return self.ends()
 
     def value(self, label: Label) -> Any:
         """The setting's value for what was chosen."""
@@ -93,7 +88,7 @@ class Choice(Domain):
 
 
 class Range(Domain):
-    """A number from `low` to `high`, both included; `log`: by its order of magnitude."""
+    """A range of numbers from `low` to `high`, both included; `log`: chosen by the order of magnitude."""
 
     low: float
     high: float
@@ -109,11 +104,11 @@ class Range(Domain):
         if self.log and self.step is not None:
             raise ValueError(f"a log range has no step, received step={self.step}")
         if self.step is not None:
-            steps = (_exact(self.high) - _exact(self.low)) / _exact(self.step)
-            if steps.denominator > 1:
-                raise ValueError(f"from low={self.low} to high={self.high} goes no whole number of step={self.step}")
+            steps = (self.high - self.low) / self.step
             if steps > MOST_STEPS:
                 raise ValueError(f"step={self.step} makes more than {MOST_STEPS} steps; take a longer one, or none")
+            if abs(steps - round(steps)) > 1e-6:
+                raise ValueError(f"from low={self.low} to high={self.high} goes no whole number of step={self.step}")
         return self
 
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
@@ -121,34 +116,34 @@ class Range(Domain):
         chosen = trial.suggest_float(setting, self.low, self.high, log=self.log, step=self.step)
         return chosen if self.step is None else self._at(round((chosen - self.low) / self.step), self.step)
 
-    def ends(self) -> Sequence[Label]:
+    def bounds(self) -> Sequence[Label]:
         """Low and high."""
         return [self.low, self.high]
 
     def values(self) -> Sequence[Label] | None:
-        """The steps."""
+        """The steps; None where there are none."""
         if self.step is None:
             return None
         return [self._at(number, self.step) for number in range(round((self.high - self.low) / self.step) + 1)]
 
     def _at(self, number: int, step: float) -> float:
         """After so many steps: 0.3 after three of 0.1, where floats add up to 0.30000000000000004."""
-        return float(_exact(self.low) + number * _exact(step))
+        return float(f"{self.low + number * step:.12g}")
 
 
-class WholeRange(Range):
-    """The same of whole numbers."""
+class IntegerRange(Range):
+    """A range of integers."""
 
-    low: int = Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)
-    high: int = Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)
-    step: int | None = Field(default=None, gt=0, le=LARGEST_WHOLE)
+    low: int = Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)
+    high: int = Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)
+    step: int | None = Field(default=None, gt=0, le=LARGEST_INTEGER)
 
     def suggest(self, trial: "BaseTrial", setting: str) -> Label:
         """Let the trial's sampler choose."""
         return trial.suggest_int(setting, self.low, self.high, log=self.log, step=self.step or 1)
 
     def values(self) -> Sequence[Label] | None:
-        """The steps, by default of 1."""
+        """The steps, by default of 1; None for a log range."""
         return None if self.log else range(self.low, self.high + 1, self.step or 1)
 
 
@@ -160,8 +155,3 @@ def _check_labels(labels: list[Any]) -> list[Any]:
         if not is_plain and not (isinstance(label, str) and label.isprintable()):
             raise ValueError(f"expected text in one line, a finite number, true or false, received {label!r}")
     return labels
-
-
-def _exact(number: float) -> Fraction:
-    """The number as it was written: 1/10 for 0.1."""
-    return Fraction(repr(number))

@@ -1,11 +1,11 @@
-"""What a sweep came to, read from its study: the trials, the best of them, and which settings matter."""
+"""What a sweep found, read from its study: the trials, the best of them, and which settings matter."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.study import read_plan
-from jenacast.sweep.trials import BASELINE, DEVIATION, EPOCHS, HOST, REASON, RUN, SURPLUS, first_number
+from jenacast.sweep.trials import BASELINE, DEVIATION, EPOCHS, HOST, REASON, RUN, first_number
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -20,6 +20,7 @@ STATES: dict[str, State] = {
     "WAITING": "waiting",
 }
 LEAST_FOR_IMPORTANCE = 10  # complete trials; of fewer, the best tenth is a single one
+SURPLUS = "surplus"  # an attribute of trials that did nothing, in studies of earlier versions
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,14 @@ class SweepResult:
 
     Attributes:
         name: the study's.
-        baseline_mae_c: on validation, of the same as now; None before a trial has told it.
+        baseline_mae_c: on validation, of the same as now; None before a trial has reported it.
         protocol: how the windows were found.
         synthetic: whether the series is made up.
         seeds: that each trial is trained with.
         trials: in order of their numbers.
         importance: share of each searched setting in what tells the best trials from the others, the largest first
             (PED-ANOVA, Watanabe et al. 2023); empty where fewer than `LEAST_FOR_IMPORTANCE` trials are complete.
+        log: the settings that are searched by their order of magnitude.
     """
 
     name: str
@@ -75,24 +77,28 @@ class SweepResult:
     seeds: int
     trials: list[TrialResult]
     importance: dict[str, float]
+    log: list[str]
 
     @property
     def complete(self) -> list[TrialResult]:
-        """The trials that came to their end, the best first."""
+        """The complete trials, the best first."""
         return sorted((trial for trial in self.trials if trial.val_mae_c is not None), key=lambda t: t.val_mae_c or 0.0)
+
+    def count(self, state: State) -> int:
+        """How many trials are in this state."""
+        return sum(trial.state == state for trial in self.trials)
 
 
 def read_result(study: "Study") -> SweepResult:
-    """What `study` came to so far.
+    """What `study` found so far.
 
     Raises:
         JenacastError: it is no sweep's.
     """
     plan, trials = read_plan(study), study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    searched = any(trial.params for trial in complete)
     importance = {}
-    if len(complete) >= LEAST_FOR_IMPORTANCE and searched:
+    if len(complete) >= LEAST_FOR_IMPORTANCE and any(trial.params for trial in complete):
         importance = load_optuna().importance.get_param_importances(study)
     return SweepResult(
         name=study.study_name,
@@ -102,33 +108,34 @@ def read_result(study: "Study") -> SweepResult:
         seeds=len(plan.seeds),
         trials=read_trials(trials),
         importance={setting: float(share) for setting, share in importance.items()},
+        log=[setting for setting, domain in plan.space.get("search", {}).items() if domain.get("log")],
     )
 
 
 def read_trials(trials: "list[FrozenTrial]") -> list[TrialResult]:
-    """What the trials came to, less those that two workers began at the same moment as the last one."""
+    """What became of the trials of a study, in order of their numbers."""
     successors = {first_number(trial): trial.number for trial in trials if first_number(trial) != trial.number}
     return [_read(trial, successors) for trial in trials if SURPLUS not in trial.user_attrs]
 
 
 def _read(trial: "FrozenTrial", successors: dict[int, int]) -> TrialResult:
-    told, state = trial.user_attrs, STATES[trial.state.name]
+    attributes, state = trial.user_attrs, STATES[trial.state.name]
     curve = [mae_c for _, mae_c in sorted(trial.intermediate_values.items())]
     reason = ""
     if state == "failed":
         successor = successors.get(first_number(trial))
         lost = "its worker was lost or stopped"
-        reason = told.get(REASON) or (lost if successor is None else f"{lost}; tried again as trial {successor}")
+        reason = attributes.get(REASON) or (lost if successor is None else f"{lost}; tried again as trial {successor}")
     return TrialResult(
         number=trial.number,
         state=state,
         params=dict(trial.params),
         val_mae_c=trial.value if state == "complete" else None,
-        val_mae_std_c=told.get(DEVIATION),
+        val_mae_std_c=attributes.get(DEVIATION),
         curve_c=curve,
-        epochs=told.get(EPOCHS, len(curve)),
+        epochs=attributes.get(EPOCHS, len(curve)),
         seconds=trial.duration.total_seconds() if trial.duration else None,
-        run=told.get(RUN, ""),
-        host=told.get(HOST, ""),
+        run=attributes.get(RUN, ""),
+        host=attributes.get(HOST, ""),
         reason=reason,
     )

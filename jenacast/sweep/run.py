@@ -1,4 +1,4 @@
-"""A sweep from its order to its result: checked whole, begun or joined, worked on."""
+"""A sweep from its request to its result: checked whole, begun or joined, worked on."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import socket
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,67 +14,35 @@ from jenacast.data.prepared import load_prepared
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.experiments.run_set import RunSet
 from jenacast.experiments.workers import run_side_by_side
-from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.results import SweepResult, read_result
 from jenacast.sweep.samplers import make_pruner, make_sampler
-from jenacast.sweep.space import Space
-from jenacast.sweep.storage import file_url, open_storage, telling_what_fails
-from jenacast.sweep.study import Plan, find_study, join
+from jenacast.sweep.storage import file_url, open_storage, storage_errors
+from jenacast.sweep.study import SweepPlan, SweepRequest, find_study, join_study
 from jenacast.sweep.trials import Objective
-from jenacast.sweep.worker import ended, is_done, refuse_failures, work
-from jenacast.training import run_folder
+from jenacast.sweep.worker import ended, is_done, raise_after_failures, work
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
 logger = logging.getLogger(__name__)
 
-PLACE = "sweep.json"
-TALKATIVE = ("jenacast.training", "jenacast.fitting", "jenacast.seeds", "jenacast.lock")  # a sweep says a line a trial
+LOCATION = "sweep.json"
+QUIETED_LOGGERS = ("jenacast.training", "jenacast.experiments", "jenacast.files")  # a sweep says a line a trial
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyLocation:
     """Which study a sweep's folder belongs to; `sweep.json`. `storage` is "" for the file in the folder itself."""
 
     study: str
     storage: str
 
 
-@dataclass(frozen=True)
-class Order:
-    """A sweep as it is asked for.
-
-    Attributes:
-        space: what is searched.
-        trials: wanted in all, those of other workers and of before counted in.
-        seeds: that each is trained with, from the space's `train.seed` on.
-        sampler: who chooses.
-        pruner: who ends hopeless trials.
-        data_dir: where the prepared data lie.
-        folder: of the runs; made here.
-        storage: of the study, by `storage.check_url`; "" for a file in the folder.
-        timeout_s: no trial begins after so many seconds.
-        worker: which of several workers on this machine this is.
-    """
-
-    space: Space
-    trials: int
-    seeds: int
-    sampler: Sampler
-    pruner: Pruner
-    data_dir: Path
-    folder: Path
-    storage: str = ""
-    timeout_s: float | None = None
-    worker: int = 0
-
-
-def sweep(order: Order, workers: Sequence[Sequence[str]] = ()) -> SweepResult:
-    """Begin a sweep, or go on with it, until it has the trials wanted.
+def sweep(request: SweepRequest, workers: Sequence[Sequence[str]] = ()) -> SweepResult:
+    """Begin a sweep, or continue it, until it has the trials wanted.
 
     Args:
-        order: what is wanted.
+        request: what is wanted.
         workers: arguments of `jenacast` for each process that shall work; this one alone where there are none.
 
     Raises:
@@ -82,36 +50,34 @@ def sweep(order: Order, workers: Sequence[Sequence[str]] = ()) -> SweepResult:
         StorageError: the database cannot be used.
         JenacastError: no prepared data, or trials fail one after the other.
     """
-    manifest = load_prepared(order.data_dir).manifest
-    grid = order.space.grid() if order.sampler is Sampler.grid else None
-    seeds = [order.space.first_seed + number for number in range(order.seeds)]
-    plan = Plan(
-        space=order.space.describe(),
-        seeds=seeds,
-        sampler=order.sampler,
-        pruner=order.pruner,
+    manifest = load_prepared(request.data_dir).manifest
+    grid = request.space.grid() if request.sampler == "grid" else []
+    if grid:
+        request = replace(request, trials=min(request.trials, len(grid)))
+    plan = SweepPlan(
+        space=request.space.describe(),
+        seeds=request.seeds,
+        sampler=request.sampler,
+        pruner=request.pruner,
         source_sha256=manifest.source_sha256,
         protocol=manifest.protocol,
         synthetic=manifest.synthetic,
     )
-    url = order.storage or file_url(order.folder)
-    _claim(order)
-    with telling_what_fails(url):
-        study = join(open_storage(url), order.space.name, plan, grid or ())
-    wanted, queued = (min(order.trials, len(grid)), len(grid)) if grid else (order.trials, None)
-    objective = Objective(order.space, seeds, order.data_dir, order.folder, wanted, queued)
-    with telling_what_fails(url):
+    url = request.storage or file_url(request.folder)
+    _claim(request)
+    with storage_errors(url):
+        study = join_study(open_storage(url), request.space.name, plan, grid)
         ended_before = ended(study)
         try:
-            _work(order, study, objective, workers)
+            _work(request, study, workers)
         except BaseException as error:
-            if not (order.worker or isinstance(error, Exception)):
-                logger.warning("stopped. To go on, give the same command again")
+            if not (request.worker or isinstance(error, Exception)):
+                logger.warning("stopped. To continue, give the same command again")
             raise
         trials = study.get_trials(deepcopy=False)
-        if not is_done(trials, objective) and order.timeout_s is None:
-            refuse_failures(trials, ended_before)
-            raise JenacastError("workers failed, the reasons stand above; to go on, give the same command again")
+        if not is_done(trials, request) and request.timeout_s is None:
+            raise_after_failures(trials, ended_before)
+            raise JenacastError("workers failed, the reasons stand above; to continue, give the same command again")
         return read_result(study)
 
 
@@ -119,50 +85,55 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
     """The study of a sweep's folder, or the study `place` in `storage`; and the folder.
 
     Raises:
-        JenacastError: there is none.
+        JenacastError: not found.
         StorageError: the database cannot be used.
     """
     folder = Path(place)
-    if storage and not (folder / PLACE).is_file():
-        with telling_what_fails(storage):
+    run_set = _run_set(folder)
+    if not run_set.exists:
+        if not storage:
+            raise JenacastError(f"{folder / LOCATION} not found; name a sweep's folder, or its study and --storage")
+        with storage_errors(storage):
             return find_study(open_storage(storage), place), None
-    if not (folder / PLACE).is_file():
-        raise JenacastError(f"{folder / PLACE} not found; name a sweep's folder, or its study and --storage")
-    known = run_folder.read_as(Place, folder / PLACE)
-    url = known.storage or file_url(folder)
-    with telling_what_fails(url):
-        return find_study(open_storage(url), known.study), folder
+    location = run_set.read_plan()
+    url = location.storage or file_url(folder)
+    with storage_errors(url):
+        return find_study(open_storage(url), location.study), folder
 
 
-def _claim(order: Order) -> None:
+def _run_set(folder: Path) -> RunSet[StudyLocation]:
+    return RunSet(folder, LOCATION, StudyLocation, "a sweep")
+
+
+def _claim(request: SweepRequest) -> None:
     """Make the folder, or find that it is this sweep's."""
-    place = Place(order.space.name, order.storage)
-    known = RunSet(order.folder, PLACE, Place, "a sweep").join(place)
-    if known != place:
+    wanted = StudyLocation(request.space.name, request.storage)
+    found = _run_set(request.folder).join(wanted)
+    if found != wanted:
         raise ExistsError(
-            f"{order.folder} is of the sweep {known.study!r} in {known.storage or 'its own file'}, not of "
-            f"{place.study!r} in {place.storage or 'its own file'}; choose another --run-dir"
+            f"{request.folder} is of the sweep {found.study!r} in {found.storage or 'its own file'}, not of "
+            f"{wanted.study!r} in {wanted.storage or 'its own file'}; choose another --run-dir"
         )
 
 
-def _work(order: Order, study: "Study", objective: Objective, workers: Sequence[Sequence[str]]) -> None:
+def _work(request: SweepRequest, study: "Study", workers: Sequence[Sequence[str]]) -> None:
     begun = len(study.get_trials(deepcopy=False))
     if begun:
-        logger.info("going on with the sweep %s, which has begun %d trials", study.study_name, begun)
+        logger.info("continuing the sweep %s, which has begun %d trials", study.study_name, begun)
     if workers:
         run_side_by_side({f"worker {number}": command for number, command in enumerate(workers, start=1)}, len(workers))
         return
     # Where many machines work, nothing tells their workers apart but this.
-    entropy = [zlib.crc32(socket.gethostname().encode()), os.getpid()] if order.storage else []
-    study.sampler = make_sampler(order.sampler, order.space, [begun, order.worker, *entropy])
-    study.pruner = make_pruner(order.pruner, order.space)
-    with _silenced(TALKATIVE):
-        work(study, objective, timeout_s=order.timeout_s)
+    entropy = [zlib.crc32(socket.gethostname().encode()), os.getpid()] if request.storage else []
+    study.sampler = make_sampler(request.sampler, request.space, [begun, request.worker, *entropy])
+    study.pruner = make_pruner(request.pruner, request.space)
+    with _quieted(QUIETED_LOGGERS):
+        work(study, Objective(request))
 
 
 @contextmanager
-def _silenced(names: Sequence[str]) -> Iterator[None]:
-    """Let these modules tell of errors alone."""
+def _quieted(names: Sequence[str]) -> Iterator[None]:
+    """Let these loggers pass on errors alone."""
     levels = {name: logging.getLogger(name).level for name in names}
     try:
         for name in names:

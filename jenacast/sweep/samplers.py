@@ -41,7 +41,7 @@ def make_sampler(kind: Sampler, space: Space, entropy: Sequence[int]) -> "BaseSa
     from optuna.samplers import RandomSampler, TPESampler
 
     seed = int(np.random.SeedSequence([space.first_seed, *entropy]).generate_state(1)[0])
-    if kind is not Sampler.tpe:  # a grid's trials are queued, and nothing is left to choose
+    if kind != "tpe":  # a grid's trials are queued, and nothing is left to choose
         return RandomSampler(seed=seed)
     # Settings are weighed together, those that a choice enables by themselves; running trials count as bad ones, so
     # that workers do not try the same (Bergstra et al. 2011; Falkner et al. 2018).
@@ -61,18 +61,18 @@ def make_pruner(kind: Pruner, space: Space) -> "BasePruner":
 
     epochs = space.most_epochs
     first = max(1, epochs // REDUCTION**2)
-    if kind is Pruner.halving:
+    if kind == "halving":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
-    if kind is Pruner.hyperband:
+    if kind == "hyperband":
         return HyperbandPruner(min_resource=first, max_resource=epochs, reduction_factor=REDUCTION)
-    if kind is Pruner.median:
+    if kind == "median":
         return MedianPruner(n_startup_trials=MEDIAN_TRIALS, n_warmup_steps=epochs // MEDIAN_SHARE)
     return NopPruner()
 
 
-def draw(space: Space, count: int, kind: Sampler = Sampler.random) -> list[Chosen]:
+def draw(space: Space, count: int, kind: Sampler = "random") -> list[Chosen]:
     """What the first trials of a sweep are, as far as no result is known; nothing is kept."""
-    if kind is Sampler.grid:
+    if kind == "grid":
         return space.grid()[:count]
     study = load_optuna().create_study(sampler=make_sampler(kind, space, [0, 0]))
     return [space.suggest(study.ask()) for _ in range(count)]

@@ -34,7 +34,7 @@ class Space:
     Attributes:
         name: of the sweep.
         bases: complete settings that the trials change, by recipe; there is one where the recipe is not searched.
-        domains: what may be chosen, by setting such as `train.learning_rate`; what a condition asks for stands before.
+        domains: what may be chosen, by setting such as `train.learning_rate`; what a condition asks for comes first.
     """
 
     name: str
@@ -49,19 +49,23 @@ class Space:
                 chosen[setting] = domain.suggest(trial, setting)
         return chosen
 
+    def settings(self, chosen: Chosen) -> dict[str, Any]:
+        """Complete settings with what was chosen, not checked."""
+        settings = dict(self.bases[str(chosen[RECIPE]) if RECIPE in chosen else next(iter(self.bases))])
+        for setting, label in chosen.items():
+            section, _, key = setting.partition(".")
+            if key:
+                settings = merge(settings, {section: {key: self.domains[setting].value(label)}})
+        return settings
+
     def config(self, chosen: Chosen, name: str) -> Config:
         """The config of a trial.
 
         Raises:
             ConfigError: its settings break a rule, or do not fit together.
         """
-        base = self.bases[str(chosen[RECIPE]) if RECIPE in chosen else next(iter(self.bases))]
-        settings = merge(base, {"name": name, "summary": f"a trial of the sweep {self.name}", "source": self.name})
-        for setting, label in chosen.items():
-            section, _, key = setting.partition(".")
-            if key:
-                settings = merge(settings, {section: {key: self.domains[setting].value(label)}})
-        config = check_settings(settings, where=f"the sweep {self.name}")
+        about = {"name": name, "summary": f"a trial of the sweep {self.name}", "source": self.name}
+        config = check_settings({**self.settings(chosen), **about}, where=f"the sweep {self.name}")
         check_model(config)
         return config
 
@@ -76,19 +80,21 @@ class Space:
             needs[setting] = needed
         return needs
 
-    def extremes(self) -> list[Chosen]:
-        """For every choice, and both ends of every range, one combination that has it."""
-        return [
-            self._combination({other: labels[0] for other, labels in needed.items()} | {setting: label})
+    def corner_choices(self) -> list[Chosen]:
+        """Combinations at the bounds: each bound of each setting, the others at their first; and all at their last."""
+        wanted: list[Chosen] = [
+            {other: labels[0] for other, labels in needed.items()} | {setting: label}
             for setting, needed in self.needs().items()
-            for label in self.domains[setting].ends()
+            for label in self.domains[setting].bounds()
         ]
+        wanted.append({setting: domain.bounds()[-1] for setting, domain in self.domains.items()})
+        return [self._combination(each) for each in wanted]
 
     def _combination(self, wanted: Chosen) -> Chosen:
         chosen: Chosen = {}
         for setting, domain in self.domains.items():
             if domain.is_enabled(chosen):
-                chosen[setting] = wanted.get(setting, domain.ends()[0])
+                chosen[setting] = wanted.get(setting, domain.bounds()[0])
         return chosen
 
     @property
@@ -100,7 +106,7 @@ class Space:
     def most_epochs(self) -> int:
         """Of the longest training there can be."""
         domain = self.domains.get("train.epochs")
-        searched = [domain.value(label) for label in domain.ends()] if domain else []
+        searched = [domain.value(label) for label in domain.bounds()] if domain else []
         fixed = [] if domain and not domain.when else [base["train"]["epochs"] for base in self.bases.values()]
         return int(max([*searched, *fixed]))
 
@@ -108,7 +114,7 @@ class Space:
         """Every combination there is.
 
         Raises:
-            ConfigError: there is no end of them, or too many.
+            ConfigError: they are endless, or too many.
         """
         endless = [setting for setting, domain in self.domains.items() if domain.values() is None]
         if endless:

@@ -1,8 +1,7 @@
 """The search space's TOML file, read and checked whole before any work."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -11,121 +10,84 @@ from pydantic import ValidationError
 
 from jenacast.config import NAME_PATTERN, Config, check_settings, default_settings, load_recipe, merge, read_toml
 from jenacast.errors import ConfigError
-from jenacast.sweep.domains import Choice, Domain, Range, WholeRange
-from jenacast.sweep.samplers import draw
-from jenacast.sweep.space import RECIPE, Space
+from jenacast.models.build import check_model
+from jenacast.sweep.domains import Choice, Domain, IntegerRange, Range
+from jenacast.sweep.space import RECIPE, Chosen, Space
 
 LONGEST_NAME = 40  # characters; the trials are named NAME-123
-DRAWS = 100  # combinations that are tried
-OWNED = {
+NOT_SEARCHABLE = {
     "train.seed": "--seeds says how many a trial is trained with",
     "data.fit_on": "trials are judged on validation",
 }
+NOTHING_SEARCHED = (
+    "nothing is searched; say, for example, under [train]: learning_rate = { low = 1e-4, high = 1e-2, log = true }"
+)
 
 
 def load_space(path: Path) -> Space:
-    """Read a search space and check it whole.
+    """Read a search space and check it whole: its domains, their conditions, and settings at the domains' bounds.
 
-    First every setting by itself: what is fixed, every choice, both ends of every range. Then whether they fit
-    together: combinations with each of these, and a hundred drawn ones, are tried as settings of a training.
+    Where a domain or a condition is wrong, settings are only checked by themselves, not whether they fit together.
 
     Raises:
-        ConfigError: the file cannot be read, or breaks a rule; all problems of settings by themselves in one text, or
-            all of combinations.
+        ConfigError: the file cannot be read, or breaks a rule; all problems in one text.
     """
-    parts = _Parts({"name": path.stem, **read_toml(path)})
-    _refuse(path, [*parts.problems, *_wrong_conditions(parts), *_wrong_values(parts)])
-    space = Space(parts.fixed["name"], parts.bases, _ordered(parts.domains))
-    _refuse(path, _misfits(space))
+    content = {"name": path.stem, **read_toml(path)}
+    problems = _name_problems(content["name"])
+    fixed, searched = _split(content)
+    domains = {setting: domain for setting, each in searched.items() if (domain := _domain(setting, each, problems))}
+    bases = _bases(domains.get(RECIPE), fixed, problems)
+    problems += [] if searched else [NOTHING_SEARCHED]
+    problems += _condition_problems(domains, searched)
+    if not problems:
+        space = Space(content["name"], bases, _ordered(domains))
+        never = [setting for setting, needed in space.needs().items() if not all(needed.values())]
+        problems = [f"{setting}.when: asks for choices that exclude each other, so never holds" for setting in never]
+    if problems:
+        space = Space(path.stem, bases, {name: each.model_copy(update={"when": {}}) for name, each in domains.items()})
+    problems += _value_problems(space, alone=bool(problems))
+    if problems:
+        raise ConfigError(f"{len(problems)} problem(s) in the search space ({path}):\n  " + "\n  ".join(problems))
     return space
 
 
-@dataclass
-class _Parts:
-    """The file's content taken apart: what all trials share, and what is searched."""
+def _name_problems(name: object) -> list[str]:
+    if isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) and len(name) <= LONGEST_NAME:
+        return []
+    return [f"name: expected at most {LONGEST_NAME} lower-case letters, digits, - and _, received {name!r}"]
 
-    content: Mapping[str, Any]
-    fixed: dict[str, Any] = field(default_factory=dict)
-    bases: dict[str, dict[str, Any]] = field(default_factory=dict)
-    domains: dict[str, Domain] = field(default_factory=dict)
-    searched: set[str] = field(default_factory=set)  # the domains, and those that are none because of a problem
-    problems: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        for key, value in self.content.items():
-            if not isinstance(value, dict):
-                self.fixed[key] = value
-            elif key == RECIPE:
-                self._search(RECIPE, value)
-            else:
-                self._take_section(key, value)
-        self._take_recipes()
-        name = self.fixed.get("name", self.content["name"])
-        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name) or len(name) > LONGEST_NAME:
-            rule = f"at most {LONGEST_NAME} lower-case letters, digits, - and _"
-            self.problems.append(f"name: expected {rule}, received {name!r}")
-        if not self.searched:
-            self.problems.append(
-                "nothing is searched; say, for example, under [train]: "
-                "learning_rate = { low = 1e-4, high = 1e-2, log = true }"
-            )
-
-    def _take_section(self, section: str, content: Mapping[str, Any]) -> None:
-        plain = {key: value for key, value in content.items() if not isinstance(value, dict)}
-        if plain or not content:
-            self.fixed[section] = plain
-        for key, value in content.items():
-            if isinstance(value, dict):
-                self._search(f"{section}.{key}", value)
-
-    def _take_recipes(self) -> None:
-        """What the trials change, by what is chosen as `recipe`; there is one where that is not searched."""
-        recipe = self.domains.get(RECIPE)
-        labels = recipe.ends() if recipe else [self.fixed.pop(RECIPE, None)]
-        for label in labels:
-            try:
-                settings = _settings_of(recipe.value(label) if recipe else label)
-            except ConfigError as error:
-                self.problems.append(f"{RECIPE}: {error}")
-                settings = _settings_of(None)
-            self.bases[str(label or "default")] = merge(settings, self.fixed)
-
-    def _search(self, setting: str, content: Mapping[str, Any]) -> None:
-        kind: type[Domain]
-        self.searched.add(setting)
-        if setting in OWNED:
-            self.problems.append(f"{setting}: cannot be searched: {OWNED[setting]}")
-            return
-        value_type = _type_of(setting)
-        if value_type is None:
-            self.problems.append(f"{setting}: no such setting; `jenacast models NAME` prints those there are")
-            return
-        if "choices" in content or value_type not in (int, float):
-            kind = Choice
+def _split(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What all trials share; and by setting what is searched: tables in a section's table, and the recipe's."""
+    fixed: dict[str, Any] = {}
+    searched: dict[str, Any] = {}
+    for key, value in content.items():
+        if not isinstance(value, dict):
+            fixed[key] = value
+        elif key == RECIPE:
+            searched[RECIPE] = value
         else:
-            kind = WholeRange if value_type is int else Range
+            plain = {name: each for name, each in value.items() if not isinstance(each, dict)}
+            fixed |= {key: plain} if plain or not value else {}
+            searched |= {f"{key}.{name}": each for name, each in value.items() if isinstance(each, dict)}
+    return fixed, searched
+
+
+def _domain(setting: str, content: Mapping[str, Any], problems: list[str]) -> Domain | None:
+    """The domain of a setting; None where it cannot be read, after which there are more problems."""
+    value_type = _type_of(setting)
+    if setting in NOT_SEARCHABLE:
+        problems.append(f"{setting}: cannot be searched: {NOT_SEARCHABLE[setting]}")
+    elif value_type is None:
+        problems.append(f"{setting}: no such setting; `jenacast models NAME` prints those there are")
+    else:
+        kind: type[Domain] = {int: IntegerRange, float: Range}.get(value_type, Choice)
+        kind = Choice if "choices" in content else kind
         try:
-            self.domains[setting] = kind.model_validate(content)
+            return kind.model_validate(content)
         except ValidationError as error:
-            self.problems += [_describe(setting, kind, dict(problem)) for problem in error.errors()]
-
-
-def _describe(setting: str, kind: type[Domain], problem: Mapping[str, Any]) -> str:
-    place = ".".join([setting, *map(str, problem["loc"])])
-    rule = str(problem["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"{place}: no such key here; there are {', '.join(kind.model_fields)}"
-        case "missing":
-            return f"{place}: missing; write {_example(kind)}"
-        case "value_error":  # a rule of our own, which says what it received
-            return f"{place}: {rule.removeprefix('Value error, ')}"
-    received = repr(problem["input"])
-    return f"{place}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"
-
-
-def _example(kind: type[Domain]) -> str:
-    return '{ choices = ["...", "..."] }' if kind is Choice else "{ low = ..., high = ... } or { choices = [...] }"
+            problems += [_describe(setting, kind, dict(problem)) for problem in error.errors()]
+    return None
 
 
 def _type_of(setting: str) -> Any:
@@ -138,26 +100,52 @@ def _type_of(setting: str) -> Any:
     return fields[key].annotation if key in fields else None
 
 
-def _settings_of(recipe: object) -> dict[str, Any]:
-    if recipe is None:
-        return {**default_settings(), "summary": "", "source": ""}
-    return load_recipe(str(recipe)).model_dump()
+def _describe(setting: str, kind: type[Domain], problem: Mapping[str, Any]) -> str:
+    place = ".".join([setting, *map(str, problem["loc"])])
+    rule = str(problem["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{place}: no such key here; there are {', '.join(kind.model_fields)}"
+        case "missing" if kind is Choice:
+            return f'{place}: missing; write {{ choices = ["...", "..."] }}'
+        case "missing":
+            return f"{place}: missing; write {{ low = ..., high = ... }} or {{ choices = [...] }}"
+        case "value_error":  # a rule of our own, which says what it received
+            return f"{place}: {rule.removeprefix('Value error, ')}"
+    received = repr(problem["input"])
+    return f"{place}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"
 
 
-def _wrong_conditions(parts: _Parts) -> list[str]:
+def _bases(recipe: Domain | None, fixed: dict[str, Any], problems: list[str]) -> dict[str, dict[str, Any]]:
+    """What the trials change, by what is chosen as `recipe`; there is one where that is not searched."""
+    bases = {}
+    shared = {key: value for key, value in fixed.items() if key != RECIPE}
+    for label in recipe.bounds() if recipe else [fixed.get(RECIPE)]:
+        settings = {**default_settings(), "summary": "", "source": ""}
+        if label is not None:
+            try:
+                settings = load_recipe(str(recipe.value(label) if recipe else label)).model_dump()
+            except ConfigError as error:
+                problems.append(f"{RECIPE}: {error}")
+        bases[str(label or "default")] = merge(settings, shared)
+    return bases
+
+
+def _condition_problems(domains: Mapping[str, Domain], searched: Mapping[str, Any]) -> list[str]:
     problems = []
-    for setting, domain in parts.domains.items():
+    for setting, domain in domains.items():
         for other, labels in domain.when.items():
-            deciding = parts.domains.get(other)
+            deciding = domains.get(other)
             if isinstance(deciding, Choice):
-                unknown = [label for label in labels if label not in deciding.ends()]
-                problems += [f"{setting}.when: {other} = {label!r} is none of {deciding.ends()}" for label in unknown]
-            elif deciding or other not in parts.searched:
+                known = deciding.bounds()
+                unknown = [label for label in labels if label not in known]
+                problems += [f"{setting}.when: {other} = {label!r} is not one of {known}" for label in unknown]
+            elif deciding or other not in searched:
                 problems.append(f"{setting}.when: {other} has no choices here")
-    if RECIPE in parts.domains and parts.domains[RECIPE].when:
+    if RECIPE in domains and domains[RECIPE].when:
         problems.append(f"{RECIPE}.when: every trial has a recipe")
     try:
-        _ordered(parts.domains)
+        _ordered(domains)
     except CycleError as error:
         problems.append(f"these wait for each other with `when`: {', '.join(error.args[1][1:])}")
     return problems
@@ -169,53 +157,40 @@ def _ordered(domains: Mapping[str, Domain]) -> dict[str, Domain]:
     return {name: domains[name] for name in order if name in domains}
 
 
-def _wrong_values(parts: _Parts) -> list[str]:
-    problems: dict[str, None] = {}
-    for base in parts.bases.values():
-        changes: list[dict[str, Any]] = [{}]
-        for setting, domain in parts.domains.items():
-            section, _, key = setting.partition(".")
-            changes += [{section: {key: domain.value(label)}} for label in domain.ends() if key]
-        for change in changes:
-            problems |= dict.fromkeys(_wrong_settings(merge(base, {**change, "name": "sound"})))
-        if isinstance(base["data"], dict) and base["data"]["fit_on"] == "train+val":
-            problems[f"data.fit_on: {OWNED['data.fit_on']}, so expected 'train', received 'train+val'"] = None
-    return list(problems)
+def _value_problems(space: Space, *, alone: bool) -> list[str]:
+    """The rules that settings at the domains' bounds break, each once with the first combination that breaks it.
+
+    Args:
+        space: what is searched.
+        alone: leave out the rules for several settings.
+    """
+    found: dict[str, list[tuple[str, Chosen]]] = {}
+    corners = space.corner_choices()
+    for chosen in corners:
+        for line in _broken_rules(space.settings(chosen), alone=alone):
+            found.setdefault(re.sub(r"\d\S*", "#", line), []).append((line, chosen))  # whatever the numbers
+    problems = []
+    for broken in found.values():
+        line, chosen = broken[0]
+        if len(broken) < len(corners):  # and not broken whatever is chosen
+            picked = ", ".join(f"{setting}={label!r}" for setting, label in chosen.items())
+            line += f" (chosen: {picked}; `when` keeps apart what does not fit together)"
+        problems.append(line)
+    return problems
 
 
-def _wrong_settings(settings: Mapping[str, Any]) -> list[str]:
+def _broken_rules(settings: Mapping[str, Any], *, alone: bool) -> list[str]:
+    problems = []
+    data = settings.get("data")
+    if isinstance(data, dict) and data.get("fit_on") == "train+val":
+        problems.append(f"data.fit_on: {NOT_SEARCHABLE['data.fit_on']}, so expected 'train', received 'train+val'")
     try:
-        check_settings(settings, where="")
+        config = check_settings({**settings, "name": "trial"}, where="")
+        if not alone:
+            check_model(config)
     except ConfigError as error:
-        # A rule for several settings names their table; whether they keep it together is asked later.
-        tables = [key for key in default_settings() if isinstance(settings[key], dict)]
-        return [line for line in _lines(error) if line.partition(":")[0] not in tables]
-    return []
-
-
-def _misfits(space: Space) -> list[str]:
-    """What is wrong with combinations; each rule once, with the first combination that breaks it."""
-    never = [setting for setting, needed in space.needs().items() if not all(needed.values())]
-    if never:
-        return [f"{setting}.when: asks for choices that exclude each other, so never holds" for setting in never]
-    found: dict[str, str] = {}
-    for chosen in [*space.extremes(), *draw(space, DRAWS)]:
-        try:
-            space.config(chosen, space.name)
-        except ConfigError as error:
-            told = ", ".join(f"{setting}={label!r}" for setting, label in chosen.items())
-            for line in _lines(error):
-                rule = re.sub(r"\d\S*", "#", line)  # whatever the numbers
-                found.setdefault(rule, f"{line} (chosen: {told}; `when` keeps apart what does not fit together)")
-    return list(found.values())
-
-
-def _lines(error: ConfigError) -> list[str]:
-    """The problems of settings, without the head that counts them."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    return lines[1:] or lines
-
-
-def _refuse(path: Path, problems: Sequence[str]) -> None:
-    if problems:
-        raise ConfigError(f"{len(problems)} problem(s) in the search space ({path}):\n  " + "\n  ".join(problems))
+        lines = [line.strip() for line in str(error).splitlines()]
+        problems += lines[1:] or lines  # without the head that counts them
+    # A rule for several settings names their table.
+    tables = [key for key, value in settings.items() if isinstance(value, dict)]
+    return [line for line in problems if not (alone and line.partition(":")[0] in tables)]

@@ -28,7 +28,7 @@ RETRIES = 3  # of a trial whose worker was lost: what ends three workers would e
 LOCK_SECONDS = 60.0  # a worker waits for another one's write to the file
 AWAY_SECONDS = 60.0  # a worker waits for a database that went away; a restart takes less
 CONNECT_SECONDS = 10
-MEETINGS = 5  # workers that make the tables at the same moment get in each other's way
+CONNECT_ATTEMPTS = 5  # workers that make the tables at the same moment disturb each other
 PASSWORDS = (
     "a password comes from PGPASSWORD, ~/.pgpass, or a service file as in postgresql:///?service=NAME, never from the "
     "address"
@@ -72,11 +72,6 @@ def beat_seconds() -> int:
     return int(text)
 
 
-def grace_seconds() -> int:
-    """How long a worker may be silent before its trial is given to another."""
-    return MISSED_BEATS * beat_seconds()
-
-
 def file_url(folder: Path) -> str:
     """The address of the file in a sweep's folder."""
     return f"sqlite:///{folder.resolve() / STUDY_FILE}"
@@ -103,12 +98,11 @@ def open_storage(url: str) -> "RDBStorage":
             except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
                 logger.debug("a heartbeat was not heard: %s", error)
 
-    retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
     settings: dict[str, Any] = {
         "engine_kwargs": _engine_settings(url),
         "heartbeat_interval": beat_seconds(),
-        "grace_period": grace_seconds(),
-        "heartbeat_stale_trial_callback": retry,
+        "grace_period": MISSED_BEATS * beat_seconds(),
+        "heartbeat_stale_trial_callback": optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
     }
     address = url.replace("postgresql://", "postgresql+psycopg://", 1)
 
@@ -118,11 +112,11 @@ def open_storage(url: str) -> "RDBStorage":
         with storage.engine.connect():
             return storage
 
-    with telling_what_fails(url):
-        return _meet(connect)
+    with storage_errors(url):
+        return connect_with_retries(connect)
 
 
-def _meet(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
+def connect_with_retries(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
     """Connect; where others make the tables at the same moment, again."""
     from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -132,8 +126,8 @@ def _meet(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
         try:
             return connect()
         except DBAPIError as error:
-            is_meeting = isinstance(error, IntegrityError) or any(w in str(error.orig) for w in ("exists", "locked"))
-            if not is_meeting or attempts == MEETINGS:
+            is_passing = isinstance(error, IntegrityError) or any(w in str(error.orig) for w in ("exists", "locked"))
+            if not is_passing or attempts == CONNECT_ATTEMPTS:
                 raise
             time.sleep(1)
         except RuntimeError as error:  # the tables are of another Optuna; the text tells what to do
@@ -141,7 +135,7 @@ def _meet(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
 
 
 @contextmanager
-def telling_what_fails(url: str) -> Iterator[None]:
+def storage_errors(url: str) -> Iterator[None]:
     """Say of a database that fails which one it is, and what it says; never a password."""
     load_optuna()
     from sqlalchemy.exc import SQLAlchemyError
@@ -185,7 +179,7 @@ def _prepare(engine: "Engine") -> None:
         event.listen(engine, "connect", _set_up_connection)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     else:
-        event.listen(engine, "do_connect", _Patience())  # from now on: it has been there once
+        event.listen(engine, "do_connect", WaitForDatabase())  # from now on: it has been there once
     engine.dispose()
 
 
@@ -194,13 +188,14 @@ def _set_up_connection(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for a writer
 
 
-class _Patience:
+class WaitForDatabase:
     """Connects; where a database that has been there is away, waits for it a while."""
 
     def __init__(self) -> None:
         self._away_since: float | None = None
 
     def __call__(self, dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        """Called by SQLAlchemy for each new connection."""
         while True:
             try:
                 connection = dialect.connect(*arguments, **options)

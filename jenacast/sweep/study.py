@@ -1,9 +1,10 @@
-"""A sweep's study: begun, or joined where the same sweep has begun it."""
+"""What is asked of a sweep, what its workers must agree on, and its study: made, or joined where it exists."""
 
 import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,22 +13,56 @@ from jenacast.config import without_retired
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.samplers import load_optuna
-from jenacast.sweep.space import Chosen
+from jenacast.sweep.space import Chosen, Space
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
 PLAN = "plan"  # the study's attribute
-BEGUN_WITHIN_S = 30.0  # from making a study to telling what it is of, a grid's trials being queued in between
+READY_SECONDS = 30.0  # from making a study to writing its plan; a grid's trials are queued in between
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepRequest:
+    """A sweep as it is asked for.
+
+    Attributes:
+        space: what is searched.
+        trials: wanted in all, those of other workers and earlier ones counted in.
+        seed_count: seeds that each is trained with, from the space's `train.seed` on.
+        sampler: who chooses.
+        pruner: who ends hopeless trials.
+        data_dir: where the prepared data lie.
+        folder: of the trials; made by the sweep. Each is a run folder in it, or with several seeds a folder of them.
+        storage: of the study, by `storage.check_url`; "" for a file in the folder.
+        timeout_s: no trial begins after so many seconds.
+        worker: which of several workers on this machine this is.
+    """
+
+    space: Space
+    trials: int
+    seed_count: int
+    sampler: Sampler
+    pruner: Pruner
+    data_dir: Path
+    folder: Path
+    storage: str = ""
+    timeout_s: float | None = None
+    worker: int = 0
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of each trial. The pruner sees the first; what survives it is trained with all."""
+        return [self.space.first_seed + number for number in range(self.seed_count)]
+
+
+@dataclass(frozen=True)
+class SweepPlan:
     """What all workers of a sweep must agree on.
 
     Attributes:
-        space: as `Space.describe` tells it.
+        space: as `Space.describe` gives it.
         seeds: that each trial is trained with.
         sampler: who chooses.
         pruner: who ends hopeless trials.
@@ -45,17 +80,15 @@ class Plan:
     synthetic: bool
 
 
-def join(storage: "RDBStorage", name: str, plan: Plan, queue: Sequence[Chosen] = ()) -> "Study":
+def join_study(storage: "RDBStorage", name: str, plan: SweepPlan, queue: Sequence[Chosen] = ()) -> "Study":
     """The study `name`: made, with the trials of `queue` to begin with, or that of the same plan.
 
     Raises:
-        ExistsError: there is one of another plan; the differences are told.
+        ExistsError: one of another plan exists; the text lists the differences.
     """
-    load_optuna()
-    import optuna
-
+    optuna = load_optuna()
     try:
-        study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
+        study: Study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
         for chosen in queue:
             study.enqueue_trial(chosen)
         study.set_user_attr(PLAN, asdict(plan))
@@ -65,10 +98,10 @@ def join(storage: "RDBStorage", name: str, plan: Plan, queue: Sequence[Chosen] =
     begun["space"]["settings"] = {
         recipe: without_retired(settings) for recipe, settings in begun["space"].get("settings", {}).items()
     }
-    differences = list_differences(json.loads(json.dumps(asdict(plan))), begun)
+    differences = list_differences(asdict(plan), begun)
     if differences:
         raise ExistsError(
-            f"a sweep {name!r} has begun with another plan; go on with that, or give this one another `name` in its "
+            f"a sweep {name!r} exists with another plan; continue that one, or give this one another `name` in its "
             "file (or another --run-dir):\n  " + "\n  ".join(differences)
         )
     return study
@@ -78,29 +111,28 @@ def find_study(storage: "RDBStorage", name: str) -> "Study":
     """The study `name`, to be read.
 
     Raises:
-        JenacastError: there is none.
+        JenacastError: not found.
     """
-    load_optuna()
-    import optuna
-
+    optuna = load_optuna()
     try:
-        return optuna.load_study(storage=storage, study_name=name)
+        study: Study = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
         known = ", ".join(sorted(optuna.get_all_study_names(storage))) or "none"
         raise JenacastError(f"no sweep {name!r} in this database; there are: {known}") from None
+    return study
 
 
-def read_plan(study: "Study") -> Plan:
+def read_plan(study: "Study") -> SweepPlan:
     """What the study was begun with.
 
     Raises:
-        JenacastError: it does not say.
+        JenacastError: the study has no plan.
     """
-    until = time.monotonic() + BEGUN_WITHIN_S
+    until = time.monotonic() + READY_SECONDS
     while PLAN not in study.user_attrs and time.monotonic() < until:
         time.sleep(0.2)
     try:
-        return TypeAdapter(Plan).validate_python(study.user_attrs.get(PLAN))
+        return TypeAdapter(SweepPlan).validate_python(study.user_attrs.get(PLAN))
     except ValidationError as error:
         raise JenacastError(
             f"{study.study_name!r} is a study of another program, or its beginning was cut off "
@@ -109,16 +141,13 @@ def read_plan(study: "Study") -> Plan:
 
 
 def list_differences(now: Mapping[str, Any], begun: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """One line for each value that differs between two plans, as JSON has them."""
+    """One line for each value that differs between two plans."""
     lines = []
     for key in [*begun, *(key for key in now if key not in begun)]:
         ours, theirs, place = now.get(key), begun.get(key), f"{prefix}{key}"
         if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
             lines += list_differences(ours, theirs, f"{place}.")
         elif ours != theirs:
-            lines.append(f"{place}: {_shown(theirs)}, now {_shown(ours)}")
+            shown = ["absent" if value is None else json.dumps(value) for value in (theirs, ours)]
+            lines.append(f"{place}: {shown[0]}, now {shown[1]}")
     return lines
-
-
-def _shown(value: Any) -> str:
-    return "absent" if value is None else json.dumps(value)

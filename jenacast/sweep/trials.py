@@ -1,8 +1,9 @@
-"""One trial: settings chosen, a training that tells its validation MAE after each epoch, the mean over its seeds."""
+"""One trial: settings chosen, a training that reports its validation MAE after each epoch, the mean over its seeds."""
 
 import logging
 import socket
 import statistics
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from jenacast.errors import ExistsError, InUseError, JenacastError
 from jenacast.evaluation.metrics import std
 from jenacast.experiments.seeds import SeedsPlan, seeds_in, write_summary
 from jenacast.sweep.samplers import load_optuna
-from jenacast.sweep.space import Space
+from jenacast.sweep.study import SweepRequest
 from jenacast.training.run import train_or_resume
 from jenacast.training.run_folder import Outcome
 
@@ -21,54 +22,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What a trial tells the study of itself
+# A trial's attributes in the study
 RUN, HOST, REASON = "run", "host", "reason"
 BASELINE, DEVIATION, EPOCHS = "val_baseline_mae_c", "val_mae_std_c", "epochs"
 SETTINGS = "settings"  # all of them, so that the winner can be had without its run folder
-SURPLUS = "surplus"  # in place of all that
 LONGEST_REASON = 2000  # characters
 
 
 class TrialFailedError(JenacastError):
-    """A trial that came to nothing; its reason stands in the study."""
+    """A trial that failed; its reason stands in the study."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a trial is judged by: the validation MAE (degC) of its best epoch, the mean over the seeds.
+    """What a trial is judged by: the validation MAE (degC) of its best epoch, the mean over the seeds."""
 
-    Attributes:
-        space: what is searched.
-        seeds: of the trainings. The pruner sees the epochs of the first; what survives it is trained with all.
-        data_dir: where the prepared data lie.
-        folder: of the sweep. Each trial is a run folder in it; with several seeds, a folder of them.
-        wanted: trials in all.
-        queued: those that were queued when the study began: the grid. Others are not asked for then.
-    """
-
-    space: Space
-    seeds: list[int]
-    data_dir: Path
-    folder: Path
-    wanted: int
-    queued: int | None = None
+    request: SweepRequest
 
     def __call__(self, trial: "Trial") -> float:
-        """Train what the trial's sampler chooses.
+        """Train what the trial's sampler chooses; return the validation MAE.
 
         Raises:
-            TrialFailedError: it came to nothing.
+            TrialFailedError: the training failed.
             optuna.TrialPruned: the pruner found it hopeless.
         """
         optuna = load_optuna()
         trial.set_user_attr(HOST, socket.gethostname())
-        trials = trial.study.get_trials(deepcopy=False)
-        first = first_number(trials[trial.number])
-        if self._is_surplus(trials[: trial.number], first):
-            trial.set_user_attr(SURPLUS, True)
-            raise TrialFailedError("enough trials have begun")
         try:
-            return self._train(trial, first)
+            return self._train(trial, first_number(trial.study.get_trials(deepcopy=False)[trial.number]))
         except (optuna.TrialPruned, optuna.exceptions.StorageInternalError, optuna.exceptions.UpdateFinishedTrialError):
             raise
         except Exception as error:  # whatever it is, other settings may do better
@@ -77,39 +58,31 @@ class Objective:
             trial.set_user_attr(REASON, reason[:LONGEST_REASON])
             raise TrialFailedError(reason) from error
 
-    def _is_surplus(self, earlier: "list[FrozenTrial]", first: int) -> bool:
-        """Two workers may begin the last trial at the same moment; its number tells which of them came first."""
-        is_queued = self.queued is None or first < self.queued
-        return count_begun(earlier) >= self.wanted or not is_queued
-
     def _train(self, trial: "Trial", first: int) -> float:
-        config = self.space.config(self.space.suggest(trial), f"{self.space.name}-{first}")
+        space = self.request.space
+        config = space.config(space.suggest(trial), f"{space.name}-{first}")
         trial.set_user_attr(SETTINGS, config.model_dump())
         if first != trial.number:
             logger.info("trial %d takes over from trial %d, whose worker was lost or stopped", trial.number, first)
-            try:
+            with suppress(InUseError):  # the worker that was given up lives; the study no longer listens to it
                 return self._train_seeds(trial, config, self._folder(first))
-            except InUseError:  # the worker that was given up lives; the study no longer listens to it
-                pass
         folder = self._folder(trial.number)
         if folder.exists():
-            raise ExistsError(
-                f"{folder} exists, of a sweep whose study is gone; choose another --run-dir, or remove it"
-            )
+            raise ExistsError(f"{folder} exists, but its study is gone; choose another --run-dir, or remove it")
         return self._train_seeds(trial, config, folder)
 
     def _folder(self, number: int) -> Path:
-        return self.folder / f"trial-{number:04d}"
+        return self.request.folder / f"trial-{number:04d}"
 
     def _train_seeds(self, trial: "Trial", config: Config, folder: Path) -> float:
         trial.set_user_attr(RUN, str(folder.resolve()))
-        outcomes = []
-        if len(self.seeds) == 1:
+        seeds, outcomes = self.request.seeds, []
+        if len(seeds) == 1:
             outcomes.append(self._train_one(trial, config, folder))
         else:
-            plan = SeedsPlan(str(self.data_dir.resolve()), self.seeds, require_cudnn=False, tensorboard=False)
+            plan = SeedsPlan(str(self.request.data_dir.resolve()), seeds, require_cudnn=False, tensorboard=False)
             seeds_in(folder).write(config, plan)
-            for seed in self.seeds:
+            for seed in seeds:
                 outcomes.append(self._train_one(trial, with_train(config, seed=seed), folder / f"seed-{seed}"))
             write_summary(config, plan, folder)
         trial.set_user_attr(EPOCHS, sum(outcome.epochs for outcome in outcomes))
@@ -126,8 +99,9 @@ class Objective:
             trial.report(min(so_far), epoch)  # the best epoch counts, so a later one that is worse does no harm
             return trial.should_prune()
 
-        is_first = config.train.seed == self.seeds[0]
-        outcome = train_or_resume(config, data_dir=self.data_dir, run_dir=run, watch=watch if is_first else None)
+        is_first = config.train.seed == self.request.seeds[0]
+        data_dir = self.request.data_dir
+        outcome = train_or_resume(config, data_dir=data_dir, run_dir=run, watch=watch if is_first else None)
         trial.set_user_attr(BASELINE, outcome.val_baseline_mae_c)
         if not outcome.finished:
             trial.set_user_attr(EPOCHS, outcome.epochs)
@@ -136,11 +110,6 @@ class Objective:
 
 
 def first_number(trial: "FrozenTrial") -> int:
-    """The number of the trial's first try; its own, unless another worker had it before and was lost or stopped."""
+    """The number of the trial's first try; its own, unless another worker had it earlier and was lost or stopped."""
     first = load_optuna().storages.RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
     return trial.number if first is None else int(first)
-
-
-def count_begun(trials: "list[FrozenTrial]") -> int:
-    """Trials that have come to something, or are about to."""
-    return sum(trial.state.name in ("COMPLETE", "PRUNED", "RUNNING") for trial in trials)
