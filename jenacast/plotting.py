@@ -4,16 +4,15 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
-from jenacast.data.series import Floats, Times
 from jenacast.errors import ConfigError
 from jenacast.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from jenacast.data.series import Floats, Times
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#000000"
@@ -29,7 +28,7 @@ BASELINE_LABEL = "baseline: the same as now"
 TIME_LABEL = "time (the station's clock)"
 
 # A band is named by the share of cases it should hold, in percent; narrow ones are darker
-Bands = Mapping[str, tuple[Floats, Floats]]
+Bands: TypeAlias = "Mapping[str, tuple[Floats, Floats]]"
 BAND_ALPHA = 0.2  # of one band
 
 LONGEST_LABEL = 40  # characters
@@ -126,11 +125,13 @@ def time_axis(axis: Any) -> None:
     axis.set_xlabel(TIME_LABEL)
 
 
-def with_gaps(times: Times, *series: Floats) -> tuple[Any, ...]:
+def with_gaps(times: "Times", *series: "Floats") -> tuple[Any, ...]:
     """The times and (times,) series, with a NaN in each gap, so that no line is drawn across it.
 
     A gap is a step of more than one and a half times the commonest.
     """
+    import numpy as np
+
     if len(times) < 3:
         return (times, *series)
     steps = np.diff(times.astype("datetime64[s]").astype(np.int64))

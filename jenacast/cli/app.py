@@ -17,10 +17,39 @@ DataDir = Annotated[
     Path,
     typer.Option("--data-dir", envvar="JENACAST_DATA_DIR", help="Folder of the CSV and of the prepared data."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what stands in the way.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object with full precision.")]
 
+ModelName = Annotated[
+    str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.", show_default=False)
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file of settings instead.", show_default=False)
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as train.epochs=5; repeatable."),
+]
+FitBlend = Annotated[
+    bool, typer.Option("--fit-blend", help="Fit weights and an offset on validation, instead of a plain mean.")
+]
+Storage = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="JENACAST_STORAGE",
+        help="postgresql://USER@HOST/DATABASE, shared by many machines; the password comes from PGPASSWORD or a "
+        "service file.",
+        show_default="a file in the sweep's folder",
+    ),
+]
+
 DEFAULT_DATA_DIR = Path("data")
+
+
+def run_dir_option(default: str) -> Any:
+    """The option --run-dir; the help shows `default`, which the command makes up itself."""
+    return typer.Option("--run-dir", help="The folder for everything that is kept.", show_default=default)
 
 
 class Terminated(BaseException):

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
-from jenacast.cli.train import Assignments, ConfigFile, ModelName, load_settings
+from jenacast.cli.app import (
+    DEFAULT_DATA_DIR,
+    Assignments,
+    ConfigFile,
+    DataDir,
+    Force,
+    Json,
+    ModelName,
+    run_dir_option,
+    say,
+)
+from jenacast.cli.train import load_settings
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
@@ -29,10 +39,7 @@ def backtest(
     step: Annotated[
         str | None, typer.Option(metavar="STEP", help="How long a period is: 1y, 6m.", show_default="1y")
     ] = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where the folds are kept.", show_default="runs/backtest-<model>-<date>-<time>"),
-    ] = None,
+    run_dir: Annotated[Path | None, run_dir_option("runs/backtest-<model>-<date>-<time>")] = None,
     resume: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Go on with this backtest; it knows the rest.", show_default=False),

@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,19 +15,12 @@ if TYPE_CHECKING:
 
     from jenacast.experiments.compare import Row
 
-
-class Format(StrEnum):
-    """How the table is printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
+TableFormat = Literal["table", "json", "csv", "markdown"]
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
-    output: Annotated[Format, typer.Option("--format", help="How to print the table.")] = Format.table,
+    form: Annotated[TableFormat, typer.Option("--format", help="How to print the table.")] = "table",
     plot: Annotated[
         Path | None,
         typer.Option(help="Picture of the test MAEs, .png, .svg or .pdf, the baseline as a line.", show_default=False),
@@ -54,15 +46,15 @@ def compare(
     if plot:
         comparison(plot, rows)
         say(f"wrote {plot}")
-    typer.echo(_render(rows, output))
+    typer.echo(_render(rows, form))
 
 
-def _render(rows: "Sequence[Row]", output: Format) -> str:
+def _render(rows: "Sequence[Row]", form: TableFormat) -> str:
     from jenacast.evaluation.metrics import with_std
 
-    if output is Format.json:
+    if form == "json":
         return json.dumps([asdict(row) for row in rows])
-    if output is Format.csv:
+    if form == "csv":
         fields = [asdict(row) for row in rows]
         return Table(columns(*fields[0]), [list(row.values()) for row in fields]).as_csv()
     errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
@@ -79,5 +71,5 @@ def _render(rows: "Sequence[Row]", output: Format) -> str:
             for row in rows
         ],
     )
-    text = table.as_text() if output is Format.table else table.as_markdown()
+    text = table.as_text() if form == "table" else table.as_markdown()
     return f"{text}\n\nbaseline, the same as now: {rows[0].baseline_mae_c:.3f} °C on test"

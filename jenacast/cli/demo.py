@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, run_dir_option, say
 from jenacast.cli.evaluate import describe
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ SYNTHETIC_FOLDER = "synthetic"
 
 
 def demo(
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Where the run is kept.", show_default="runs/demo-<date>-<time>")
-    ] = None,
+    run_dir: Annotated[Path | None, run_dir_option("runs/demo-<date>-<time>")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
     json_output: Json = False,

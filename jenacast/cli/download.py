@@ -2,20 +2,14 @@
 
 import dataclasses
 import json
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
 from jenacast.data import download as plain
 
-
-class Source(StrEnum):
-    """The public copies."""
-
-    TENSORFLOW = "tensorflow"
-    BOOK = "book"
+Source = Literal["tensorflow", "book"]  # the public copies
 
 
 def download(

@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, FitBlend, Force, Json
 
 
 def ensemble(
     members: Annotated[list[Path], typer.Argument(metavar="CKPT...", help=".keras files or run folders.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The checkpoint to write.")] = Path("ensemble.keras"),
     name: Annotated[str, typer.Option(help="What tables call it.")] = "ensemble",
-    fit_blend: Annotated[
-        bool, typer.Option("--fit-blend", help="Fit weights and an offset on validation, instead of a plain mean.")
-    ] = False,
+    fit_blend: FitBlend = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
     json_output: Json = False,

@@ -3,11 +3,12 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, FitBlend, Force, Json, say
+from jenacast.plotting import Format
 from jenacast.tables import Column, Table, Value
 
 if TYPE_CHECKING:
@@ -15,15 +16,8 @@ if TYPE_CHECKING:
     from jenacast.evaluation.evaluate import Scores
 
 
-class SplitName(StrEnum):
-    """The splits that may be evaluated."""
-
-    test = "test"
-    val = "val"
-
-
 class ByName(StrEnum):
-    """What the windows may be grouped by."""
+    """What the windows may be grouped by; Typer takes no list of Literals."""
 
     month = "month"
     season = "season"
@@ -33,20 +27,12 @@ class ByName(StrEnum):
     lead = "lead"
 
 
-class FormatName(StrEnum):
-    """The formats of pictures."""
-
-    png = "png"
-    svg = "svg"
-    pdf = "pdf"
-
-
 def evaluate(
     checkpoints: Annotated[
         list[Path],
         typer.Argument(metavar="CKPT...", help="A .keras file, a run folder, or `pretrained`; several are averaged."),
     ],
-    split: Annotated[SplitName, typer.Option(help="Which windows of the prepared data.")] = SplitName.test,
+    split: Annotated[Literal["test", "val"], typer.Option(help="Which windows of the prepared data.")] = "test",
     csv: Annotated[
         list[Path] | None,
         typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.", show_default=False),
@@ -55,9 +41,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="CKPT", help="Measure the difference to this one too.", show_default=False),
     ] = None,
-    fit_blend: Annotated[
-        bool, typer.Option("--fit-blend", help="Fit weights and an offset on validation, instead of a plain mean.")
-    ] = False,
+    fit_blend: FitBlend = False,
     by: Annotated[
         list[ByName] | None,
         typer.Option(help="Where it errs: the errors of each group too; repeatable.", show_default=False),
@@ -66,8 +50,8 @@ def evaluate(
         Path | None, typer.Option(help="Folder for the scores (JSON) and the pictures.", show_default=False)
     ] = None,
     form: Annotated[
-        FormatName, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")
-    ] = FormatName.png,
+        Format, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")
+    ] = "png",
     predictions: Annotated[
         Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.", show_default=False)
     ] = None,
@@ -97,9 +81,7 @@ def evaluate(
 
     if predictions:
         refuse_existing(predictions, force=force)
-    evaluation = run(
-        *checkpoints, data_dir=data_dir, split=split.value, csv_paths=csv or [], against=against, fit=fit_blend
-    )
+    evaluation = run(*checkpoints, data_dir=data_dir, split=split, csv_paths=csv or [], against=against, fit=fit_blend)
     scores, groups = evaluation.scores, group_errors(evaluation, [each.value for each in by or []])
     if predictions:
         write_predictions(evaluation, predictions)
@@ -108,7 +90,7 @@ def evaluate(
     is_own = is_run_dir(home) and len(checkpoints) == 1 and not (fit_blend or against)  # what `compare` may read
     folder = out or (home if is_own else None)
     if folder:
-        for file in write_evaluation(evaluation, folder, groups, form=form.value):
+        for file in write_evaluation(evaluation, folder, groups, form=form):
             say(f"wrote {file}")
     if json_output:
         typer.echo(json.dumps(as_json(evaluation, groups)))

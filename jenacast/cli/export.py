@@ -1,27 +1,18 @@
 """`jenacast export`."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jenacast.cli.app import Force, Json, say
-
-
-class FormatName(StrEnum):
-    """The formats, as the command line spells them."""
-
-    keras = "keras"
-    json_weights = "json+weights"
-    savedmodel = "savedmodel"
-    onnx = "onnx"
+from jenacast.models import ExportFormat
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint.")],
-    form: Annotated[FormatName, typer.Option("--format", help="onnx needs: pip install 'jenacast[onnx]'")],
+    form: Annotated[ExportFormat, typer.Option("--format", help="onnx needs: pip install 'jenacast[onnx]'")],
     out: Annotated[
         Path | None, typer.Option(help="The folder to make.", show_default="export-<format>, beside the checkpoint")
     ] = None,
@@ -37,8 +28,8 @@ def export(
     """
     from jenacast.models.export import export as write
 
-    folder = out or (run if run.is_dir() else run.parent) / f"export-{form.value}"
-    difference_c = write(run, form.value, folder, force=force)
+    folder = out or (run if run.is_dir() else run.parent) / f"export-{form}"
+    difference_c = write(run, form, folder, force=force)
     say(f"read back: its forecasts differ by {difference_c:.1g} °C at most")
-    answer = {"path": str(folder), "format": form.value, "max_difference_c": difference_c}
+    answer = {"path": str(folder), "format": form, "max_difference_c": difference_c}
     typer.echo(json.dumps(answer) if json_output else str(folder))

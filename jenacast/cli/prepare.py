@@ -1,30 +1,23 @@
 """`jenacast prepare`."""
 
 import json
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
+from jenacast.data import Protocol
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
     from jenacast.data.prepared import Manifest
 
 
-class ProtocolName(StrEnum):
-    """The protocols, as the command line spells them."""
-
-    strict = "strict"
-    book = "book"
-
-
 def prepare(
     protocol: Annotated[
-        ProtocolName,
+        Protocol,
         typer.Option(help="strict: windows by time, inside one split. book: by row position, as published."),
-    ] = ProtocolName.strict,
+    ] = "strict",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
     json_output: Json = False,
@@ -38,7 +31,7 @@ def prepare(
     """
     from jenacast.data.prepare import prepare as run
 
-    manifest = run(data_dir, protocol=protocol.value, force=force)
+    manifest = run(data_dir, protocol=protocol, force=force)
     typer.echo(json.dumps(manifest.model_dump()) if json_output else _describe(manifest))
 
 

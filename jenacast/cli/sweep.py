@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json, say
+from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json, Storage, run_dir_option, say
 from jenacast.sweep import Pruner, Sampler
 
 if TYPE_CHECKING:
@@ -36,17 +36,7 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="Begin no trial after so long.", show_default="no limit"),
 ]
-Storage = Annotated[
-    str,
-    typer.Option(
-        metavar="URL",
-        envvar="JENACAST_STORAGE",
-        help="postgresql://USER@HOST/DATABASE, shared by many machines; the password comes from PGPASSWORD or a "
-        "service file.",
-        show_default="a file in the sweep's folder",
-    ),
-]
-RunDir = Annotated[Path | None, typer.Option(help="Where the runs are kept.", show_default="runs/sweep-<name>")]
+RunDir = Annotated[Path | None, run_dir_option("runs/sweep-<name>")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the first trials' settings, and do nothing.")]
 WorkerNumber = Annotated[
     int | None, typer.Option(hidden=True, help="Which of several this process is; it prints nothing.")

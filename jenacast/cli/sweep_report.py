@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import Force, say
-from jenacast.cli.sweep import Storage
+from jenacast.cli.app import Force, Storage, say
 
 
 def sweep_report(

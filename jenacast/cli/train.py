@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import (
+    DEFAULT_DATA_DIR,
+    Assignments,
+    ConfigFile,
+    DataDir,
+    Force,
+    Json,
+    ModelName,
+    run_dir_option,
+    say,
+)
 
 if TYPE_CHECKING:
     from jenacast.config import Config
     from jenacast.experiments.seeds import Summary
     from jenacast.training.run_folder import Outcome
-
-ModelName = Annotated[
-    str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.", show_default=False)
-]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="A TOML file of settings instead.", show_default=False)
-]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as train.epochs=5; repeatable."),
-]
 
 
 def train(
@@ -41,9 +40,7 @@ def train(
     patience: Annotated[
         int | None, typer.Option(help="train.patience: stop after so many epochs without a better validation MAE.")
     ] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Where the run is kept.", show_default="runs/<model>-<date>-<time>")
-    ] = None,
+    run_dir: Annotated[Path | None, run_dir_option("runs/<model>-<date>-<time>")] = None,
     refit: Annotated[
         Path | None,
         typer.Option(

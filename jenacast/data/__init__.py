@@ -1,1 +1,5 @@
 """The series: fetched, read, cleaned, audited, prepared, and where its windows lie."""
+
+from typing import Literal
+
+Protocol = Literal["strict", "book"]  # how windows are found: by time, or by row position as published

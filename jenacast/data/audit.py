@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.config import DataSettings
+from jenacast.data import Protocol
 from jenacast.data.cleaning import Cleaned
 from jenacast.data.series import HOUR_S, Series, Times
-from jenacast.data.windows import Borders, Protocol, Windows, find_windows
+from jenacast.data.windows import Borders, Windows, find_windows
 
 OF_SPLITS = ("values", "windows")  # what an audit says of splits; the rest is of the whole series
 

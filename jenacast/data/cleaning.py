@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.columns import COLUMNS, NAMES, SENTINEL, TARGET
+from jenacast.data import Protocol
 from jenacast.data.series import HOUR_S, Floats, Rows, Series
-from jenacast.data.windows import Protocol
 
 STALE_HOURS = 6  # after so long without a valid value, `strict` gives the row up
 

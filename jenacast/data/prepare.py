@@ -9,12 +9,12 @@ import numpy as np
 
 from jenacast.columns import COLUMNS
 from jenacast.config import DataSettings, standard_task
-from jenacast.data import audit
+from jenacast.data import Protocol, audit
 from jenacast.data.cleaning import Cleaned, clean
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import FOLDER, FORMAT, SPLITS, ColumnRecord, Manifest, Prepared, SplitRecord, load_manifest
 from jenacast.data.series import Series, rows_per_hour
-from jenacast.data.windows import Borders, Protocol, Windows, find_windows, split_rows
+from jenacast.data.windows import Borders, Windows, find_windows, split_rows
 from jenacast.errors import DataError, ExistsError
 from jenacast.files import atomic_folder, clear_leftovers, folder_lock, link_or_copy, write_json
 

@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from jenacast.columns import NAMES, TARGET
+from jenacast.data import Protocol
 from jenacast.data.series import Series
-from jenacast.data.windows import Protocol, Windows, find_windows
+from jenacast.data.windows import Windows, find_windows
 from jenacast.errors import DataError
 from jenacast.records import Record, read_record
 

@@ -15,15 +15,14 @@ one contiguous slice, which is what makes gathering a batch fast.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.columns import TARGET
+from jenacast.data import Protocol
 from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times, rows_per_hour
 
-Protocol = Literal["book", "strict"]
 Borders = dict[str, tuple[int, int]]  # rows [start, stop) of each split
 
 

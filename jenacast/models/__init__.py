@@ -1,1 +1,5 @@
 """What a network is: architectures, checkpoints, inference, intervals."""
+
+from typing import Literal
+
+ExportFormat = Literal["keras", "json+weights", "savedmodel", "onnx"]

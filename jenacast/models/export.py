@@ -3,12 +3,13 @@
 import logging
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from jenacast.errors import CheckpointError, ExistsError, JenacastError
 from jenacast.files import atomic_folder
+from jenacast.models import ExportFormat
 from jenacast.models.checkpoint import MEMBER, load_checkpoint
 from jenacast.models.forecaster import (
     ARCHITECTURE_FILE,
@@ -28,10 +29,7 @@ TOLERANCE_C = 1e-5
 COMPARED_WINDOWS = 256
 
 
-Format = Literal["keras", "json+weights", "savedmodel", "onnx"]
-
-
-def export(path: Path, form: Format, out: Path, *, force: bool = False) -> float:
+def export(path: Path, form: ExportFormat, out: Path, *, force: bool = False) -> float:
     """Write a checkpoint in another format, with `jenacast.json` beside it, into the folder `out`.
 
     What was written is read back and forecasts from random windows, whole or not at all.
@@ -66,7 +64,7 @@ def export(path: Path, form: Format, out: Path, *, force: bool = False) -> float
     return difference_c
 
 
-def _write(path: Path, model: Any, form: Format, folder: Path, shape: tuple[int, ...]) -> None:
+def _write(path: Path, model: Any, form: ExportFormat, folder: Path, shape: tuple[int, ...]) -> None:
     if form == "keras":
         shutil.copyfile(path, folder / KERAS_FILE)
     elif form == "json+weights":
