@@ -1,7 +1,7 @@
 """What all pictures share: colours, line styles, sizes and file formats."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -10,8 +10,6 @@ from jenacast.errors import ConfigError
 from jenacast.files import atomic_path
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from jenacast.data.series import Floats, Times
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart
@@ -19,17 +17,17 @@ BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "
 # Smith & van der Walt's viridis without its palest end, for what goes from small to large; no hue is needed to read it
 RAMP = ("#440154", "#453781", "#32648e", "#228b8d", "#2cb17e", "#7ad151")
 
-# How what is drawn again and again looks; on a grey print the line style, the width or the marker tells it apart
+# The looks of what many pictures show; on a grey print the line style, the width or the marker tells it apart
 TRUTH: dict[str, Any] = {"color": BLACK, "linewidth": 1.0}
 FORECAST: dict[str, Any] = {"color": ORANGE, "linewidth": 1.8}
-BASELINE: dict[str, Any] = {"color": GREY, "linestyle": "--", "linewidth": 1.3}
-BASELINE_POINT: dict[str, Any] = {"color": GREY, "marker": "D", "markerfacecolor": "none"}
-BASELINE_LABEL = "baseline: the same as now"
+REFERENCE: dict[str, Any] = {"color": GREY, "linestyle": "--", "linewidth": 1.3}
+BASELINE: dict[str, Any] = REFERENCE | {"label": "baseline: the same as now"}
+BASELINE_POINT: dict[str, Any] = BASELINE | {"linestyle": "", "marker": "D", "markerfacecolor": "none"}
 TIME_LABEL = "time (the station's clock)"
 
-# A band is named by the share of cases it should hold, in percent; narrow ones are darker
+# The low and high ends of intervals, by the percentage of cases that they should hold
 Bands: TypeAlias = "Mapping[str, tuple[Floats, Floats]]"
-BAND_ALPHA = 0.2  # of one band
+BAND_ALPHA = 0.2  # of one band; narrow bands lie on wide ones and come out darker
 
 LONGEST_LABEL = 40  # characters
 SCREEN_WIDTH_IN, PRINT_WIDTH_IN = 9.0, 180 / 25.4
@@ -47,7 +45,7 @@ COMMON: dict[str, Any] = {
     "axes.grid": True,
     "grid.alpha": 0.3,
 }
-# The date of writing stands in a file unless it is taken out
+# Files hold the date of writing unless it is taken out
 Format = Literal["png", "svg", "pdf"]
 FORMATS: dict[Format, dict[str, Any]] = {
     "png": {},
@@ -57,10 +55,10 @@ FORMATS: dict[Format, dict[str, Any]] = {
 
 
 def check_suffix(path: Path) -> Format:
-    """The format that a picture's name asks for; call it before any long work.
+    """The format that a picture's file name asks for; call it before any long work.
 
     Raises:
-        ConfigError: the suffix is none of `FORMATS`.
+        ConfigError: the suffix is not .png, .svg or .pdf.
     """
     form = path.suffix.lower().removeprefix(".")
     if form not in FORMATS:
@@ -82,18 +80,20 @@ def figure(
     height: float = 3.2,
     heights: tuple[float, ...] | None = None,
     share_x: bool = False,
-) -> Iterator[tuple["Figure", list[Any]]]:
+) -> Iterator[list[Any]]:
     """A figure with its axes, row by row, that is written to `path` when the block ends.
+
+    It gets a legend below, which hides nothing of what is drawn, unless an axis has one or nothing has a label.
 
     Args:
         path: .png and .svg are for the screen, .pdf for print: 180 mm wide with letters of 8 pt.
-        title: the figure's, or nothing; that the series is made up is added.
-        synthetic: whether it is.
+        title: of the figure; "" for none.
+        synthetic: whether the series is made up, which the title then says.
         rows: of axes.
         columns: of axes.
         height: inches of one row on the screen.
         heights: the rows' shares of the height, where they differ.
-        share_x: the rows have one horizontal axis.
+        share_x: whether the rows have one horizontal axis in common.
 
     Raises:
         ConfigError: an unknown format.
@@ -110,13 +110,16 @@ def figure(
         made = Figure(figsize=size, dpi=120, layout="constrained")
         axes = made.subplots(rows, columns, squeeze=False, sharex=share_x, height_ratios=heights)
         made.suptitle("  —  ".join([title] * bool(title) + ["SYNTHETIC SERIES, not Jena"] * synthetic))
-        yield made, list(axes.ravel())
+        yield list(axes.ravel())
+        has_labels = any(axis.get_legend_handles_labels()[0] for axis in made.axes)
+        if has_labels and not any(axis.get_legend() for axis in made.axes):
+            made.legend(loc="outside lower center", ncols=3, frameon=False)
         with atomic_path(path) as temporary:
             made.savefig(temporary, format=form, **FORMATS[form])
 
 
 def time_axis(axis: Any) -> None:
-    """Say times shortly, and what clock they are by."""
+    """Make the horizontal axis one of times, with short labels and the name of the clock."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator: Any = AutoDateLocator()  # type: ignore[no-untyped-call]  # matplotlib types its dates in part only
@@ -128,7 +131,7 @@ def time_axis(axis: Any) -> None:
 def with_gaps(times: "Times", *series: "Floats") -> tuple[Any, ...]:
     """The times and (times,) series, with a NaN in each gap, so that no line is drawn across it.
 
-    A gap is a step of more than one and a half times the commonest.
+    A gap is a step of more than 1.5 times the commonest step.
     """
     import numpy as np
 
@@ -141,19 +144,27 @@ def with_gaps(times: "Times", *series: "Floats") -> tuple[Any, ...]:
 
 
 def draw_bands(axis: Any, times: Any, bands: Bands) -> None:
-    """The bands around a forecast, the widest first; the narrow ones lie on top of it and come out darker."""
+    """Draw the intervals around a forecast, the widest first, each with its label."""
     for number, level in enumerate(sorted(bands, key=float, reverse=True), start=1):
         axis.fill_between(times, *bands[level], color=ORANGE, alpha=BAND_ALPHA, linewidth=0)
         as_seen = 1 - (1 - BAND_ALPHA) ** number
         axis.fill([], [], color=ORANGE, alpha=as_seen, linewidth=0, label=f"{level} % interval")
 
 
-def legend_below(whole: "Figure") -> None:
-    """A legend that hides nothing of what is drawn; none where nothing has a label."""
-    if any(axis.get_legend_handles_labels()[0] for axis in whole.axes):
-        whole.legend(loc="outside lower center", ncols=3, frameon=False)
+def error_bars(middles: Sequence[float], ends: Sequence[tuple[float, float] | None]) -> Any:
+    """(2, points) lengths of error bars from the middles down and up to the ends; NaN where there are none."""
+    import numpy as np
+
+    known = np.array([pair or (np.nan, np.nan) for pair in ends], float).reshape(-1, 2)
+    return np.abs(known.T - np.asarray(middles, float))
 
 
-def fitting(label: str, longest: int = LONGEST_LABEL) -> str:
-    """A label that leaves room for the picture: of a long one, such as a folder's name, its ends."""
+def name_rows(axis: Any, names: Sequence[str]) -> None:
+    """Let the vertical axis be rows from the top, one for each name; long names lose their middle."""
+    ticks = {"yticks": range(len(names)), "yticklabels": [shorten_middle(name) for name in names]}
+    axis.set(**ticks, ylim=(max(len(names), 1) - 0.5, -0.5))
+
+
+def shorten_middle(label: str, longest: int = LONGEST_LABEL) -> str:
+    """A label that leaves room for the picture: a long one, such as a folder's name, loses its middle."""
     return label if len(label) <= longest else f"{label[: longest // 2]}…{label[-longest // 2 :]}"

@@ -10,14 +10,15 @@ from jenacast.data.series import Floats, Times
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.plotting import (
     BASELINE,
-    BASELINE_LABEL,
     BASELINE_POINT,
     BLACK,
     BLUE,
     FORECAST,
     GREEN,
     ORANGE,
+    REFERENCE,
     TRUTH,
+    error_bars,
     figure,
     time_axis,
     with_gaps,
@@ -39,13 +40,13 @@ def evaluation(
     synthetic: bool,
 ) -> None:
     """Two weeks of forecasts against the truth, every forecast against its truth, and the errors."""
-    with figure(path, title, synthetic, rows=3) as (_, (weeks, scatter, errors)):
+    with figure(path, title, synthetic, rows=3) as (weeks, scatter, errors):
         middle = valid_at[len(valid_at) // 2]
         shown = (valid_at >= middle) & (valid_at < middle + np.timedelta64(SHOWN_DAYS, "D"))
         times, *curves = with_gaps(valid_at[shown], truth_c[shown], forecast_c[shown], baseline_c[shown])
         weeks.plot(times, curves[0], **TRUTH, label="truth")
         weeks.plot(times, curves[1], **FORECAST, label="forecast 24 h before")
-        weeks.plot(times, curves[2], **BASELINE, label=BASELINE_LABEL)
+        weeks.plot(times, curves[2], **BASELINE)
         weeks.set_ylabel("temperature (°C)")
         time_axis(weeks)
         weeks.legend()
@@ -56,11 +57,11 @@ def evaluation(
         scatter.set(xlabel="truth (°C)", ylabel="forecast (°C)")
 
         bins = np.linspace(-WIDEST_C, WIDEST_C, 97)
-        for values_c, look, label in (
-            (baseline_c - truth_c, BASELINE, BASELINE_LABEL),
-            (forecast_c - truth_c, FORECAST, "forecast"),
+        for values_c, look in (
+            (baseline_c - truth_c, BASELINE),
+            (forecast_c - truth_c, FORECAST | {"label": "forecast"}),
         ):
-            errors.hist(np.clip(values_c, -WIDEST_C, WIDEST_C), bins=bins, histtype="step", **look, label=label)
+            errors.hist(np.clip(values_c, -WIDEST_C, WIDEST_C), bins=bins, histtype="step", **look)
         errors.set(xlabel="forecast minus truth (°C)", ylabel="windows")
         errors.legend()
 
@@ -91,11 +92,10 @@ def groups(
         synthetic: whether the series is made up.
     """
     places = np.arange(len(labels))
-    ends = np.array([pair or (np.nan, np.nan) for pair in ci95_c or [None] * len(labels)], float).reshape(-1, 2)
-    lengths = np.abs(ends.T - np.asarray(mae_c, float))
-    with figure(path, title, synthetic, rows=2, height=2.7, heights=(2, 1), share_x=True) as (_, (errors, bias)):
-        errors.plot(places + 0.12, baseline_mae_c, **BASELINE_POINT, linestyle="", label=BASELINE_LABEL)
+    with figure(path, title, synthetic, rows=2, height=2.7, heights=(2, 1), share_x=True) as (errors, bias):
+        errors.plot(places + 0.12, baseline_mae_c, **BASELINE_POINT)
         look = {"color": ORANGE, "capsize": 3, "marker": "o", "linestyle": ""}
+        lengths = error_bars(mae_c, ci95_c or [None] * len(labels))
         errors.errorbar(places - 0.12, mae_c, lengths, **look, label="forecast, with 95 % interval")
         errors.margins(y=0.15)
         errors.set_ylim(bottom=0)
@@ -130,15 +130,15 @@ def leads(
         synthetic: whether the series is made up.
     """
     rows = 2 if coverage else 1
-    with figure(path, title, synthetic, rows=rows, height=2.9, share_x=True) as (_, (errors, *below)):
+    with figure(path, title, synthetic, rows=rows, height=2.9, share_x=True) as (errors, *below):
         errors.plot(lead_hours, mae_c, **FORECAST, marker="o", label="forecast")
-        errors.plot(lead_hours, baseline_mae_c, **BASELINE, marker="D", markerfacecolor="none", label=BASELINE_LABEL)
+        errors.plot(lead_hours, baseline_mae_c, **BASELINE, marker="D", markerfacecolor="none")
         errors.set_ylim(bottom=0)
         errors.set_ylabel("MAE (°C)")
         errors.legend()
         for axis in below:
             for marker, (level, shares) in zip(MARKERS, sorted((coverage or {}).items()), strict=False):
-                axis.axhline(float(level), **BASELINE)
+                axis.axhline(float(level), **REFERENCE)
                 percent = 100 * np.asarray(shares, float)
                 axis.plot(lead_hours, percent, color=GREEN, marker=marker, label=f"inside the {level} % band")
             axis.set(ylabel="truths inside (%)", ylim=(0, 105))
@@ -160,7 +160,7 @@ def reliability(path: Path, levels: Sequence[float], observed: Sequence[float], 
     lower = [level for level in sorted(share, reverse=True) if level < 0.5 and round(1 - level, 6) in share]
     intervals = [1 - 2 * level for level in lower]
     inside = [share[round(1 - level, 6)] - share[level] for level in lower]
-    with figure(path, title, synthetic, columns=2, height=4.2) as (_, (quantiles, coverage)):
+    with figure(path, title, synthetic, columns=2, height=4.2) as (quantiles, coverage):
         _against_diagonal(quantiles, levels, observed)
         quantiles.set(xlabel="level of the predicted quantile (%)", ylabel="truths at or below it (%)")
         _against_diagonal(coverage, intervals, inside)
@@ -169,6 +169,6 @@ def reliability(path: Path, levels: Sequence[float], observed: Sequence[float], 
 
 
 def _against_diagonal(axis: Any, nominal: Sequence[float], observed: Sequence[float]) -> None:
-    axis.plot([0, 100], [0, 100], **BASELINE, label="as predicted")
+    axis.plot([0, 100], [0, 100], **REFERENCE, label="as predicted")
     axis.plot(100 * np.asarray(nominal, float), 100 * np.asarray(observed, float), **FORECAST, marker="o", label="seen")
     axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")

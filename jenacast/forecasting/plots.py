@@ -8,7 +8,6 @@ import numpy as np
 from jenacast.data.series import Floats, Times
 from jenacast.plotting import (
     BASELINE,
-    BASELINE_LABEL,
     BASELINE_POINT,
     BLACK,
     FORECAST,
@@ -17,7 +16,6 @@ from jenacast.plotting import (
     Bands,
     draw_bands,
     figure,
-    legend_below,
     time_axis,
     with_gaps,
 )
@@ -50,7 +48,7 @@ def outlook(
         title: the figure's.
         synthetic: whether the series is made up.
     """
-    with figure(path, title, synthetic, height=3.8) as (whole, (axis,)):
+    with figure(path, title, synthetic, height=3.8) as (axis,):
         times, measured_c = with_gaps(observed_at, observed_c)
         axis.plot(times, measured_c, **TRUTH, label="observed")
         axis.axvline(now, color=BLACK, linestyle=":", linewidth=1)
@@ -59,13 +57,12 @@ def outlook(
         )
         if len(valid_at) == 1:
             _draw_point(axis, valid_at, forecast_c, bands)
-            axis.plot(valid_at, baseline_c, **BASELINE_POINT, linestyle="", label=BASELINE_LABEL)
+            axis.plot(valid_at, baseline_c, **BASELINE_POINT)
         else:
             _draw_curve(axis, valid_at, forecast_c, bands)
-            axis.plot(valid_at, baseline_c, **BASELINE, label=BASELINE_LABEL)
+            axis.plot(valid_at, baseline_c, **BASELINE)
         axis.set_ylabel("temperature (°C)")
         time_axis(axis)
-        legend_below(whole)
 
 
 def outlooks(
@@ -84,16 +81,15 @@ def outlooks(
     All are (windows,), in order of time, temperatures in degC; a truth that is not known yet is NaN. For `bands` see
     `outlook`.
     """
-    with figure(path, title, synthetic, height=3.8) as (whole, (axis,)):
+    with figure(path, title, synthetic, height=3.8) as (axis,):
         _draw_curve(axis, valid_at, forecast_c, bands)
         times, before_c = with_gaps(valid_at, baseline_c)
-        axis.plot(times, before_c, **BASELINE, label=BASELINE_LABEL)
+        axis.plot(times, before_c, **BASELINE)
         if truth_c is not None:
             times, measured_c = with_gaps(valid_at, truth_c)
             axis.plot(times, measured_c, **TRUTH, marker="." if len(valid_at) == 1 else "", label="truth")
         axis.set_ylabel("temperature (°C)")
         time_axis(axis)
-        legend_below(whole)
 
 
 def _draw_curve(axis: Any, valid_at: Times, forecast_c: Floats, bands: Bands) -> None:

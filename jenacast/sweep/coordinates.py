@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jenacast.data.series import Floats
-from jenacast.plotting import fitting
+from jenacast.plotting import shorten_middle
 
 NONE_AT = -0.12  # the place of a trial that lacks the setting
 BEYOND_AT = 1.08  # and of one whose error is out of sight
@@ -104,7 +104,7 @@ def _is_skewed(values: Sequence[float]) -> bool:
 def _named(labels: Sequence[str]) -> tuple[list[float], list[Tick]]:
     names = sorted(set(labels))
     places = dict(zip(names, np.linspace(0, 1, len(names)) if len(names) > 1 else [0.5], strict=True))
-    ticks = [(place, fitting(name, LONGEST_LABEL)) for name, place in places.items()]
+    ticks = [(place, shorten_middle(name, LONGEST_LABEL)) for name, place in places.items()]
     return [places[label] for label in labels], ticks
 
 

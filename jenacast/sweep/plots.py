@@ -9,15 +9,14 @@ import numpy as np
 from jenacast.data.series import Floats
 from jenacast.plotting import (
     BASELINE,
-    BASELINE_LABEL,
     BLACK,
     BLUE,
     GREY,
     ORANGE,
     RAMP,
     figure,
-    fitting,
-    legend_below,
+    name_rows,
+    shorten_middle,
 )
 from jenacast.sweep.coordinates import NONE_AT, Coordinate, coordinate, mae_coordinate, sight
 
@@ -40,7 +39,7 @@ def sweep_history(path: Path, result: "SweepResult", *, title: str) -> None:
     maes_c = np.array([trial.val_mae_c for trial in complete], float)
     deviations_c = np.array([trial.val_mae_std_c or 0 for trial in complete], float)
     last_c = np.array([trial.curve_c[-1] for trial in pruned], float)
-    with figure(path, title, result.synthetic, height=3.8) as (whole, (axis,)):
+    with figure(path, title, result.synthetic, height=3.8) as (axis,):
         ends_c = [*last_c, *(maes_c - deviations_c), *(maes_c + deviations_c)]
         _set_height(axis, maes_c if complete else last_c, ends_c, result.baseline_mae_c)
         _draw_points(axis, pruned, last_c, PRUNED, "pruned, at its last epoch")
@@ -56,17 +55,16 @@ def sweep_history(path: Path, result: "SweepResult", *, title: str) -> None:
             axis.plot([], [], "^", color=GREY, label="beyond the axis")
         axis.set(xlabel="trial", ylabel="validation MAE (°C)")
         axis.xaxis.get_major_locator().set_params(integer=True)
-        legend_below(whole)
 
 
 def sweep_importance(path: Path, result: "SweepResult", *, title: str) -> None:
     """The share of each setting in what tells the best trials from the others."""
     percent = [100 * share for share in result.importance.values()]
-    with figure(path, title, result.synthetic, height=1.2 + 0.35 * len(percent)) as (_, (axis,)):
+    with figure(path, title, result.synthetic, height=1.2 + 0.35 * len(percent)) as (axis,):
         bars = axis.barh(range(len(percent)), percent, color=BLUE, height=0.6)
         axis.bar_label(bars, fmt="%.1f %%", padding=4)
-        axis.set(xlabel="share (%)", yticks=range(len(percent)), yticklabels=list(map(fitting, result.importance)))
-        axis.set(xlim=(0, 1.12 * max(percent, default=100)), ylim=(max(len(percent), 1) - 0.5, -0.5))
+        axis.set(xlabel="share (%)", xlim=(0, 1.12 * max(percent, default=100)))
+        name_rows(axis, list(result.importance))
         axis.grid(visible=False, axis="y")
 
 
@@ -76,7 +74,7 @@ def sweep_parallel(path: Path, result: "SweepResult", *, title: str) -> None:
     names = searched(best_last)
     axes = [coordinate([trial.params.get(name) for trial in best_last]) for name in names]
     axes.append(mae_coordinate([trial.val_mae_c or 0 for trial in best_last]))
-    with figure(path, title, result.synthetic, height=4.4) as (whole, (axis,)):
+    with figure(path, title, result.synthetic, height=4.4) as (axis,):
         for number, trial in enumerate(best_last):
             places = [one.places[number] for one in axes]
             axis.plot(places, **_look(trial, len(best_last) - 1 - number, len(best_last)), marker="o", markersize=3)
@@ -90,7 +88,6 @@ def sweep_parallel(path: Path, result: "SweepResult", *, title: str) -> None:
         axis.tick_params(axis="x", bottom=False, labeltop=True, labelbottom=False)
         axis.spines[:].set_visible(False)
         axis.grid(visible=False)
-        legend_below(whole)
 
 
 def searched(trials: "Sequence[TrialResult]") -> list[str]:
@@ -107,9 +104,9 @@ def _set_height(axis: Any, maes_c: Floats, ends_c: Sequence[float], baseline_c: 
     margin_c = 0.08 * (high_c - low_c)
     axis.set_ylim(low_c - margin_c, high_c + margin_c)
     if baseline_c in seen_c:
-        axis.axhline(baseline_c, **BASELINE, label=BASELINE_LABEL)
+        axis.axhline(baseline_c, **BASELINE)
     elif baseline_c is not None:
-        axis.plot([], [], **BASELINE, label=f"{BASELINE_LABEL}, {baseline_c:.3f} °C")
+        axis.plot([], [], **BASELINE | {"label": f"{BASELINE['label']}, {baseline_c:.3f} °C"})
 
 
 def _draw_points(axis: Any, trials: "Sequence[TrialResult]", maes_c: Floats, look: dict[str, Any], label: str) -> None:
@@ -161,4 +158,4 @@ def _on_lines(name: str, longest: int) -> str:
         if lines[-1] and (lines[-1].endswith(".") or len(lines[-1] + word) > longest):
             lines.append("")
         lines[-1] += word
-    return "\n".join(fitting(line, 2 * longest) for line in lines)
+    return "\n".join(shorten_middle(line, 2 * longest) for line in lines)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jenacast.plotting import BASELINE, BASELINE_LABEL, BLUE, ORANGE, figure
+from jenacast.plotting import BASELINE, BLUE, ORANGE, figure
 
 HIGHEST_MAE = 1.75  # of learning curves, in baselines: the first epochs would press the rest flat
 
@@ -19,12 +19,12 @@ def learning_curves(
 ) -> None:
     """Train MAE over the epochs, and validation MAE with its baseline where there is a validation."""
     epochs = [record["epoch"] for record in history]
-    with figure(path, title, synthetic) as (_, (axis,)):
+    with figure(path, title, synthetic) as (axis,):
         train = [record["train_mae_c"] for record in history]
         axis.plot(epochs, train, color=BLUE, marker="o", markerfacecolor="none", label="train, dropout on")
         if baseline_mae_c is not None:
             axis.plot(epochs, [r["val_mae_c"] for r in history], color=ORANGE, marker="s", label="validation")
-            axis.axhline(baseline_mae_c, **BASELINE, label=BASELINE_LABEL)
+            axis.axhline(baseline_mae_c, **BASELINE)
             axis.set_ylim(top=min(axis.get_ylim()[1], HIGHEST_MAE * baseline_mae_c))
         axis.set(xlabel="epoch", ylabel="MAE (°C)")
         axis.xaxis.get_major_locator().set_params(integer=True)
