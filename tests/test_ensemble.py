@@ -468,7 +468,7 @@ def test_a_network_that_is_called_pretrained_goes_before_the_packages(members, a
 def test_the_network_in_the_package_gives_the_figures_of_its_card(real_series, tmp_path):
     (tmp_path / CSV_NAME).symlink_to(real_series)
     prepare(tmp_path, protocol="book")
-    card = (Path(jenacast_package.__file__).parent / "pretrained" / "card.md").read_text()
+    card = (Path(jenacast_package.__file__).parent / "models" / "pretrained" / "card.md").read_text()
     for split in ("val", "test"):
         scores = evaluate(Path("pretrained"), data_dir=tmp_path, split=split).scores
         assert f"| {scores.mae_c:.3f} °C, " in card

@@ -1,4 +1,4 @@
-"""Networks averaged: how they are weighed, and one checkpoint that holds all of them."""
+"""Networks averaged: one checkpoint that holds all of them, with their weights."""
 
 import logging
 import re
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 def make_ensemble(
     paths: Sequence[Path], out: Path, *, data_dir: Path, name: str, fit: bool = False, force: bool = False
 ) -> Metadata:
-    """Write one checkpoint that forecasts the mean of its members; where validation is unseen, it gives its intervals.
+    """Write one checkpoint that forecasts the mean of its members, with intervals if they did not see validation.
 
     Args:
         paths: checkpoints or run folders, trained on the same series, columns, history and target.
@@ -40,55 +40,58 @@ def make_ensemble(
     Raises:
         CheckpointError: a member that cannot be loaded, or does not fit the first one; `fit` for members that saw
             validation in training.
-        ConfigError: a name that is none, or a file that would not be a `.keras` one.
+        ConfigError: an invalid name, or `out` does not end with `.keras`.
         DataError: prepared data of another series than the members were trained on.
         ExistsError: `out` exists and `force` is not given.
     """
+    _refuse_target(out, name, force=force)
+    checkpoints = [load_checkpoint(path) for path in paths]
+    abouts = _refuse_misfits(checkpoints)
+    first, encoding = abouts[0], abouts[0].encoding
+    if fit:
+        refuse_seen_validation(first, checkpoints[0].path)
+    prepared = load_prepared(data_dir)
+    if prepared.manifest.source_sha256 != first.source_sha256:
+        raise DataError(f"{data_dir} holds another series than the members were trained on; prepare theirs")
+
+    val = split_samples(prepared, "val", encoding)
+    leads_c = np.stack([forecast_leads_c(forward_function(each.model), val, encoding) for each in checkpoints])
+    forecasts_c, truth_c = leads_c[:, :, -1], val.truth_c[:, -1]  # (members, windows) and (windows,)
+    blend = fit_blend(forecasts_c, truth_c) if fit else equal_blend(len(checkpoints))
+    kept = [(number, weight) for number, weight in enumerate(blend.weights.tolist()) if weight > 0]
+    network = _average([(checkpoints[number].model, weight) for number, weight in kept], encoding)
+    if fit:  # at each hour of the next day, since the error of one need not be that of another
+        missing_c = val.truth_c - np.tensordot(blend.weights, leads_c, axes=1)
+        network = _shifted(network, np.nanmedian(missing_c, axis=0) / encoding.target.scale_c)
+
+    mae_c, *theirs_c = (measure(each, truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c))
+    is_unseen = first.trained_on == "train"
+    metadata = first.model_copy(
+        update={
+            "format": FORMAT,
+            "model": name,
+            "val_mae_c": mae_c if is_unseen else None,
+            "versions": versions(),
+            "members": tuple(_describe(abouts[number], weight) for number, weight in kept),
+            "calibration": _calibrate(network, prepared, val, encoding) if is_unseen else None,
+        }
+    )
+    save_checkpoint(network, metadata, out)
+    logger.info(
+        "%s: %d members, offset %+.3f °C, validation MAE %.3f °C (theirs %s)%s",
+        *(name, len(kept), blend.offset_c, mae_c, ", ".join(f"{each_c:.3f}" for each_c in theirs_c)),
+        "" if is_unseen else "; they were trained on validation too, so that says little",
+    )
+    return metadata
+
+
+def _refuse_target(out: Path, name: str, *, force: bool) -> None:
     if out.suffix != ".keras":
         raise ConfigError(f"--out {out}: expected a name that ends with .keras; choose another")
     if not re.fullmatch(NAME_PATTERN, name) or len(name) > MAX_NAME:
         raise ConfigError(f"--name {name!r}: expected up to {MAX_NAME} lower-case letters, digits, - and _")
     if out.exists() and not force:
         raise ExistsError(f"{out} exists; choose another --out, or replace it with --force")
-    members = [load_checkpoint(path) for path in paths]
-    abouts = _refuse_misfits(members)
-    first = abouts[0]
-    if fit:
-        refuse_seen_validation(abouts[0], members[0].path)
-    prepared = load_prepared(data_dir)
-    if prepared.manifest.source_sha256 != first.source_sha256:
-        raise DataError(f"{data_dir} holds another series than the members were trained on; prepare theirs")
-    encoding, val = first.encoding, split_samples(prepared, "val", first.encoding)
-    leads_c = np.stack([forecast_leads_c(forward_function(member.model), val, encoding) for member in members])
-    forecasts_c = leads_c[:, :, -1]
-    blend = fit_blend(forecasts_c, val.truth_c[:, -1]) if fit else equal_blend(len(members))
-    weights = blend.weights.tolist()
-    kept = [number for number, weight in enumerate(weights) if weight > 0]
-    maes_c = [measure(each, val.truth_c[:, -1]).mae_c for each in (blend.apply(forecasts_c), *forecasts_c)]
-    # What validation misses at one hour of the next day, it need not miss at another.
-    missing_c = val.truth_c - np.tensordot(blend.weights, leads_c, axes=1)
-    offsets_c = np.nanmedian(missing_c, axis=0) if fit else np.zeros(len(encoding.leads))
-    shape = encoding.history_hours, len(encoding.columns)
-    average = _average([(members[number].model, weights[number]) for number in kept], shape)
-    average = _shifted(average, offsets_c / encoding.target.scale_c) if fit else average
-    unseen = first.trained_on == "train"
-    metadata = Metadata(
-        **first.model_dump(exclude={"format", "model", "encoding", "val_mae_c", "versions", "members", "calibration"}),
-        format=FORMAT,
-        model=name,
-        encoding=encoding,
-        val_mae_c=maes_c[0] if unseen else None,
-        versions=versions(),
-        members=tuple(_describe(abouts[number], weights[number]) for number in kept),
-        calibration=_calibrate(average, prepared, val, encoding) if unseen else None,
-    )
-    save_checkpoint(average, metadata, out)
-    logger.info(
-        "%s: %d members, offset %+.3f °C, validation MAE %.3f °C (theirs %s)%s",
-        *(name, len(kept), blend.offset_c, maes_c[0], ", ".join(f"{mae_c:.3f}" for mae_c in maes_c[1:])),
-        "" if unseen else "; they were trained on validation too, so that says little",
-    )
-    return metadata
 
 
 def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:
@@ -117,11 +120,11 @@ def _describe(about: Metadata, weight: float) -> Member:
     return Member(weight=weight, **about.model_dump(include={"model", "seed", "epoch", "val_mae_c", "config"}))
 
 
-def _average(members: Sequence[tuple[Any, float]], shape: tuple[int, int]) -> Any:
+def _average(members: Sequence[tuple[Any, float]], encoding: Encoding) -> Any:
     """One network over the same input, (windows, steps, columns); its output is the weighted mean of the members'."""
     import keras
 
-    inputs = keras.Input(shape, name="history")
+    inputs = keras.Input((encoding.history_hours, len(encoding.columns)), name="history")
     outputs = []
     for number, (model, weight) in enumerate(members):
         model.name = f"member_{number}"  # names are unique within a network
@@ -130,7 +133,7 @@ def _average(members: Sequence[tuple[Any, float]], shape: tuple[int, int]) -> An
 
 
 def _shifted(model: Any, offsets: Floats) -> Any:
-    """The network with (outputs,) `offsets` added to what it says, encoded."""
+    """The network with (outputs,) `offsets` added to its outputs, in units of the encoded target."""
     import keras
 
     outputs = keras.layers.Rescaling(1.0, offset=offsets.tolist(), name="offsets")(model.outputs[0])

@@ -1,4 +1,4 @@
-"""Several `jenacast` processes side by side, each bound to its share of the machine."""
+"""Several `jenacast` processes side by side, each bound to a share of the machine."""
 
 import ctypes
 import logging
@@ -20,23 +20,23 @@ DRIVER_LIBRARY = "libcuda.so.1"  # of NVIDIA's driver; TensorFlow loads it by th
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one process gets: the numbers of its cores, and of its GPU where there are GPUs."""
+class DeviceShare:
+    """The numbers of the cores, and of the GPU where there are GPUs, that one process has."""
 
     cores: frozenset[int]
     gpu: str | None
 
 
-def shares(jobs: int, at_once: int | None = None) -> list[Share]:
-    """The machine cut into equal shares, no more than there are jobs: one for each GPU, or else for each core.
+def device_shares(jobs: int, at_once: int | None = None) -> list[DeviceShare]:
+    """Divide the machine into equal shares, at most one for each job: one for each GPU, or else for each core.
 
-    With `at_once` there are so many; where that is more than there are GPUs or cores, they are shared in turn.
+    With `at_once`, there are so many; where that is more than there are GPUs or cores, shares overlap.
     """
     cores, seen = usable_cores(), _count_gpus()
     gpus = os.environ.get(VISIBLE_GPUS, ",".join(map(str, range(seen)))).split(",") if seen else []
     count = min(jobs, at_once or len(gpus) or len(cores))
     return [
-        Share(
+        DeviceShare(
             frozenset(cores[number::count] or [cores[number % len(cores)]]),
             gpus[number % len(gpus)] if gpus else None,
         )
@@ -45,7 +45,7 @@ def shares(jobs: int, at_once: int | None = None) -> list[Share]:
 
 
 def _count_gpus() -> int:
-    """GPUs that TensorFlow sees, asked without TensorFlow's start, some seconds, where the driver is absent."""
+    """GPUs that TensorFlow sees; it is not started, which takes seconds, where NVIDIA's driver is missing."""
     try:
         ctypes.CDLL(DRIVER_LIBRARY)
     except OSError:
@@ -54,72 +54,72 @@ def _count_gpus() -> int:
 
 
 def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = None) -> list[str]:
-    """Run `jenacast ARGUMENTS` for each named job, as many at a time as there are shares.
+    """Run `jenacast ARGUMENTS` for each named job, as many at a time as there are shares of the machine.
 
-    What they say on stderr is passed on behind the job's name. Whatever stops this process stops them: they are
-    sent SIGTERM and waited for.
+    What a job writes to stderr is logged after its name. Whatever stops this process also stops the jobs: they
+    receive SIGTERM and are waited for.
 
     Args:
         jobs: arguments by name.
-        at_once: how many at a time, as in `shares`.
+        at_once: how many at a time, as in `device_shares`.
 
     Returns:
-        The names of those that failed.
+        The names of the jobs that failed.
     """
     if not jobs:
         return []
-    crew, cut = _Crew(jobs), shares(len(jobs), at_once)
-    with ThreadPoolExecutor(len(cut)) as pool:
-        done = [pool.submit(crew.work, share) for share in cut]
+    shares = device_shares(len(jobs), at_once)
+    processes = ProcessPool(shares)
+    with ThreadPoolExecutor(len(shares)) as threads:
         try:
-            for future in done:
-                future.result()
+            exit_codes = {name: threads.submit(processes.run, name, arguments) for name, arguments in jobs.items()}
+            return [name for name, exit_code in exit_codes.items() if exit_code.result() != 0]
         except BaseException:
-            crew.stop()
+            processes.stop()
             raise
-    return [name for name in jobs if name in crew.failed]
 
 
-class _Crew:
-    """Threads that each start one process after another."""
+class ProcessPool:
+    """Processes that each have a share of the machine; `run` is called from one thread for each share."""
 
-    def __init__(self, jobs: Mapping[str, Sequence[str]]) -> None:
-        self.failed: set[str] = set()
-        self._waiting: queue.SimpleQueue[tuple[str, Sequence[str]]] = queue.SimpleQueue()
-        for job in jobs.items():
-            self._waiting.put(job)
-        self._running: set[subprocess.Popen[str]] = set()
+    def __init__(self, shares: Sequence[DeviceShare]) -> None:
+        self._unused: queue.SimpleQueue[DeviceShare] = queue.SimpleQueue()
+        for share in shares:
+            self._unused.put(share)
+        self._started: list[subprocess.Popen[str]] = []
         self._stopped = False
         self._guard = threading.Lock()
 
-    def work(self, share: Share) -> None:
-        """Take jobs until none waits."""
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, share.cores)  # of this thread, and of the processes that it starts
-        environment = os.environ | ({VISIBLE_GPUS: share.gpu} if share.gpu else {})
-        while True:
-            try:
-                name, arguments = self._waiting.get_nowait()
-            except queue.Empty:
-                return
-            command = [sys.executable, "-m", "jenacast", *arguments]
-            with self._guard:
-                if self._stopped:
-                    return
-                process = subprocess.Popen(
-                    command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
-                )
-                self._running.add(process)
+    def run(self, name: str, arguments: Sequence[str]) -> int | None:
+        """Run one job on an unused share; return its exit code, or None if the pool was stopped before it began."""
+        share = self._unused.get()
+        try:
+            process = self._start(share, arguments)
+            if process is None:
+                return None
             for line in process.stderr or ():
                 logger.info("%s: %s", name, line.rstrip())
-            if process.wait() != 0:
-                self.failed.add(name)
-            with self._guard:
-                self._running.remove(process)
+            return process.wait()
+        finally:
+            self._unused.put(share)
+
+    def _start(self, share: DeviceShare, arguments: Sequence[str]) -> "subprocess.Popen[str] | None":
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, share.cores)  # of this thread, and of the process that it starts
+        command = [sys.executable, "-m", "jenacast", *arguments]
+        environment = os.environ | ({VISIBLE_GPUS: share.gpu} if share.gpu else {})
+        with self._guard:
+            if self._stopped:
+                return None
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+            )
+            self._started.append(process)
+            return process
 
     def stop(self) -> None:
-        """Start no more, and end those that run."""
+        """Start no further process, and end those that run."""
         with self._guard:
             self._stopped = True
-            for process in self._running:
-                process.terminate()
+            for process in self._started:
+                process.terminate()  # nothing happens to one that has ended
