@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jenacast.data.series import Floats
-from jenacast.plotting import (
-    BASELINE,
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    RAMP,
-    figure,
-    name_rows,
-    shorten_middle,
-)
-from jenacast.sweep.coordinates import NONE_AT, Coordinate, coordinate, mae_coordinate, sight
+from jenacast.plotting import BASELINE, BLACK, BLUE, GREY, ORANGE, RAMP, figure, name_rows, shorten_middle
 
 if TYPE_CHECKING:
     from jenacast.sweep.results import SweepResult, TrialResult
@@ -26,9 +15,10 @@ if TYPE_CHECKING:
 COMPLETE: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5}
 PRUNED: dict[str, Any] = {"color": GREY, "marker": ".", "markersize": 4}
 FAILED: dict[str, Any] = {"color": BLACK, "marker": "x", "markersize": 6, "linestyle": "", "clip_on": False}
-FAR = 0.5  # of the height that the trials take: what is further off would press them flat
-LONGEST_NAMES = 100  # characters of the settings' names side by side
-MANY = 60  # trials: their lines are thinner
+NONE_AT = -0.12  # the place of a trial that lacks the setting
+FEW_VALUES = 6  # are named at their places; of more, the ends and the middle
+LEAST_GAP = 0.08  # between names, of the axis
+LONGEST_LABEL = 14  # characters
 
 
 def sweep_history(path: Path, result: "SweepResult", *, title: str) -> None:
@@ -36,23 +26,23 @@ def sweep_history(path: Path, result: "SweepResult", *, title: str) -> None:
     complete = sorted(result.complete, key=lambda trial: trial.number)
     pruned = [trial for trial in result.trials if trial.state == "pruned" and trial.curve_c]
     failed = [trial.number for trial in result.trials if trial.state == "failed"]
-    maes_c = np.array([trial.val_mae_c for trial in complete], float)
-    deviations_c = np.array([trial.val_mae_std_c or 0 for trial in complete], float)
-    last_c = np.array([trial.curve_c[-1] for trial in pruned], float)
+    numbers, maes_c = [trial.number for trial in complete], np.array([trial.val_mae_c for trial in complete], float)
+    stds_c = np.array([trial.val_mae_std_c or 0 for trial in complete])
+    low_c, high_c = axis_limits(maes_c)
     with figure(path, title, result.synthetic, height=3.8) as (axis,):
-        ends_c = [*last_c, *(maes_c - deviations_c), *(maes_c + deviations_c)]
-        _set_height(axis, maes_c if complete else last_c, ends_c, result.baseline_mae_c)
-        _draw_points(axis, pruned, last_c, PRUNED, "pruned, at its last epoch")
-        _draw_points(axis, complete, maes_c, COMPLETE, "complete")
-        _draw_deviations(axis, complete, maes_c, deviations_c)
-        if complete:
-            numbers = [*(trial.number for trial in complete), result.trials[-1].number]
-            best_c = np.minimum.accumulate(maes_c)
-            axis.step(numbers, [*best_c, best_c[-1]], where="post", color=ORANGE, linewidth=1.8, label="best so far")
+        axis.set_ylim(low_c - 0.1 * (high_c - low_c), high_c + 0.4 * (high_c - low_c))
+        _draw_points(axis, {trial.number: trial.curve_c[-1] for trial in pruned}, PRUNED, "pruned")
+        _draw_points(axis, dict(zip(numbers, maes_c, strict=True)), COMPLETE, "complete")
+        if stds_c.any():
+            axis.errorbar(numbers, maes_c, stds_c, color=BLUE, alpha=0.5, linestyle="", label="deviation over seeds")
+        best_c = np.minimum.accumulate([*maes_c, np.inf])
+        steps = [*numbers, result.trials[-1].number]
+        axis.step(steps, best_c, where="post", color=ORANGE, linewidth=1.8, label="best so far")
         if failed:
             axis.plot(failed, [0.0] * len(failed), **FAILED, transform=axis.get_xaxis_transform(), label="failed")
-        if max([*last_c, *maes_c], default=0) > axis.get_ylim()[1]:
-            axis.plot([], [], "^", color=GREY, label="beyond the axis")
+        if result.baseline_mae_c is not None:
+            look = BASELINE | {"label": f"{BASELINE['label']}, {result.baseline_mae_c:.3f} °C"}
+            axis.plot(steps, [result.baseline_mae_c] * len(steps), **look)
         axis.set(xlabel="trial", ylabel="validation MAE (°C)")
         axis.xaxis.get_major_locator().set_params(integer=True)
 
@@ -63,7 +53,7 @@ def sweep_importance(path: Path, result: "SweepResult", *, title: str) -> None:
     with figure(path, title, result.synthetic, height=1.2 + 0.35 * len(percent)) as (axis,):
         bars = axis.barh(range(len(percent)), percent, color=BLUE, height=0.6)
         axis.bar_label(bars, fmt="%.1f %%", padding=4)
-        axis.set(xlabel="share (%)", xlim=(0, 1.12 * max(percent, default=100)))
+        axis.set(xlabel="share (%)", xlim=(0, 1.12 * max(percent)))
         name_rows(axis, list(result.importance))
         axis.grid(visible=False, axis="y")
 
@@ -72,18 +62,19 @@ def sweep_parallel(path: Path, result: "SweepResult", *, title: str) -> None:
     """Each complete trial as a line through its settings to its validation MAE, the best in the foreground."""
     best_last = result.complete[::-1]
     names = searched(best_last)
-    axes = [coordinate([trial.params.get(name) for trial in best_last]) for name in names]
-    axes.append(mae_coordinate([trial.val_mae_c or 0 for trial in best_last]))
+    axes = [axis_places([trial.params.get(name) for trial in best_last], log=name in result.log) for name in names]
+    _, high_c = axis_limits(np.array([trial.val_mae_c for trial in best_last], float))
+    places, ticks = axis_places([min(trial.val_mae_c or 0, high_c) for trial in best_last])
+    if (best_last[0].val_mae_c or 0) > high_c:
+        ticks = {place: f"from {label}" if place == 1 else label for place, label in ticks.items()}
+    axes.append((places, ticks))
     with figure(path, title, result.synthetic, height=4.4) as (axis,):
-        for number, trial in enumerate(best_last):
-            places = [one.places[number] for one in axes]
-            axis.plot(places, **_look(trial, len(best_last) - 1 - number, len(best_last)), marker="o", markersize=3)
-        for place, one in enumerate(axes):
-            _draw_coordinate(axis, place, one)
-        if len(best_last) > 2:
-            axis.plot([], [], color=RAMP[0], label="among the best")
-            axis.plot([], [], color=RAMP[-1], label="among the worst")
-        labels = [*(_on_lines(name, LONGEST_NAMES // len(axes)) for name in names), "validation\nMAE (°C)"]
+        lines = np.array([places for places, _ in axes]).T
+        for rank, (trial, line) in enumerate(zip(best_last, lines, strict=True)):
+            axis.plot(line, **_look(trial, rank / (len(best_last) - 1)), marker="o", markersize=3)
+        for number, (_, ticks) in enumerate(axes):
+            _draw_axis(axis, number, ticks)
+        labels = [*(name.replace(".", ".\n").replace("_", "_\n") for name in names), "validation\nMAE (°C)"]
         axis.set(xticks=range(len(axes)), xticklabels=labels, yticks=[], xlim=(-0.15, len(axes) - 0.4))
         axis.tick_params(axis="x", bottom=False, labeltop=True, labelbottom=False)
         axis.spines[:].set_visible(False)
@@ -95,67 +86,66 @@ def searched(trials: "Sequence[TrialResult]") -> list[str]:
     return list(dict.fromkeys(name for trial in sorted(trials, key=lambda t: t.number) for name in trial.params))
 
 
-def _set_height(axis: Any, maes_c: Floats, ends_c: Sequence[float], baseline_c: float | None) -> None:
-    """Let these errors fill the picture, with what else is not far from them; draw the baseline, or say its value."""
-    low_c, high_c = sight(maes_c)
-    reach_c = FAR * (high_c - low_c)
-    seen_c = [end for end in [*ends_c, baseline_c] if end is not None and low_c - reach_c <= end <= high_c + reach_c]
-    low_c, high_c = min([low_c, *seen_c]), max([high_c, *seen_c])
-    margin_c = 0.08 * (high_c - low_c)
-    axis.set_ylim(low_c - margin_c, high_c + margin_c)
-    if baseline_c in seen_c:
-        axis.axhline(baseline_c, **BASELINE)
-    elif baseline_c is not None:
-        axis.plot([], [], **BASELINE | {"label": f"{BASELINE['label']}, {baseline_c:.3f} °C"})
+def axis_limits(maes_c: Floats) -> tuple[float, float]:
+    """The lowest and the highest of the errors that a picture shows, never the same.
+
+    Left out are those beyond Tukey's outer fence, the upper quartile and three times the quartiles' distance: they
+    would press the rest flat.
+    """
+    lower, upper = np.quantile(maes_c, (0.25, 0.75))
+    low, high = float(maes_c.min()), float(maes_c[maes_c <= upper + 3 * (upper - lower)].max())
+    return (low, high) if high > low else (0.95 * low, 1.05 * low + 1e-9)
 
 
-def _draw_points(axis: Any, trials: "Sequence[TrialResult]", maes_c: Floats, look: dict[str, Any], label: str) -> None:
-    """A mark for each trial, for one beyond the upper edge a triangle there."""
-    if not trials:
-        return
+def axis_places(values: Sequence[Any], *, log: bool = False) -> tuple[list[float], dict[float, str]]:
+    """Where values stand on an upright axis from 0 to 1, and the places that are named.
+
+    Numbers stand by their size, or by its logarithm; other values evenly; None at `NONE_AT`.
+    """
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
+        sizes = np.log(known) if log else np.array(known, float)
+        low, high = min(sizes, default=0.0), max(sizes, default=0.0)
+        places = (sizes - low) / (high - low) if high > low else np.full(len(sizes), 0.5)
+        ticks = {place: f"{value:.4g}" for place, value in sorted(zip(places.tolist(), known, strict=True))}
+        if len(ticks) > FEW_VALUES or np.any(np.diff(list(ticks)) < LEAST_GAP):
+            middle = np.exp((low + high) / 2) if log else (low + high) / 2
+            ticks = {0.0: f"{min(known):.3g}", 0.5: f"{middle:.3g}", 1.0: f"{max(known):.3g}"}
+    else:
+        texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in known]
+        names = sorted(set(texts))
+        evenly = np.linspace(0, 1, len(names)) if len(names) > 1 else np.array([0.5])
+        places = np.array([evenly[names.index(text)] for text in texts])
+        ticks = {place: shorten_middle(name, LONGEST_LABEL) for place, name in zip(evenly.tolist(), names, strict=True)}
+    following = iter(places.tolist())
+    if len(known) < len(values):
+        ticks[NONE_AT] = "none"
+    return [NONE_AT if value is None else next(following) for value in values], ticks
+
+
+def _draw_points(axis: Any, maes_c: dict[int, float], look: dict[str, Any], label: str) -> None:
+    """A mark for each trial, by its number; for one beyond the upper edge a triangle there."""
     top_c = axis.get_ylim()[1]
-    numbers, is_beyond = np.array([trial.number for trial in trials]), maes_c > top_c
-    axis.plot(numbers[~is_beyond], maes_c[~is_beyond], **look, linestyle="", label=label)
-    if is_beyond.any():  # an empty line that is not clipped would have room made for it
-        above = look | {"marker": "^", "linestyle": "", "clip_on": False}
-        axis.plot(numbers[is_beyond], np.full(is_beyond.sum(), top_c), **above)
+    within = {number: mae_c for number, mae_c in maes_c.items() if mae_c <= top_c}
+    beyond = dict.fromkeys(maes_c.keys() - within.keys(), top_c)
+    above = look | {"marker": "^", "clip_on": False}
+    for points, mark, text in ((within, look, label), (beyond, above, f"{label}, beyond the axis")):
+        if points:
+            axis.plot(points.keys(), points.values(), **mark, linestyle="", label=text)
 
 
-def _draw_deviations(axis: Any, trials: "Sequence[TrialResult]", maes_c: Floats, deviations_c: Floats) -> None:
-    if deviations_c.any():
-        numbers = [trial.number for trial in trials]
-        look = {"color": BLUE, "alpha": 0.5, "linestyle": ""}
-        axis.errorbar(numbers, maes_c, deviations_c, **look, label="deviation over its seeds")
+def _draw_axis(axis: Any, number: int, ticks: dict[float, str]) -> None:
+    axis.vlines(number, 0, 1, color=BLACK, linewidth=0.8, zorder=3)
+    card = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
+    look: dict[str, Any] = {"textcoords": "offset points", "verticalalignment": "center", "fontsize": "small"}
+    for height, label in ticks.items():
+        axis.plot(number, height, "_", color=BLACK, markersize=6, zorder=3)
+        axis.annotate(label, (number, height), (6, 0), **look, bbox=card, zorder=4)
 
 
-def _draw_coordinate(axis: Any, place: int, one: Coordinate) -> None:
-    axis.vlines(place, 0, 1, color=BLACK, linewidth=0.8, zorder=3)
-    ticks = [*one.ticks, (NONE_AT, "none")] if np.any(one.places == NONE_AT) else one.ticks
-    for height, label in ticks:
-        axis.plot(place, height, "_", color=BLACK, markersize=6, zorder=3)
-        card = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
-        axis.annotate(
-            *(label, (place, height), (6, 0)),
-            textcoords="offset points",
-            verticalalignment="center",
-            fontsize="small",
-            bbox=card,
-            zorder=4,
-        )
-
-
-def _look(trial: "TrialResult", rank: int, trials: int) -> dict[str, Any]:
-    """The line of the trial that is `rank` places behind the best; the colours share the trials evenly."""
-    if rank == 0:
+def _look(trial: "TrialResult", rank: float) -> dict[str, Any]:
+    """The line of a trial; `rank` goes from 0, the worst, to 1, the best."""
+    if rank == 1:
         return {"color": ORANGE, "linewidth": 3, "label": f"the best: trial {trial.number}, {trial.val_mae_c:.3f} °C"}
-    return {"color": RAMP[round(rank / (trials - 1) * (len(RAMP) - 1))], "linewidth": 1.2 if trials <= MANY else 0.7}
-
-
-def _on_lines(name: str, longest: int) -> str:
-    """A setting's name on lines so short that it does not run into its neighbours."""
-    lines = [""]
-    for word in name.replace(".", ".\0").replace("_", "_\0").split("\0"):
-        if lines[-1] and (lines[-1].endswith(".") or len(lines[-1] + word) > longest):
-            lines.append("")
-        lines[-1] += word
-    return "\n".join(shorten_middle(line, 2 * longest) for line in lines)
+    label = "the worst" if rank == 0 else None
+    return {"color": RAMP[round((1 - rank) * (len(RAMP) - 1))], "linewidth": 1, "label": label}

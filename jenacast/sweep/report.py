@@ -29,20 +29,19 @@ def write_report(study: "Study", out: Path, *, force: bool = False) -> Path:
         ExistsError: `out` exists and `force` is not given.
         JenacastError: no trial is complete yet.
     """
-    if out.exists() and not (force and (out / PAGE).is_file()):
-        remedy = (
-            "--force replaces it" if (out / PAGE).is_file() else "it holds no sweep's report; choose another --output"
-        )
+    is_report = (out / PAGE).is_file()
+    if out.exists() and not (force and is_report):
+        remedy = "--force replaces it" if is_report else "it holds no sweep's report; choose another --output"
         raise ExistsError(f"{out} exists; {remedy}")
     result = read_result(study)
     if not result.complete:
-        raise JenacastError(f"no trial of {result.name!r} is complete yet; wait for one, or go on with the sweep")
+        raise JenacastError(f"no trial of {result.name!r} is complete yet; wait for one, or continue the sweep")
     with atomic_folder(out) as folder:
         write_sweep_page(result, folder / PAGE)
         plots.sweep_history(folder / "history.png", result, title=result.name)
         if result.importance:
             plots.sweep_importance(folder / "importance.png", result, title=result.name)
-        if len(result.complete) > 1:
+        if len(result.complete) > 1 and plots.searched(result.complete):
             plots.sweep_parallel(folder / "parallel.png", result, title=result.name)
         (folder / WINNER).write_text(_winner(study, result), encoding="utf-8")
     return out / WINNER
