@@ -143,9 +143,9 @@ def checkpoint_row(task: Task, path: Path, data_dir: Path) -> Row:
     forecast_c, name = {}, ""
     for split in JUDGED:
         evaluation, samples = evaluate(path, data_dir=data_dir, split=split), task.samples[split]
-        if not np.array_equal(evaluation.valid_at, samples.valid_at):
+        if not np.array_equal(evaluation.judged.valid_at, samples.valid_at):
             raise CheckpointError(f"{path} forecasts other windows than the config's; give one of the same history")
-        forecast_c[split], name = evaluation.forecast_c, evaluation.scores.model
+        forecast_c[split], name = evaluation.judged.forecast_c, evaluation.scores.model
     metrics = (path if path.is_dir() else path.parent) / "metrics.json"
     seconds = json.loads(metrics.read_text(encoding="utf-8")).get("seconds") if metrics.exists() else None
     return task.row(f"jenacast, {name}", forecast_c, seconds, str(path))

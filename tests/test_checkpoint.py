@@ -190,9 +190,9 @@ def test_a_foreign_network_is_fed_as_the_book_feeds_it(foreign, data_dir, tmp_pa
     # Hourly rows without a gap: the windows of the test split begin at each of its rows in turn.
     starts = range(test.start, test.stop - 120 - 24 + 1)
     windows = np.stack([scaled[start : start + 120] for start in starts]).astype(np.float32)
-    np.testing.assert_allclose(evaluation.forecast_c, foreign(windows).numpy()[:, 0], atol=1e-4)
+    np.testing.assert_allclose(evaluation.judged.forecast_c, foreign(windows).numpy()[:, 0], atol=1e-4)
     last_c = values[[start + 119 for start in starts], NAMES.index("temperature_c")]
-    np.testing.assert_allclose(evaluation.baseline_c, last_c, atol=1e-6)
+    np.testing.assert_allclose(evaluation.judged.baseline_c, last_c, atol=1e-6)
 
 
 def test_without_metadata_the_data_must_be_prepared(foreign, jenacast, data_dir, tmp_path):
@@ -209,15 +209,15 @@ def test_the_content_and_not_the_name_decides_the_format(foreign, data_dir, tmp_
     shutil.copy(tmp_path / "hdf5.h5", tmp_path / "hdf5.keras")
     shutil.copy(tmp_path / "zip.keras", tmp_path / "zip.h5")
     shutil.copy(tmp_path / "zip.keras", tmp_path / "zip")
-    expected = evaluate(tmp_path / "zip.keras", data_dir=data_dir).forecast_c
+    expected = evaluate(tmp_path / "zip.keras", data_dir=data_dir).judged.forecast_c
     for name in ("hdf5.h5", "hdf5.keras", "zip.h5", "zip"):
-        np.testing.assert_array_equal(evaluate(tmp_path / name, data_dir=data_dir).forecast_c, expected, name)
+        np.testing.assert_array_equal(evaluate(tmp_path / name, data_dir=data_dir).judged.forecast_c, expected, name)
 
 
 def test_a_file_that_keras_2_wrote_forecasts_as_it_did(foreign, keras, data_dir, tmp_path):
     old = tmp_path / "old.h5"
     foreign.save(old)
-    expected = evaluate(old, data_dir=data_dir).forecast_c
+    expected = evaluate(old, data_dir=data_dir).judged.forecast_c
     edit_layer(old, "LSTM", time_major=False, implementation=2, dtype="float32")
     edit_layer(old, "InputLayer", batch_input_shape=[None, 120, 14], batch_shape=ABSENT)
     with h5py.File(old, "r+") as file:
@@ -225,7 +225,7 @@ def test_a_file_that_keras_2_wrote_forecasts_as_it_did(foreign, keras, data_dir,
     with pytest.raises(Exception, match="time_major"):  # what Keras 3 says of it
         keras.models.load_model(old, compile=False)
     before = old.read_bytes()
-    np.testing.assert_array_equal(evaluate(old, data_dir=data_dir).forecast_c, expected)
+    np.testing.assert_array_equal(evaluate(old, data_dir=data_dir).judged.forecast_c, expected)
     assert old.read_bytes() == before
 
 

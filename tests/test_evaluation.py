@@ -567,6 +567,7 @@ def test_the_tables_of_groups_stand_below_with_their_coverage(trained_run, data_
             ]
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize(("form", "magic"), [("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_pictures_are_written_in_the_format_asked_for(form, magic, trained_run, data_dir, scores, tmp_path):
     out = tmp_path / "out"

@@ -588,6 +588,7 @@ def test_predictions_hold_every_hour_of_every_forecast(ask, tmp_path):
         np.testing.assert_allclose(made_c, [each["intervals"][name] for _, each in hours], atol=1e-4)
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize(
     ("suffix", "magic", "arguments"),
     [

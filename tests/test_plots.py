@@ -11,6 +11,7 @@ from PIL import Image
 from jenacast import plotting
 from jenacast.errors import ConfigError
 from jenacast.evaluation import plots
+from jenacast.evaluation.groups import Group, Lead
 from jenacast.experiments.plots import comparison
 from jenacast.forecasting.plots import outlook, outlooks
 from jenacast.plotting import check_suffix
@@ -42,13 +43,21 @@ def draw_curves(path, **said):
 
 def draw_evaluation(path, count=500, **said):
     truth = wave(count)
-    series = {"forecast_c": truth + 1, "truth_c": truth, "baseline_c": truth - 2}
-    plots.evaluation(path, valid_at=hours(count), **series, **said)
+    plots.evaluation(path, Lead(24, hours(count), truth + 1, truth, truth - 2, None), **said)
+
+
+def made_group(label, mae_c, baseline_mae_c, bias_c=0.0, ci95_c=None, coverage=None):
+    skill = 1 - mae_c / baseline_mae_c
+    return Group(label, 9, mae_c, ci95_c, bias_c, baseline_mae_c, skill, coverage, None)
 
 
 def draw_groups(path, **said):
-    intervals = [(1.5, 2.5), None, (2.0, 4.0)]
-    plots.groups(path, ["DJF", "MAM", "JJA"], [2.0, NAN, 3.0], intervals, [2.6, NAN, 3.1], [0.1, NAN, -0.2], **said)
+    found = [
+        made_group("DJF", 2.0, 2.6, 0.1, (1.5, 2.5)),
+        made_group("MAM", NAN, NAN, NAN),
+        made_group("JJA", 3.0, 3.1, -0.2, (2.0, 4.0)),
+    ]
+    plots.groups(path, found, "season", **said)
 
 
 def draw_reliability(path, **said):
@@ -56,8 +65,12 @@ def draw_reliability(path, **said):
 
 
 def draw_leads(path, **said):
-    coverage = {"50": [0.5, 0.45, NAN], "90": [0.9, 0.92, 0.88]}
-    plots.leads(path, [1, 12, 24], [0.5, 1.5, 2.2], [0.7, 2.0, 2.6], coverage=coverage, **said)
+    found = [
+        made_group("1 h", 0.5, 0.7, coverage={"50": 0.5, "90": 0.9}),
+        made_group("12 h", 1.5, 2.0, coverage={"50": 0.45, "90": 0.92}),
+        made_group("24 h", 2.2, 2.6, coverage={"50": NAN, "90": 0.88}),
+    ]
+    plots.groups(path, found, "lead", **said)
 
 
 def draw_outlook(path, leads=24, **said):
@@ -91,7 +104,7 @@ def draw_comparison(path, **said):
 PICTURES = {
     "curves": (draw_curves, {"epoch", "MAE (°C)", "validation", BASELINE}),
     "evaluation": (draw_evaluation, {"temperature (°C)", "truth (°C)", "forecast minus truth (°C)", BASELINE}),
-    "groups": (lambda path, **said: draw_groups(path, by="season", **said), {"MAE (°C)", "bias (°C)", "JJA", BASELINE}),
+    "groups": (draw_groups, {"MAE (°C)", "bias (°C)", "JJA", BASELINE}),
     "reliability": (draw_reliability, {"truths at or below it (%)", "truths inside it (%)", "as predicted"}),
     "leads": (draw_leads, {"lead (h)", "MAE (°C)", "truths inside (%)", BASELINE}),
     "outlook": (draw_outlook, {"temperature (°C)", "time (the station's clock)", "now", "90 % interval", BASELINE}),
@@ -186,12 +199,12 @@ def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
         lambda path: draw_outlooks(path, count=1, **SAID),
         lambda path: draw_outlooks(path, count=0, **SAID),
         lambda path: draw_evaluation(path, count=1, **SAID),
-        lambda path: plots.groups(path, ["all"], [2.0], None, [2.6], [0.0], by="year", **SAID),
-        lambda path: plots.groups(path, [], [], None, [], [], by="year", **SAID),
+        lambda path: plots.groups(path, [made_group("all", 2.0, 2.6)], "year", **SAID),
+        lambda path: plots.groups(path, [], "year", **SAID),
         lambda path: plots.reliability(path, [0.5], [0.4], **SAID),
         lambda path: plots.reliability(path, [], [], **SAID),
-        lambda path: plots.leads(path, [24], [2.2], [2.6], **SAID),
-        lambda path: plots.leads(path, [], [], [], **SAID),
+        lambda path: plots.groups(path, [made_group("24 h", 2.2, 2.6)], "lead", **SAID),
+        lambda path: plots.groups(path, [], "lead", **SAID),
         lambda path: learning_curves(path, [{"epoch": 1, "train_mae_c": 3.0}], baseline_mae_c=None, **SAID),
     ],
 )
@@ -201,8 +214,8 @@ def test_few_points_or_none_make_a_picture_too(draw, tmp_path):
 
 
 def test_a_failure_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError):
-        plots.leads(tmp_path / "a.png", [1, 2], [1.0], [1.0, 2.0], **SAID)
+    with pytest.raises(ValueError), plotting.figure(tmp_path / "a.png", **SAID) as (axis,):
+        axis.plot([1, 2], [1.0])
     assert not list(tmp_path.iterdir())
 
 

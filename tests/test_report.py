@@ -196,7 +196,7 @@ def test_a_network_without_intervals_has_no_part_about_them(trained_run, report,
     def without_intervals(*paths, **options):
         made = evaluate(*paths, **options)
         leads = [replace(lead, quantiles_c=None) for lead in made.leads]
-        return replace(made, scores=replace(made.scores, intervals=None), leads=leads)
+        return replace(made, scores=replace(made.scores, intervals=None), leads=leads, judged=leads[-1])
 
     monkeypatch.setattr("jenacast.report.runs.evaluate", without_intervals)
     page = report(trained_run)
@@ -301,7 +301,7 @@ def test_a_verdict_is_given_where_the_interval_leaves_out_0(ends, reading):
 
 def test_a_picture_in_the_page_has_its_own_ids_and_the_pages_colours():
     def draw(path):
-        plots.leads(path, [1, 24], [0.5, 2.2], [0.7, 2.6], title="a < b", synthetic=False)
+        plots.reliability(path, [0.05, 0.5, 0.95], [0.06, 0.5, 0.93], title="a < b", synthetic=False)
 
     svg = inline_svg(draw, "here")
     assert svg.startswith('<svg role="img" aria-labelledby="here-finding" ')

@@ -84,7 +84,7 @@ def evaluate(
     evaluation = run(*checkpoints, data_dir=data_dir, split=split, csv_paths=csv or [], against=against, fit=fit_blend)
     scores, groups = evaluation.scores, group_errors(evaluation, [each.value for each in by or []])
     if predictions:
-        write_predictions(evaluation, predictions)
+        write_predictions(evaluation.judged, predictions)
         say(f"wrote {predictions}")
     home = Path(scores.checkpoint).parent
     is_own = is_run_dir(home) and len(checkpoints) == 1 and not (fit_blend or against)  # what `compare` may read

@@ -4,17 +4,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jenacast.data.prepared import Split, load_prepared
-from jenacast.data.series import Floats, Times
+from jenacast.data.series import Floats
 from jenacast.evaluation.blend import Blend, equal_blend, fit_blend, refuse_seen_validation
 from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.coverage import IntervalScores, score_intervals
 from jenacast.evaluation.groups import Lead, Leads
-from jenacast.evaluation.hindcast import Hindcast, common_windows, open_hindcast
+from jenacast.evaluation.hindcast import Hindcast, on_common_windows, open_hindcast
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
 
 logger = logging.getLogger(__name__)
@@ -65,29 +65,18 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores, and the forecasts they are of, beside what came.
+    """Scores, and the forecasts they are of.
 
     Attributes:
         scores: the figures.
-        valid_at: (windows,) datetime64[s], in order of time.
-        forecast_c: (windows,) degC.
-        truth_c: (windows,) degC.
-        baseline_c: (windows,) degC.
-        leads: the hours that the network says, the last being the one that is judged; of a blend that one alone.
+        judged: the forecasts of the hour that is judged, beside the truth; under `book` a gap of the series may make
+            its times later than those of the last of `leads`.
+        leads: every hour that a network forecasts, the judged one being the last; of a blend that one alone.
     """
 
     scores: Scores
-    valid_at: Times
-    forecast_c: Floats
-    truth_c: Floats
-    baseline_c: Floats
+    judged: Lead
     leads: Sequence[Lead]
-
-    @property
-    def quantiles_c(self) -> Floats | None:
-        """(windows, `intervals.LEVELS`) predicted quantiles, degC; None where the checkpoint gives none."""
-        last: Lead = self.leads[-1]
-        return last.quantiles_c
 
 
 def evaluate(
@@ -107,89 +96,86 @@ def evaluate(
         split: which windows; the prepared protocol finds them.
         csv_paths: station files to evaluate on instead, with windows by time over all of them.
         against: one more checkpoint; the difference to it is measured too.
-        fit: blend the forecasts by `ensemble.fit_blend` on the validation split, instead of equally.
+        fit: blend the forecasts by `blend.fit_blend` on the validation split, instead of equally.
 
     Raises:
         CheckpointError: a checkpoint cannot be used, does not fit the data, or forecasts no window that the others do.
         DataError: no prepared data, or a station file that cannot be used.
     """
-    hindcasts = [open_hindcast(path, data_dir, split, csv_paths) for path in paths]
-    others = [open_hindcast(against, data_dir, split, csv_paths)] if against else []
-    picks = common_windows([*hindcasts, *others])
-    blend = _fit_blend(hindcasts, data_dir) if fit else equal_blend(len(hindcasts))
-    hours = _blended(hindcasts, picks, blend) if len(hindcasts) > 1 or fit else _hours(hindcasts[0], picks[0])
-
-    hindcast, pick = hindcasts[0], picks[0]
-    valid_at, truth_c = hindcast.samples.valid_at[pick], hindcast.samples.truth_c[pick, -1]
-    baseline_c = hindcast.samples.last_observed_c[pick]
-    last = hours[-1]
-    forecast_c, quantiles_c = last.forecast_c, last.quantiles_c
-    errors, baseline = measure(forecast_c, truth_c), measure(baseline_c, truth_c)
-    absolute_c, baseline_absolute_c = absolute_errors(forecast_c, truth_c), absolute_errors(baseline_c, truth_c)
-    metadata = hindcast.checkpoint.metadata
-    model = metadata.model if metadata else hindcast.checkpoint.path.stem
+    opened = [open_hindcast(path, data_dir, split, csv_paths) for path in (*paths, *([against] if against else []))]
+    hindcasts = on_common_windows(opened)
+    members, others = hindcasts[: len(paths)], hindcasts[len(paths) :]
+    blend = _fit_blend(members, data_dir) if fit else equal_blend(len(members))
+    leads = _leads(members, blend)
+    first, several = members[0], len(members) > 1
+    judged = replace(leads[-1], valid_at=first.samples.valid_at)
+    metadata = first.checkpoint.metadata
     scores = Scores(
-        checkpoint=str(hindcast.checkpoint.path),
-        model=model if len(hindcasts) == 1 else f"mean of {len(hindcasts)}",
-        split=hindcast.split,
-        windows=errors.windows,
-        windows_dropped=len(hindcast.samples) + hindcast.samples.dropped - errors.windows,
-        needed_hours=max(hindcast.encoding.needed_hours for hindcast in (*hindcasts, *others)),
-        mae_c=errors.mae_c,
-        rmse_c=errors.rmse_c,
-        bias_c=errors.bias_c,
-        baseline_mae_c=baseline.mae_c,
-        baseline_rmse_c=baseline.rmse_c,
-        skill=skill(errors.mae_c, baseline.mae_c),
-        protocol=hindcast.protocol,
+        checkpoint=str(first.checkpoint.path),
+        model=f"mean of {len(members)}" if several else first.checkpoint.model,
+        split=first.split,
+        windows_dropped=first.samples.dropped,
+        needed_hours=max(hindcast.encoding.needed_hours for hindcast in hindcasts),
+        protocol=first.protocol,
         trained_protocol=metadata.protocol if metadata else None,
         trained_on=metadata.trained_on if metadata else None,
         scaling="the checkpoint's" if metadata else ASSUMED,
-        synthetic=any(hindcast.synthetic for hindcast in (*hindcasts, *others)),
-        mae_ci95_c=mean_interval(absolute_c, valid_at),
-        baseline_mae_ci95_c=mean_interval(baseline_absolute_c, valid_at),
-        difference_c=errors.mae_c - baseline.mae_c,
-        difference_ci95_c=mean_interval(absolute_c - baseline_absolute_c, valid_at),
-        intervals=score_intervals(quantiles_c, truth_c, valid_at) if quantiles_c is not None else None,
-        members=[str(hindcast.checkpoint.path) for hindcast in hindcasts] if len(hindcasts) > 1 else [],
-        weights=blend.weights.tolist() if len(hindcasts) > 1 else [],
+        synthetic=any(hindcast.synthetic for hindcast in hindcasts),
+        members=[str(member.checkpoint.path) for member in members] if several else [],
+        weights=blend.weights.tolist() if several else [],
         offset_c=blend.offset_c,
+        **_errors(judged),
+        **(_errors_against(judged, others[0]) if others else {}),
     )
-    for other in others:
-        other_c = other.forecast_c()[picks[-1]]
-        other_mae_c = measure(other_c, truth_c).mae_c
-        scores = replace(
-            scores,
-            against=str(other.checkpoint.path),
-            against_mae_c=other_mae_c,
-            difference_to_against_c=errors.mae_c - other_mae_c,
-            difference_to_against_ci95_c=mean_interval(absolute_c - absolute_errors(other_c, truth_c), valid_at),
-        )
-    return Evaluation(scores, valid_at, forecast_c, truth_c, baseline_c, hours)
+    return Evaluation(scores, judged, leads)
 
 
-def _hours(hindcast: Hindcast, pick: NDArray[np.bool_]) -> Leads:
-    """What one network says of every hour, over some of its windows."""
-    samples, metadata = hindcast.samples.pick(pick), hindcast.checkpoint.metadata
-    calibration = metadata.calibration if metadata else None
-    return Leads(
-        hindcast.encoding.leads,
-        samples,
-        hindcast.leads_c()[pick],
-        samples.truth_c,
-        calibration,
-    )
+def _leads(hindcasts: Sequence[Hindcast], blend: Blend) -> Leads:
+    """Every hour that a network forecasts; of a blend the hour that is judged alone, without intervals."""
+    first = hindcasts[0]
+    if len(hindcasts) == 1 and not blend.offset_c:
+        hours, forecasts_c, calibration = first.encoding.leads, first.leads_c(), first.checkpoint.calibration
+    else:
+        hours, forecasts_c, calibration = [first.encoding.lead_hours], blend.apply(_stacked(hindcasts))[:, None], None
+    return Leads(hours, first.samples, forecasts_c, first.samples.truth_c[:, -len(hours) :], calibration)
 
 
-def _blended(hindcasts: Sequence[Hindcast], picks: Sequence[NDArray[np.bool_]], blend: Blend) -> Leads:
-    """What several networks say together of the hour that is judged, without intervals."""
-    samples, forecast_c = hindcasts[0].samples.pick(picks[0]), blend.apply(_forecasts_c(hindcasts, picks))
-    return Leads([hindcasts[0].encoding.lead_hours], samples, forecast_c[:, None], samples.truth_c[:, -1:], None)
+def _errors(judged: Lead) -> dict[str, Any]:
+    """The errors beside the baseline's, as `Scores` names them."""
+    errors, baseline = measure(judged.forecast_c, judged.truth_c), measure(judged.baseline_c, judged.truth_c)
+    absolute_c = absolute_errors(judged.forecast_c, judged.truth_c)
+    baseline_absolute_c = absolute_errors(judged.baseline_c, judged.truth_c)
+    return {
+        **errors.as_dict(),
+        "baseline_mae_c": baseline.mae_c,
+        "baseline_rmse_c": baseline.rmse_c,
+        "skill": skill(errors.mae_c, baseline.mae_c),
+        "mae_ci95_c": mean_interval(absolute_c, judged.valid_at),
+        "baseline_mae_ci95_c": mean_interval(baseline_absolute_c, judged.valid_at),
+        "difference_c": errors.mae_c - baseline.mae_c,
+        "difference_ci95_c": mean_interval(absolute_c - baseline_absolute_c, judged.valid_at),
+        "intervals": None
+        if judged.quantiles_c is None
+        else score_intervals(judged.quantiles_c, judged.truth_c, judged.valid_at),
+    }
 
 
-def _forecasts_c(hindcasts: Sequence[Hindcast], picks: Sequence[NDArray[np.bool_]]) -> Floats:
-    """(hindcasts, windows) degC over the picked windows of each."""
-    return np.stack([hindcast.forecast_c()[pick] for hindcast, pick in zip(hindcasts, picks, strict=False)])
+def _errors_against(judged: Lead, other: Hindcast) -> dict[str, Any]:
+    """The difference to another checkpoint's errors on the same windows, as `Scores` names it."""
+    other_c = other.forecast_c()
+    absolute_c, other_absolute_c = (absolute_errors(each, judged.truth_c) for each in (judged.forecast_c, other_c))
+    other_mae_c = measure(other_c, judged.truth_c).mae_c
+    return {
+        "against": str(other.checkpoint.path),
+        "against_mae_c": other_mae_c,
+        "difference_to_against_c": measure(judged.forecast_c, judged.truth_c).mae_c - other_mae_c,
+        "difference_to_against_ci95_c": mean_interval(absolute_c - other_absolute_c, judged.valid_at),
+    }
+
+
+def _stacked(hindcasts: Sequence[Hindcast]) -> Floats:
+    """(hindcasts, windows) degC: the forecasts of the hour that is judged."""
+    return np.stack([hindcast.forecast_c() for hindcast in hindcasts])
 
 
 def _fit_blend(hindcasts: Sequence[Hindcast], data_dir: Path) -> Blend:
@@ -197,9 +183,8 @@ def _fit_blend(hindcasts: Sequence[Hindcast], data_dir: Path) -> Blend:
         if hindcast.checkpoint.metadata:
             refuse_seen_validation(hindcast.checkpoint.metadata, hindcast.checkpoint.path)
     prepared = load_prepared(data_dir)
-    on_val = [hindcast.on(prepared, "val") for hindcast in hindcasts]
-    picks = common_windows(on_val)
-    blend = fit_blend(_forecasts_c(on_val, picks), on_val[0].samples.truth_c[picks[0], -1])
+    on_val = on_common_windows([hindcast.on(prepared, "val") for hindcast in hindcasts])
+    blend = fit_blend(_stacked(on_val), on_val[0].samples.truth_c[:, -1])
     weights = ", ".join(f"{weight:.2f}" for weight in blend.weights)
     logger.info("fitted on validation: weights %s, offset %+.3f °C", weights, blend.offset_c)
     return blend

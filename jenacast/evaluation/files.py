@@ -1,6 +1,5 @@
 """What an evaluation leaves: the answer as JSON, pictures, and every forecast as CSV."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,20 +7,14 @@ from typing import Any
 
 from jenacast.evaluation import plots
 from jenacast.evaluation.evaluate import Evaluation
-from jenacast.evaluation.groups import By, Group, errors_by
+from jenacast.evaluation.groups import By, Group, Lead, errors_by
 from jenacast.files import atomic_path, write_json
 from jenacast.models.checkpoint import BEST
 from jenacast.models.intervals import ENDS, LEVELS
 from jenacast.plotting import Format
 
 Groups = dict[By, list[Group]]
-AXES: dict[By, str] = {
-    "month": "month",
-    "season": "season",
-    "hour": "hour of the day (station's clock)",
-    "year": "year",
-    "change": "size of the change of temperature",
-}
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
 def group_errors(evaluation: Evaluation, by: Sequence[By]) -> Groups:
@@ -50,63 +43,26 @@ def write_evaluation(
     title, synthetic = f"{scores.model} on {scores.split}", scores.synthetic
     files = [Path(f"{stem}.json"), Path(f"{stem}.{form}")]
     write_json(files[0], as_json(evaluation, groups))
-    plots.evaluation(
-        files[1],
-        valid_at=evaluation.valid_at,
-        forecast_c=evaluation.forecast_c,
-        truth_c=evaluation.truth_c,
-        baseline_c=evaluation.baseline_c,
-        title=f"{title}: MAE {scores.mae_c:.3f} °C, baseline {scores.baseline_mae_c:.3f} °C",
-        synthetic=synthetic,
-    )
+    errors = f"MAE {scores.mae_c:.3f} °C, baseline {scores.baseline_mae_c:.3f} °C"
+    plots.evaluation(files[1], evaluation.judged, title=f"{title}: {errors}", synthetic=synthetic)
     if scores.intervals:
         files.append(Path(f"{stem}-reliability.{form}"))
         plots.reliability(files[-1], LEVELS, scores.intervals.reliability, title=title, synthetic=synthetic)
     for by, found in groups.items():
         files.append(Path(f"{stem}-by-{by}.{form}"))
-        _draw(files[-1], by, found, title=title, synthetic=synthetic)
+        plots.groups(files[-1], found, by, title=title, synthetic=synthetic)
     return files
 
 
-def write_predictions(evaluation: Evaluation, path: Path) -> None:
+def write_predictions(judged: Lead, path: Path) -> None:
     """Write `valid_at, forecast_c, truth_c, baseline_c` as CSV, one line a window, and the intervals' ends if any."""
-    columns = {"forecast_c": evaluation.forecast_c, "truth_c": evaluation.truth_c, "baseline_c": evaluation.baseline_c}
-    quantiles_c = evaluation.quantiles_c  # worked out each time it is asked for
-    if quantiles_c is not None:
+    import pandas as pd
+
+    columns = {name: getattr(judged, name) for name in ("valid_at", "forecast_c", "truth_c", "baseline_c")}
+    if judged.quantiles_c is not None:
         for name, (low, high) in ENDS.items():
-            columns[f"low_{name}_c"], columns[f"high_{name}_c"] = quantiles_c[:, (low, high)].T
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["valid_at", *columns])
-        for time, *values in zip(evaluation.valid_at, *columns.values(), strict=True):
-            writer.writerow([str(time), *(f"{value:.4f}" for value in values)])
-
-
-def lead_figures(groups: Sequence[Group]) -> dict[str, Any]:
-    """What `plots.leads` takes of groups by lead."""
-    shares = [group.coverage for group in groups if group.coverage]
-    return {
-        "lead_hours": [int(group.label.removesuffix(" h")) for group in groups],
-        "mae_c": [group.mae_c for group in groups],
-        "baseline_mae_c": [group.baseline_mae_c for group in groups],
-        "coverage": {name: [share[name] for share in shares] for name in ENDS} if shares else None,
-    }
-
-
-def group_figures(groups: Sequence[Group], by: By) -> dict[str, Any]:
-    """What `plots.groups` takes of groups of another kind."""
-    return {
-        "labels": [group.label for group in groups],
-        "mae_c": [group.mae_c for group in groups],
-        "ci95_c": [group.mae_ci95_c for group in groups],
-        "baseline_mae_c": [group.baseline_mae_c for group in groups],
-        "bias_c": [group.bias_c for group in groups],
-        "by": AXES[by],
-    }
-
-
-def _draw(path: Path, by: By, groups: list[Group], *, title: str, synthetic: bool) -> None:
-    if by == "lead":
-        plots.leads(path, **lead_figures(groups), title=title, synthetic=synthetic)
-    else:
-        plots.groups(path, **group_figures(groups, by), title=title, synthetic=synthetic)
+            columns[f"low_{name}_c"], columns[f"high_{name}_c"] = judged.quantiles_c[:, (low, high)].T
+    with atomic_path(path) as temporary:
+        pd.DataFrame(columns).to_csv(
+            temporary, index=False, float_format="%.4f", date_format=TIME_FORMAT, lineterminator="\n", compression=None
+        )

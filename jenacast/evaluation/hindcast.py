@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jenacast.data.cleaning import clean
 from jenacast.data.prepared import Prepared, Split, load_prepared
-from jenacast.data.series import Floats, Series, rows_per_hour
+from jenacast.data.series import Floats, Rows, Series, rows_per_hour
 from jenacast.data.windows import find_windows
 from jenacast.errors import CheckpointError, DataError
 from jenacast.features.datasets import Samples, make_samples, split_samples
@@ -33,16 +32,22 @@ class Hindcast:
     synthetic: bool
 
     def leads_c(self) -> Floats:
-        """(windows, leads) degC: what it says about every hour it has an output for."""
+        """(windows, leads) degC: the forecast of every hour that the network has an output for."""
         return forecast_leads_c(self.checkpoint.forward, self.samples, self.encoding)
 
     def forecast_c(self) -> Floats:
-        """(windows,) degC: the lead's, the last of them."""
+        """(windows,) degC: the forecast of the last of them, which is judged."""
         return self.leads_c()[:, -1]
 
     def on(self, prepared: Prepared, split: Split) -> "Hindcast":
         """The same checkpoint, asked for another split."""
         return replace(self, samples=split_samples(prepared, split, self.encoding), split=split)
+
+    def on_rows(self, rows: Rows) -> "Hindcast":
+        """The same checkpoint, asked for the windows whose last row is one of `rows`; the others are dropped."""
+        samples = self.samples.pick(np.isin(self.samples.rows, rows))
+        dropped = self.samples.dropped + len(self.samples) - len(samples)
+        return replace(self, samples=replace(samples, dropped=dropped))
 
 
 def open_hindcast(path: Path, data_dir: Path, split: Split, csv_paths: Sequence[Path] = ()) -> Hindcast:
@@ -63,19 +68,22 @@ def open_hindcast(path: Path, data_dir: Path, split: Split, csv_paths: Sequence[
     return Hindcast(checkpoint, encoding, samples, split, manifest.protocol, synthetic)
 
 
-def common_windows(hindcasts: Sequence[Hindcast]) -> list[NDArray[np.bool_]]:
-    """For each hindcast, which of its windows all of them can forecast: those with the same present row and target."""
+def on_common_windows(hindcasts: Sequence[Hindcast]) -> list[Hindcast]:
+    """The same checkpoints, on the windows that all of them can forecast: of the same present row and target.
+
+    Raises:
+        CheckpointError: they forecast different leads, or share no window.
+    """
     first = hindcasts[0]
+    common = first.samples.rows
     for hindcast in hindcasts[1:]:
         if hindcast.encoding.lead_hours != first.encoding.lead_hours:
             leads = [f"{one.checkpoint.path} forecasts {one.encoding.lead_hours} h ahead" for one in (first, hindcast)]
             raise CheckpointError(f"{leads[0]}, {leads[1]}: these are different tasks; compare checkpoints of one lead")
-    common = first.samples.rows
-    for hindcast in hindcasts[1:]:
         common = np.intersect1d(common, hindcast.samples.rows, assume_unique=True)
     if not len(common):
         raise CheckpointError("the checkpoints share no window; evaluate on a longer series")
-    return [np.isin(hindcast.samples.rows, common) for hindcast in hindcasts]
+    return [hindcast.on_rows(common) for hindcast in hindcasts]
 
 
 def _csv_samples(paths: Sequence[Path], encoding: Encoding) -> Samples:

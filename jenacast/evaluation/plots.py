@@ -1,13 +1,12 @@
 """Pictures of errors: against the truth, by group, over the lead; and of how far intervals can be trusted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jenacast.data.series import Floats, Times
-from jenacast.evaluation.bootstrap import Interval
+from jenacast.evaluation.groups import By, Group, Lead
 from jenacast.plotting import (
     BASELINE,
     BASELINE_POINT,
@@ -27,25 +26,24 @@ from jenacast.plotting import (
 SHOWN_DAYS = 14
 WIDEST_C = 12  # of the errors' histogram; those beyond are counted at its ends
 MARKERS = "osv^"
+AXES: dict[By, str] = {
+    "month": "month",
+    "season": "season",
+    "hour": "hour of the day (station's clock)",
+    "year": "year",
+    "change": "size of the change of temperature",
+}
 
 
-def evaluation(
-    path: Path,
-    *,
-    valid_at: Times,
-    forecast_c: Floats,
-    truth_c: Floats,
-    baseline_c: Floats,
-    title: str,
-    synthetic: bool,
-) -> None:
+def evaluation(path: Path, judged: Lead, *, title: str, synthetic: bool) -> None:
     """Two weeks of forecasts against the truth, every forecast against its truth, and the errors."""
+    valid_at, forecast_c, truth_c, baseline_c = judged.valid_at, judged.forecast_c, judged.truth_c, judged.baseline_c
     with figure(path, title, synthetic, rows=3) as (weeks, scatter, errors):
         middle = valid_at[len(valid_at) // 2]
         shown = (valid_at >= middle) & (valid_at < middle + np.timedelta64(SHOWN_DAYS, "D"))
         times, *curves = with_gaps(valid_at[shown], truth_c[shown], forecast_c[shown], baseline_c[shown])
         weeks.plot(times, curves[0], **TRUTH, label="truth")
-        weeks.plot(times, curves[1], **FORECAST, label="forecast 24 h before")
+        weeks.plot(times, curves[1], **FORECAST, label=f"forecast {judged.hours} h before")
         weeks.plot(times, curves[2], **BASELINE)
         weeks.set_ylabel("temperature (°C)")
         time_axis(weeks)
@@ -66,81 +64,50 @@ def evaluation(
         errors.legend()
 
 
-def groups(
-    path: Path,
-    labels: Sequence[str],
-    mae_c: Sequence[float],
-    ci95_c: Sequence[Interval | None] | None,
-    baseline_mae_c: Sequence[float],
-    bias_c: Sequence[float],
-    *,
-    by: str,
-    title: str,
-    synthetic: bool,
-) -> None:
-    """The MAE of each group of windows beside the baseline's, and the bias below.
+def groups(path: Path, found: Sequence[Group], by: By, *, title: str, synthetic: bool) -> None:
+    """The MAE of each group of windows beside the baseline's: over the lead as curves, else with intervals and bias."""
+    if by == "lead":
+        _draw_leads(path, found, title, synthetic=synthetic)
+    else:
+        _draw_groups(path, found, AXES[by], title, synthetic=synthetic)
 
-    Args:
-        path: the picture.
-        labels: (groups,) what the groups are called.
-        mae_c: (groups,) degC.
-        ci95_c: (groups,) ends of 95 % intervals of the MAE, None where there are too few days.
-        baseline_mae_c: (groups,) degC.
-        bias_c: (groups,) degC, forecast minus truth.
-        by: what the windows are grouped by, with its unit.
-        title: the figure's.
-        synthetic: whether the series is made up.
-    """
-    places = np.arange(len(labels))
+
+def _draw_groups(path: Path, groups: Sequence[Group], axis_label: str, title: str, *, synthetic: bool) -> None:
+    """The MAE of each group beside the baseline's, and the bias below."""
+    places, mae_c = np.arange(len(groups)), [group.mae_c for group in groups]
     with figure(path, title, synthetic, rows=2, height=2.7, heights=(2, 1), share_x=True) as (errors, bias):
+        baseline_mae_c = [group.baseline_mae_c for group in groups]
         errors.plot(places + 0.12, baseline_mae_c, **BASELINE_POINT)
         look = {"color": ORANGE, "capsize": 3, "marker": "o", "linestyle": ""}
-        lengths = error_bars(mae_c, ci95_c or [None] * len(labels))
+        lengths = error_bars(mae_c, [group.mae_ci95_c for group in groups])
         errors.errorbar(places - 0.12, mae_c, lengths, **look, label="forecast, with 95 % interval")
         errors.margins(y=0.15)
         errors.set_ylim(bottom=0)
         errors.set_ylabel("MAE (°C)")
         errors.legend(loc="lower left", ncols=2)
-        bias.bar(places, bias_c, color=BLUE, width=0.5)
+        bias.bar(places, [group.bias_c for group in groups], color=BLUE, width=0.5)
         bias.axhline(0, color=BLACK, linewidth=1)
-        bias.set(xlabel=by, ylabel="bias (°C)", xticks=places, xticklabels=labels)
+        labels = [group.label for group in groups]
+        bias.set(xlabel=axis_label, ylabel="bias (°C)", xticks=places, xticklabels=labels)
         for axis in (errors, bias):
             axis.grid(visible=False, axis="x")
 
 
-def leads(
-    path: Path,
-    lead_hours: Sequence[float],
-    mae_c: Sequence[float],
-    baseline_mae_c: Sequence[float],
-    *,
-    coverage: Mapping[str, Sequence[float]] | None = None,
-    title: str,
-    synthetic: bool,
-) -> None:
-    """The error over the lead beside the baseline's; below, the share of truths inside each band.
-
-    Args:
-        path: the picture.
-        lead_hours: (leads,).
-        mae_c: (leads,) degC.
-        baseline_mae_c: (leads,) degC.
-        coverage: for each band, named by the percentage it should hold, (leads,) the share it held, 0 to 1.
-        title: the figure's.
-        synthetic: whether the series is made up.
-    """
-    rows = 2 if coverage else 1
-    with figure(path, title, synthetic, rows=rows, height=2.9, share_x=True) as (errors, *below):
-        errors.plot(lead_hours, mae_c, **FORECAST, marker="o", label="forecast")
-        errors.plot(lead_hours, baseline_mae_c, **BASELINE, marker="D", markerfacecolor="none")
+def _draw_leads(path: Path, leads: Sequence[Group], title: str, *, synthetic: bool) -> None:
+    """The error over the lead beside the baseline's; below, the share of truths inside each interval, if any."""
+    hours = [int(lead.label.removesuffix(" h")) for lead in leads]
+    coverage = [lead.coverage for lead in leads if lead.coverage]
+    with figure(path, title, synthetic, rows=2 if coverage else 1, height=2.9, share_x=True) as (errors, *below):
+        errors.plot(hours, [lead.mae_c for lead in leads], **FORECAST, marker="o", label="forecast")
+        errors.plot(hours, [lead.baseline_mae_c for lead in leads], **BASELINE, marker="D", markerfacecolor="none")
         errors.set_ylim(bottom=0)
         errors.set_ylabel("MAE (°C)")
         errors.legend()
         for axis in below:
-            for marker, (level, shares) in zip(MARKERS, sorted((coverage or {}).items()), strict=False):
+            for marker, level in zip(MARKERS, sorted(coverage[0]), strict=False):
                 axis.axhline(float(level), **REFERENCE)
-                percent = 100 * np.asarray(shares, float)
-                axis.plot(lead_hours, percent, color=GREEN, marker=marker, label=f"inside the {level} % band")
+                percent = [100 * shares[level] for shares in coverage]
+                axis.plot(hours, percent, color=GREEN, marker=marker, label=f"inside the {level} % band")
             axis.set(ylabel="truths inside (%)", ylim=(0, 105))
             axis.legend()
         (below or [errors])[-1].set_xlabel("lead (h)")

@@ -12,6 +12,7 @@ from jenacast.errors import CheckpointError, DataError
 from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.models.checkpoint import MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
 from jenacast.models.inference import forward_function
+from jenacast.models.intervals import Calibration
 from jenacast.runtime import load_tensorflow
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,16 @@ class Forecaster:
     input_shape: Any
     output_shape: Any
     metadata: Metadata | None
+
+    @property
+    def model(self) -> str:
+        """What tables call it: the recipe's name, or that of a file made elsewhere."""
+        return self.metadata.model if self.metadata else self.path.stem
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How sure it is; None for a network that gives no intervals."""
+        return self.metadata.calibration if self.metadata else None
 
 
 def open_forecaster(path: Path) -> Forecaster:

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from jenacast.config import dump_config
 from jenacast.evaluation import plots
 from jenacast.evaluation.coverage import IntervalScores, intervals_table
 from jenacast.evaluation.evaluate import Evaluation
-from jenacast.evaluation.files import group_figures, lead_figures
-from jenacast.evaluation.groups import By, errors_by, group_table
+from jenacast.evaluation.groups import By, Lead, errors_by, group_table
+from jenacast.evaluation.metrics import absolute_errors
 from jenacast.forecasting.plots import outlooks
 from jenacast.models.intervals import ENDS, LEVELS
 from jenacast.report.parts import Part, Picture, Section
@@ -40,7 +38,7 @@ def describe_run(run: ReportedRun, anchor: str, *, is_folded: bool) -> RunSectio
     else:
         parts += [_groups(run, run.evaluation, by, anchor) for by in WHEN]
         parts += _leads(run, run.evaluation, anchor)
-        parts.append(_weeks(run, run.evaluation, anchor))
+        parts.append(_weeks(run, run.evaluation.judged, anchor))
     if run.scores and run.scores.intervals:
         parts.append(_intervals(run, run.scores.intervals, anchor))
     return RunSection(anchor, run.label, parts, dump_config(run.config), is_folded)
@@ -96,7 +94,7 @@ def _curves(run: ReportedRun, anchor: str) -> Part:
 
 def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Part:
     found = errors_by(evaluation.leads, by)
-    draw = partial(plots.groups, **group_figures(found, by), title="", synthetic=run.synthetic)
+    draw = partial(plots.groups, found=found, by=by, title="", synthetic=run.synthetic)
     worst, best = max(found, key=lambda group: group.mae_c), min(found, key=lambda group: group.mae_c)
     worst_at, best_at = (WHEN[by].format(group.label) for group in (worst, best))
     better = sum(group.mae_c < group.baseline_mae_c for group in found)
@@ -114,7 +112,7 @@ def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
     if len(found) < 2:
         return []
     first, last = found[0], found[-1]
-    draw = partial(plots.leads, **lead_figures(found), title="", synthetic=run.synthetic)
+    draw = partial(plots.groups, found=found, by="lead", title="", synthetic=run.synthetic)
     finding = (
         f"The MAE goes from {first.mae_c:.2f} °C after {first.label} to {last.mae_c:.2f} °C after {last.label}; the "
         f"baseline's, the present temperature, from {first.baseline_mae_c:.2f} to {last.baseline_mae_c:.2f} °C."
@@ -131,25 +129,25 @@ def _intervals(run: ReportedRun, scores: IntervalScores, anchor: str) -> Part:
     return Part("How sure it is", pictures=[_picture(draw, f"{anchor}-reliability", finding)], tables=[table])
 
 
-def _weeks(run: ReportedRun, evaluation: Evaluation, anchor: str) -> Part:
-    errors_c = np.abs(evaluation.forecast_c - evaluation.truth_c)
-    before_c = np.abs(evaluation.baseline_c - evaluation.truth_c)
-    all_c, pictures = evaluation.quantiles_c, []
-    for place, (name, shown) in enumerate(chosen_weeks(evaluation.valid_at, errors_c).items()):
+def _weeks(run: ReportedRun, judged: Lead, anchor: str) -> Part:
+    errors_c = absolute_errors(judged.forecast_c, judged.truth_c)
+    before_c = absolute_errors(judged.baseline_c, judged.truth_c)
+    all_c, pictures = judged.quantiles_c, []
+    for place, (name, shown) in enumerate(chosen_weeks(judged.valid_at, errors_c).items()):
         quantiles_c = None if all_c is None else all_c[shown]
         bands = {} if quantiles_c is None else {n: (quantiles_c[:, a], quantiles_c[:, b]) for n, (a, b) in ENDS.items()}
         draw = partial(
             outlooks,
-            valid_at=evaluation.valid_at[shown],
-            forecast_c=evaluation.forecast_c[shown],
+            valid_at=judged.valid_at[shown],
+            forecast_c=judged.forecast_c[shown],
             bands=bands,
-            baseline_c=evaluation.baseline_c[shown],
-            truth_c=evaluation.truth_c[shown],
+            baseline_c=judged.baseline_c[shown],
+            truth_c=judged.truth_c[shown],
             title="",
             synthetic=run.synthetic,
         )
         finding = (
-            f"{name}, from {str(evaluation.valid_at[shown][0])[:10]} on: MAE {errors_c[shown].mean():.2f} °C, the "
+            f"{name}, from {str(judged.valid_at[shown][0])[:10]} on: MAE {errors_c[shown].mean():.2f} °C, the "
             f"baseline's {before_c[shown].mean():.2f} °C."
         )
         pictures.append(_picture(draw, f"{anchor}-week-{place}", finding))
