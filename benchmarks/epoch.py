@@ -18,7 +18,7 @@ from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Batches, batch_count
 from jenacast.models.build import build_model
 from jenacast.runtime import device_name, load_tensorflow, set_seed
-from jenacast.training.kernels import Kernel, find_kernel
+from jenacast.training.backend import RecurrentBackend, find_backend
 from jenacast.training.learner import Learner
 
 RECIPES = ("dense", "lstm", "lstm-dropout", "stacked-gru")
@@ -55,14 +55,14 @@ def book_seconds(name: str, station: Station) -> float:
     return time.perf_counter() - began
 
 
-def jenacast_seconds(config: Config, station: Station) -> tuple[float, Kernel]:
+def jenacast_seconds(config: Config, station: Station) -> tuple[float, RecurrentBackend]:
     """One epoch as `jenacast train` runs it, and the kernel it ran on."""
     set_seed(0)
     rows = len(station[0])
     train, val = (jenacast_samples(station, *part(rows)) for part in (train_rows, val_rows))
     model = build_model(config)
-    kernel = find_kernel(model, config)
-    learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
+    kernel = find_backend(model, config)
+    learner = Learner(model, config.train, xla=kernel is RecurrentBackend.XLA)
     train_batches, val_batches = Batches(train), Batches(val)
     for first in (0, batch_count(len(train), BATCH) - 1):  # the two sizes of batches there are
         learner.train_batch(*next(iter(train_batches.shuffled(batch_size=BATCH, seed=0, epoch=0, first_batch=first))))

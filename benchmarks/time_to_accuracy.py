@@ -25,7 +25,7 @@ from jenacast.features.datasets import Batches, batch_count, split_samples
 from jenacast.features.encoding import fit_encoding
 from jenacast.models.build import build_model
 from jenacast.runtime import device_name, load_tensorflow, set_seed
-from jenacast.training.kernels import Kernel, find_kernel
+from jenacast.training.backend import RecurrentBackend, find_backend
 from jenacast.training.learner import Learner
 
 BATCH = 256
@@ -79,7 +79,7 @@ def jenacast_way(config: Config, data_dir: Path, target_c: float) -> Reached:
     size = config.train.batch_size
     steps = config.train.epochs * batch_count(len(train), size)
     model = build_model(config)
-    learner = Learner(model, config.train, steps=steps, xla=find_kernel(model, config) is Kernel.XLA)
+    learner = Learner(model, config.train, steps=steps, xla=find_backend(model, config) is RecurrentBackend.XLA)
     train_batches, val_batches = Batches(train), Batches(val)
     for epoch in range(config.train.epochs):
         for inputs, targets in train_batches.shuffled(batch_size=size, seed=0, epoch=epoch):

@@ -17,7 +17,7 @@ from jenacast.config import load_recipe
 from jenacast.features.datasets import Batches
 from jenacast.models.build import build_model
 from jenacast.runtime import device_name, load_tensorflow, set_seed
-from jenacast.training.kernels import Kernel, find_kernel
+from jenacast.training.backend import RecurrentBackend, find_backend
 from jenacast.training.learner import Learner
 
 RECIPES = [
@@ -36,7 +36,7 @@ def ways(recipe: str, engine: str, batches: Batches) -> dict[str, Callable[[int]
     """By name: a function that trains so many steps and waits for them."""
     assignments = [] if engine == "keras" else [f"model.engine={engine}"]
     config = load_recipe(recipe, assignments)
-    usual = find_kernel(build_model(config), config) is Kernel.XLA
+    usual = find_backend(build_model(config), config) is RecurrentBackend.XLA
     return {
         "as jenacast trains": stepwise(config, batches, xla=usual),
         "without XLA" if usual else "with XLA": stepwise(config, batches, xla=not usual),

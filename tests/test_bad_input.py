@@ -734,7 +734,7 @@ RESUMED = {
     "no settings": (CONFIG, gone, "is not a run folder that can be resumed", "jenacast train --model NAME"),
     "no record": (RECORD, gone, "is not a run folder that can be resumed", "jenacast train --model NAME"),
     "half a record": (RECORD, content(lambda old: old[:100]), "run.json is damaged", ANEW),
-    "an empty record": (RECORD, content(lambda old: b"{}"), "run.json is damaged: no data_dir", ANEW),
+    "an empty record": (RECORD, content(lambda old: b"{}"), "run.json is damaged (data_dir: Field required", ANEW),
     "a record of a list": (RECORD, content(lambda old: b"[]"), "is damaged (Input should be a valid dict", ANEW),
     "a record nested without end": (RECORD, content(lambda old: b"[" * 100_000), "run.json is damaged", ANEW),
     "a record of data that are gone": (

@@ -11,7 +11,7 @@ from jenacast.doctor import examine, hardware, probes
 from jenacast.doctor.hardware import Cpu, Driver, Gpu
 from jenacast.doctor.probes import Probe, probe
 from jenacast.runtime import has_gpu, load_tensorflow
-from jenacast.training.kernels import Kernel
+from jenacast.training.backend import RecurrentBackend as Backend
 
 GPU_LINE = "GPU 0: NVIDIA H200 (UUID: GPU-5ad1b0f6-3e11-4c1b-9d7a-0a1b2c3d4e5f)"
 NO_DRIVER = (
@@ -249,12 +249,12 @@ def test_a_training_that_fails_is_a_finding(monkeypatch):
 
     monkeypatch.setattr(examine, "steps_per_second", fail)
     kernels = [
-        examine.RecipeKernels("stacked-gru", Kernel.XLA, {"keras": Kernel.TENSORFLOW, "weight-drop": Kernel.XLA})
+        examine.RecipeKernels("stacked-gru", Backend.XLA, {"keras": Backend.TENSORFLOW, "weight-drop": Backend.XLA})
     ]
-    _, training = examine.measure_speed(kernels, broken={Kernel.XLA})
+    _, training = examine.measure_speed(kernels, broken={Backend.XLA})
     assert [speed.steps_per_second for speed in training] == [None, None]
     assert [speed.error for speed in training] == ["OOM when allocating a tensor", "XLA does not work"]
-    problem, remedy = only_problem(examine.training_problems(training, broken={Kernel.XLA}))
+    problem, remedy = only_problem(examine.training_problems(training, broken={Backend.XLA}))
     assert problem == "stacked-gru does not train with engine keras: OOM when allocating a tensor"
     assert "nvidia-smi" in remedy
 

@@ -121,7 +121,7 @@ def test_text_of_a_run_is_never_markup(trained_run, report, tmp_path):
     run = trained_run.rename(tmp_path / f"{HOSTILE.replace('/', '')} &amp; $x$")
     config = (run / "config.toml").read_text()
     (run / "config.toml").write_text(re.sub("^summary = .*$", f'summary = "{HOSTILE}"', config, flags=re.MULTILINE))
-    change(run / "run.json", commit=HOSTILE, kernel={HOSTILE: HOSTILE}, started=HOSTILE, versions={HOSTILE: HOSTILE})
+    change(run / "run.json", commit=HOSTILE, kernel=HOSTILE, started=HOSTILE, versions={HOSTILE: HOSTILE})
     change(run / "metrics.json", device=f'"><img src=x onerror="{HOSTILE}')
     page = report(run, shutil.copytree(run, tmp_path / HOSTILE.replace("/", "-")))
     assert len(page.all("script")) == 1

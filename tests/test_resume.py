@@ -22,7 +22,7 @@ from jenacast.data.prepare import prepare
 from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.files import process_lock
 from jenacast.models.checkpoint import load_checkpoint, read_metadata
-from jenacast.training import loop, run_folder
+from jenacast.training import finish, run_folder
 from jenacast.training.learner import Learner
 from jenacast.training.run import train
 
@@ -34,7 +34,7 @@ def settings(epochs):
     return [part for setting in (*SMALL, f"train.epochs={epochs}") for part in ("--set", setting)]
 
 
-def finish(*arguments):
+def run_to_end(*arguments):
     done = Command("train", *arguments)
     assert done.wait() == 0, done.stderr
 
@@ -100,7 +100,7 @@ def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(network, dat
     changed = [word for change in changes for word in ("--set", change)]
     options = ("--model", recipe, *settings(epochs), *changed, "--data-dir", data_dir, "--run-dir")
     reference, run = tmp_path / "reference", tmp_path / "run"
-    finish(*options, reference)
+    run_to_end(*options, reference)
 
     moments, kills = random.Random(recipe), 0
     arguments = (*options, run)
@@ -114,7 +114,7 @@ def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(network, dat
         arguments = ("--resume", run)
         if ended == 0:
             break
-    finish("--resume", run)
+    run_to_end("--resume", run)
     assert_same_run(run, reference)
     assert kills == KILLS
     print(f"\n{network}: {kills} kills, {kills} resumes, differences: none", file=sys.stderr)
@@ -204,19 +204,19 @@ def test_a_run_killed_between_its_last_state_and_its_report_is_reported(whole, t
 KILLED = """
 import os, signal, sys
 from jenacast.models import checkpoint
-from jenacast.training import loop
+from jenacast.training import finish
 from jenacast.cli import main
 
 class Killing(checkpoint.zipfile.ZipFile):
     def writestr(self, *arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
-def save(model, metadata, path, write=loop.save_checkpoint):
+def save(model, metadata, path, write=finish.save_checkpoint):
     if metadata.calibration:
         checkpoint.zipfile.ZipFile = Killing
     write(model, metadata, path)
 
-loop.save_checkpoint = save
+finish.save_checkpoint = save
 main()
 """
 
@@ -259,14 +259,14 @@ def test_a_run_stopped_after_its_last_epoch_is_not_finished_until_it_is_calibrat
 
 def test_a_signal_during_the_calibration_waits_for_it(data_dir, tmp_path, jenacast, monkeypatch):
     run = tmp_path / "run"
-    calibrate = loop.calibrate
+    calibrate = finish.calibrate
 
     def stopped(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         return calibrate(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "calibrate", stopped)
+        patched.setattr(finish, "calibrate", stopped)
         options = ("--model", "dense", *settings(1), "--data-dir", data_dir, "--run-dir", run)
         assert jenacast("train", *options).exit_code == 143
     assert outcome(run)["finished"]
@@ -305,7 +305,7 @@ def test_a_run_with_everything_that_has_a_state_goes_on_from_the_middle_of_an_ep
         patched.setattr(Learner, "train_batch", stopped_before_the_fifteenth_step)
         assert jenacast("train", *options, cut).exit_code == 130
     resumed = jenacast("train", "--resume", cut)
-    assert "going on in epoch 2, after step 5 of 9" in resumed.stderr
+    assert "continuing in epoch 2, after step 5 of 9" in resumed.stderr
     assert_same_run(cut, whole)
     with np.load(cut / "state.npz") as mine, np.load(whole / "state.npz") as theirs:
         assert mine.files == theirs.files
@@ -376,7 +376,7 @@ def test_a_damaged_state_is_an_error_with_what_is_left(trained_run, jenacast):
     state.write_bytes(state.read_bytes()[:1000])
     refused = jenacast("train", "--resume", trained_run, "--epochs", 3)
     assert refused.exit_code == 1
-    assert "best.keras can be used" in refused.stderr
+    assert "use the run's best.keras" in refused.stderr
 
 
 def test_a_second_process_on_a_run_is_refused_with_the_first_ones_id(trained_run, jenacast):

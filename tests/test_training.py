@@ -112,7 +112,7 @@ def test_a_finished_run_knows_how_sure_it_is_and_is_otherwise_the_same(trained_r
     expected = {"50": (237 - 79 + 1) / 315, "80": (285 - 31 + 1) / 315, "90": (301 - 15 + 1) / 315}
     assert intervals.coverage == pytest.approx(expected, abs=2.1 / 315)  # a residual that is an end may fall out
     # Without that last act of a training everything else is the same.
-    monkeypatch.setattr(loop, "_calibrate", lambda run: None)
+    monkeypatch.setattr(loop, "calibrate_best", lambda run: None)
     plain = train("plain")
     assert metrics(plain)["finished"] is False
     assert read_metadata(plain / "best.keras") == about.model_copy(update={"calibration": None})

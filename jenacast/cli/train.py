@@ -137,7 +137,7 @@ def _tell(outcome: "Outcome | Summary", json_output: bool) -> None:
 
     if isinstance(outcome, Outcome):
         path = outcome.checkpoint
-        hint = f"jenacast evaluate {path} --data-dir {read_record(Path(outcome.run_dir))['data_dir']}"
+        hint = f"jenacast evaluate {path} --data-dir {read_record(Path(outcome.run_dir)).data_dir}"
     else:
         path = outcome.folder
         hint = f"jenacast compare {path}/seed-*"

@@ -12,7 +12,7 @@ from jenacast.doctor.speed import make_batches, steps_per_second, windows_per_se
 from jenacast.errors import JenacastError
 from jenacast.models.build import build_model
 from jenacast.runtime import load_tensorflow, versions
-from jenacast.training.kernels import Kernel, find_kernel
+from jenacast.training.backend import RecurrentBackend, find_backend
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class RecipeKernels:
     """What a recipe trains with here; by engine where it has a choice, else empty."""
 
     recipe: str
-    kernel: Kernel
-    engines: dict[str, Kernel]
+    kernel: RecurrentBackend
+    engines: dict[str, RecurrentBackend]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrainingSpeed:
 
     recipe: str
     engine: str
-    kernel: Kernel
+    kernel: RecurrentBackend
     steps_per_second: float | None
     error: str
 
@@ -79,7 +79,8 @@ def examine() -> Findings:
         raise JenacastError(f"TensorFlow does not start: {xla.error}; {remedy}")
     driver, cpu, gpus = find_driver(), find_cpu(), find_gpus()
     cudnn = probe("cudnn") if gpus else None
-    broken = {kernel for kernel, tried in ((Kernel.XLA, xla), (Kernel.CUDNN, cudnn)) if tried and not tried.works}
+    probed = {RecurrentBackend.XLA: xla, RecurrentBackend.CUDNN: cudnn}
+    broken = {kernel for kernel, tried in probed.items() if tried and not tried.works}
     kernels = find_kernels()
     logger.info("measuring speed, a few seconds")
     delivered, training = measure_speed(kernels, broken)
@@ -119,12 +120,12 @@ def find_kernels() -> list[RecipeKernels]:
     return found
 
 
-def _kernel(recipe: str, assignments: list[str]) -> Kernel:
+def _kernel(recipe: str, assignments: list[str]) -> RecurrentBackend:
     config = load_recipe(recipe, assignments)
-    return find_kernel(build_model(config), config)
+    return find_backend(build_model(config), config)
 
 
-def measure_speed(kernels: list[RecipeKernels], broken: set[Kernel]) -> tuple[float, list[TrainingSpeed]]:
+def measure_speed(kernels: list[RecipeKernels], broken: set[RecurrentBackend]) -> tuple[float, list[TrainingSpeed]]:
     """Windows a second of the input pipeline, and training steps a second; a kernel that is broken is left alone."""
     failure = load_tensorflow().errors.OpError
     (by_engine,) = (row.engines for row in kernels if row.recipe == MEASURED_RECIPE)
@@ -180,7 +181,7 @@ def xla_problems(xla: Probe) -> list[Problem]:
     return [Problem(f"XLA does not work: {xla.error}", f"{remedy}; until then train with --set model.engine=keras")]
 
 
-def training_problems(training: list[TrainingSpeed], broken: set[Kernel]) -> list[Problem]:
+def training_problems(training: list[TrainingSpeed], broken: set[RecurrentBackend]) -> list[Problem]:
     """A training that fails although its kernel works."""
     remedy = "see that no other process fills the memory: nvidia-smi for a GPU's, else free"
     failed = [speed for speed in training if speed.error and speed.kernel not in broken]

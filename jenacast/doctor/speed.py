@@ -15,7 +15,7 @@ from jenacast.data.synthetic import synthetic_series
 from jenacast.data.windows import Windows, book_windows
 from jenacast.features.datasets import Batches, Samples
 from jenacast.models.build import build_model
-from jenacast.training.kernels import Kernel
+from jenacast.training.backend import RecurrentBackend
 from jenacast.training.learner import Learner
 
 HOURS = 35_000  # rows; as many as the hourly series has to train on
@@ -65,10 +65,10 @@ def windows_per_second(batches: Batches, config: Config) -> float:
     return rate * config.train.batch_size
 
 
-def steps_per_second(batches: Batches, config: Config, kernel: Kernel) -> float:
+def steps_per_second(batches: Batches, config: Config, kernel: RecurrentBackend) -> float:
     """Training steps of the network of `config`, without the first one, which traces and compiles."""
     model = build_model(config)
-    learner = Learner(model, config.train, xla=kernel is Kernel.XLA)
+    learner = Learner(model, config.train, xla=kernel is RecurrentBackend.XLA)
     # The means wait for the steps that a GPU has not done yet.
     return _rate(learner.train_batch, _epochs(batches, config), finish=learner.epoch_means)
 

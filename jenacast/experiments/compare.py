@@ -24,7 +24,7 @@ class FinishedRun:
 
     path: Path
     config: Config
-    record: dict[str, Any]
+    record: run_folder.RunRecord
     outcome: run_folder.Outcome
     test: dict[str, Any]
 
@@ -87,7 +87,7 @@ def load_run(path: Path) -> FinishedRun:
     scores, best = path / f"{evaluation_stem(path / BEST, 'test')}.json", path / BEST
     if not scores.exists() or scores.stat().st_mtime < best.stat().st_mtime:
         logger.info("evaluating %s", best)
-        write_evaluation(evaluate(best, data_dir=Path(record["data_dir"])), path)
+        write_evaluation(evaluate(best, data_dir=Path(record.data_dir)), path)
     test = run_folder.read_as(dict[str, Any], scores)
     return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test)
 
@@ -101,11 +101,11 @@ def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
     for run in runs:
         data = run.config.data
         kind = (
-            f"series {run.record['source_sha256'][:12]}",
-            f"protocol {run.test['protocol']}, trained under {run.record['protocol']}",
+            f"series {run.record.source_sha256[:12]}",
+            f"protocol {run.test['protocol']}, trained under {run.record.protocol}",
             f"{data.history_hours} h of history, {data.lead_hours} h of lead",
             f"fitted on {data.fit_on}",
-            *([f"fold {fold}"] if (fold := run.record.get("fold")) else []),
+            *([f"fold {fold}"] if (fold := run.record.fold) else []),
         )
         kinds.setdefault(kind, []).append(str(run.path))
     if len(kinds) > 1:
@@ -122,10 +122,10 @@ def _summarise(group: Sequence[FinishedRun]) -> Row:
     test = [run.test["mae_c"] for run in group]
     epochs = [run.outcome.epochs for run in group]
     per_epoch_s = statistics.mean(run.outcome.seconds / run.outcome.epochs for run in group)
-    windows = first.record["train_windows"] + first.record["val_windows"]
+    windows = first.record.train_windows + first.record.val_windows
     return Row(
         model=first.config.name,
-        parameters=first.record["parameters"],
+        parameters=first.record.parameters,
         seeds=sorted(run.config.train.seed for run in group),
         val_mae_c=statistics.mean(val) if val else None,
         val_mae_spread_c=std(val),
@@ -137,7 +137,7 @@ def _summarise(group: Sequence[FinishedRun]) -> Row:
         steps=statistics.mean(run.outcome.steps for run in group),
         seconds_per_epoch=per_epoch_s,
         windows_per_second=windows / per_epoch_s,
-        device=", ".join(sorted({run.record["device"] for run in group})),
-        commits=sorted({run.record["commit"] for run in group}),
+        device=", ".join(sorted({run.record.device for run in group})),
+        commits=sorted({run.record.commit for run in group}),
         test_maes_c=test,
     )

@@ -50,7 +50,7 @@ def describe_data(runs: Sequence[ReportedRun]) -> Section:
 def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -> Part:
     whose = [other.label for other in runs if other.series == run.series]
     title = f"Of {', '.join(whose)}" if is_one_of_many else "The series"
-    notes = [f"Protocol {run.record['protocol']}; SHA-256 of the source: {run.record['source_sha256']}."]
+    notes = [f"Protocol {run.record.protocol}; SHA-256 of the source: {run.record.source_sha256}."]
     if run.synthetic:
         notes.insert(0, "SYNTHETIC SERIES, not Jena: no figure of this page says anything about real weather.")
     if run.manifest is None:

@@ -29,7 +29,7 @@ class ReportedRun:
 
     folder: Path
     config: Config
-    record: dict[str, Any]
+    record: run_folder.RunRecord
     outcome: run_folder.Outcome
     history: list[dict[str, Any]]
     manifest: Manifest | None
@@ -46,7 +46,7 @@ class ReportedRun:
     @property
     def series(self) -> tuple[str, str, str]:
         """What tells its data from others'."""
-        return (self.record["data_dir"], self.record["source_sha256"], self.record["protocol"])
+        return (self.record.data_dir, self.record.source_sha256, self.record.protocol)
 
 
 def gather(paths: Sequence[Path]) -> list[ReportedRun]:
@@ -84,14 +84,14 @@ def _rank(run: ReportedRun) -> float:
     return math.inf if run.outcome.val_mae_c is None else run.outcome.val_mae_c
 
 
-def _open_data(record: dict[str, Any]) -> tuple[Manifest | None, str | None]:
+def _open_data(record: run_folder.RunRecord) -> tuple[Manifest | None, str | None]:
     """The manifest of the data that a run was trained on, or why it cannot be had."""
-    data_dir = Path(record["data_dir"])
+    data_dir = Path(record.data_dir)
     try:
         manifest = load_prepared(data_dir).manifest
     except (DataError, OSError) as error:
         return None, str(error)
-    began_with = (record["source_sha256"], record["protocol"], record.get("fold"))
+    began_with = (record.source_sha256, record.protocol, record.fold)
     if (manifest.source_sha256, manifest.protocol, manifest.fold) != began_with:
         return None, f"{data_dir} now holds another series, protocol or fold than the run was trained on"
     return manifest, None
@@ -103,7 +103,7 @@ def _judge(run: ReportedRun, first: ReportedRun) -> ReportedRun:
     against = first.folder if run.folder != first.folder and are_comparable(run, first) else None
     logger.info("evaluating %s", run.label)
     try:
-        evaluation = evaluate(run.folder, data_dir=Path(run.record["data_dir"]), against=against)
+        evaluation = evaluate(run.folder, data_dir=Path(run.record.data_dir), against=against)
     except DataError as error:
         return replace(run, scores=_standing_scores(run.folder), trouble=str(error))
     return replace(run, scores=evaluation.scores, evaluation=evaluation)

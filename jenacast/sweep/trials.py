@@ -94,14 +94,14 @@ class Objective:
     def _train_one(self, trial: "Trial", config: Config, run: Path) -> Outcome:
         so_far: list[float] = []
 
-        def watch(epoch: int, val_mae_c: float) -> bool:
+        def report(epoch: int, val_mae_c: float) -> bool:
             so_far.append(val_mae_c)
             trial.report(min(so_far), epoch)  # the best epoch counts, so a later one that is worse does no harm
             return trial.should_prune()
 
         is_first = config.train.seed == self.request.seeds[0]
         data_dir = self.request.data_dir
-        outcome = train_or_resume(config, data_dir=data_dir, run_dir=run, watch=watch if is_first else None)
+        outcome = train_or_resume(config, data_dir=data_dir, run_dir=run, callback=report if is_first else None)
         trial.set_user_attr(BASELINE, outcome.val_baseline_mae_c)
         if not outcome.finished:
             trial.set_user_attr(EPOCHS, outcome.epochs)

@@ -48,7 +48,7 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """The learning rate of the next step."""
         return float(self.optimizer.learning_rate)
 
     @contextmanager

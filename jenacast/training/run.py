@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, default_settings, differences, load_config, merge, with_train
+from jenacast.config import Config, TrainSettings, default_settings, differences, load_config, merge, with_train
 from jenacast.data.prepared import Prepared, load_prepared
 from jenacast.errors import ConfigError, DataError, JenacastError
 from jenacast.features.datasets import batch_count, split_samples
@@ -14,10 +14,11 @@ from jenacast.files import write_json
 from jenacast.models.build import build_model, check_model
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
 from jenacast.training import run_folder
-from jenacast.training.kernels import Kernel, find_kernel, refuse_other_than_cudnn
+from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 from jenacast.training.learner import Learner
-from jenacast.training.loop import Run, Watch, fit, is_finished
-from jenacast.training.run_folder import Outcome, read_outcome
+from jenacast.training.loop import fit
+from jenacast.training.parts import EpochCallback, Run, is_finished
+from jenacast.training.run_folder import Outcome, RunRecord, read_outcome
 from jenacast.training.state import Progress, load_state
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def train(
     force: bool = False,
     tensorboard: bool = False,
     require_cudnn: bool = False,
-    watch: Watch | None = None,
+    callback: EpochCallback | None = None,
 ) -> Outcome:
     """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
 
@@ -41,10 +42,10 @@ def train(
         config: the complete settings.
         data_dir: where `prepared/` lies.
         run_dir: made here; refused where it holds anything.
-        force: replace a run that stands in `run_dir`.
+        force: replace a run in `run_dir`.
         tensorboard: also write logs for TensorBoard.
         require_cudnn: refuse to train where cuDNN cannot be used.
-        watch: may end the run after an epoch, unfinished.
+        callback: called after each epoch; may end the run there, unfinished.
 
     Raises:
         JenacastError: no prepared data, settings that do not fit, or a training that diverges.
@@ -54,28 +55,28 @@ def train(
     if tensorboard:
         _require_tensorboard()
     run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
-    run.watch = watch
+    run.callback = callback
     if require_cudnn:
-        refuse_other_than_cudnn(run.kernel, config)
+        refuse_other_than_cudnn(run.backend, config)
     with run_folder.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
         run_folder.write_config(run_dir, config)  # first: by its settings a folder is known as one that may be replaced
-        write_json(run_dir / run_folder.RECORD, run.about)
+        write_json(run_dir / run_folder.RECORD, run.record.model_dump())
         run.writer = _tensorboard_writer(run_dir) if tensorboard else None
         return fit(run)
 
 
-def train_or_resume(config: Config, *, data_dir: Path, run_dir: Path, watch: Watch | None = None) -> Outcome:
-    """Train in `run_dir`, or go on with the run that stands there: a part of something larger that was cut off.
+def train_or_resume(config: Config, *, data_dir: Path, run_dir: Path, callback: EpochCallback | None = None) -> Outcome:
+    """Train in `run_dir`, or resume the run in it: one of several runs, which may have been stopped.
 
     Arguments and errors are those of `train` and `resume`.
     """
     if (run_dir / run_folder.CONFIG).is_file() and run_folder.is_run_dir(run_dir):
-        return resume(run_dir, watch=watch)
-    return train(config, data_dir=data_dir, run_dir=run_dir, force=True, watch=watch)
+        return resume(run_dir, callback=callback)
+    return train(config, data_dir=data_dir, run_dir=run_dir, force=True, callback=callback)
 
 
-def resume(run_dir: Path, *, epochs: int | None = None, watch: Watch | None = None) -> Outcome:
-    """Go on with a run that was stopped or killed, as if it never had been.
+def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback | None = None) -> Outcome:
+    """Continue a run that was stopped or killed, as if it never had been.
 
     On a CPU, with the same versions, weights and history come out bit for bit the same. A finished run is left
     as it is, unless `epochs` is raised.
@@ -83,27 +84,16 @@ def resume(run_dir: Path, *, epochs: int | None = None, watch: Watch | None = No
     Args:
         run_dir: the run's folder; it knows its settings and its data.
         epochs: train up to this epoch instead.
-        watch: may end the run after an epoch, unfinished; it is told of the epochs so far too.
+        callback: called with each epoch, those before the resumption first; may end the run there, unfinished.
 
     Raises:
         JenacastError: not a run, one that a living process holds, or one whose settings or data have changed.
     """
     with run_folder.resumed_run_dir(run_dir):
         config = load_config(run_dir / run_folder.CONFIG)
-        if epochs is not None and epochs < config.train.epochs:
-            raise ConfigError(
-                f"--epochs {epochs}: the run has train.epochs={config.train.epochs}; it may only be raised"
-            )
-        if epochs not in (None, config.train.epochs) and config.train.stop_epoch:
-            raise ConfigError(
-                f"--epochs {epochs}: train.stop_epoch={config.train.stop_epoch} ends this run; start a new one instead"
-            )
-        if epochs not in (None, config.train.epochs) and config.train.schedule != "constant":
-            raise ConfigError(
-                f"--epochs {epochs}: the learning rate of this run has fallen to 0 by epoch {config.train.epochs}, as "
-                f"train.schedule={config.train.schedule} says; start a new run with more epochs"
-            )
-        config = with_train(config, epochs=epochs)
+        if epochs is not None:
+            _refuse_epochs(epochs, config.train)
+            config = with_train(config, epochs=epochs)
         progress, variables = Progress(), None
         if (run_dir / run_folder.STATE).exists():
             progress, variables, settings = load_state(run_dir / run_folder.STATE)
@@ -112,17 +102,17 @@ def resume(run_dir: Path, *, epochs: int | None = None, watch: Watch | None = No
             logger.info("%s is finished: nothing to do. --epochs trains further", run_dir)
             return read_outcome(run_dir)
         record = run_folder.read_record(run_dir)
-        data_dir = Path(record["data_dir"])
+        data_dir = Path(record.data_dir)
         prepared = load_prepared(data_dir)
         _refuse_other_data(prepared, record, data_dir)
         run = _assemble(config, prepared, data_dir, run_dir, progress)
-        for what in ("versions", "kernel"):
-            if run.about[what] != record.get(what):
-                logger.warning(
-                    "begun with another %s (%s): the result may differ in the last digits",
-                    *(what.removesuffix("s"), record.get(what)),
-                )
-        run.about, run.watch = record, watch
+        for what, now, begun in (
+            ("version", run.record.versions, record.versions),
+            ("kernel", run.record.kernel, record.kernel),
+        ):
+            if now != begun:
+                logger.warning("begun with another %s (%s): the result may differ in the last digits", what, begun)
+        run.record, run.callback = record, callback
         if variables is not None:
             try:
                 run.learner.restore(variables)
@@ -132,12 +122,12 @@ def resume(run_dir: Path, *, epochs: int | None = None, watch: Watch | None = No
         run_folder.write_config(run_dir, config)
         if (run_dir / run_folder.TENSORBOARD).exists():
             run.writer = _tensorboard_writer(run_dir)
-        logger.info("going on in epoch %d, after step %d of %d", progress.epoch + 1, progress.step, run.steps)
+        logger.info("continuing in epoch %d, after step %d of %d", progress.epoch + 1, progress.step, run.steps)
         return fit(run)
 
 
 def _is_reported(progress: Progress, run_dir: Path) -> bool:
-    """Whether the run's end was written down too; a run killed just before has its state alone."""
+    """Whether the result of the finished run was written too; a run killed just before has only its state."""
     if not (run_dir / run_folder.METRICS).exists():
         return False
     outcome = read_outcome(run_dir)
@@ -162,28 +152,43 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
         )
     set_seed(config.train.seed)
     model = build_model(config)
-    kernel = find_kernel(model, config)
-    about = {
-        "data_dir": str(data_dir.resolve()),
-        "source_sha256": manifest.source_sha256,
-        "protocol": manifest.protocol,
-        "synthetic": manifest.synthetic,
-        "parameters": model.count_params(),
-        "fit_on": config.data.fit_on,
-        "fold": manifest.fold,
-        "train_windows": len(train_samples),
-        "val_windows": len(val_samples) if val_samples else 0,
-        "windows_dropped": train_samples.dropped + (val_samples.dropped if val_samples else 0),
-        "needed_hours": encoding.needed_hours,
-        "device": device_name(),
-        "kernel": kernel,
-        "versions": versions(),
-        "commit": commit(),
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-    }
+    backend = find_backend(model, config)
+    record = RunRecord(
+        data_dir=str(data_dir.resolve()),
+        source_sha256=manifest.source_sha256,
+        protocol=manifest.protocol,
+        synthetic=manifest.synthetic,
+        parameters=model.count_params(),
+        fit_on=config.data.fit_on,
+        fold=manifest.fold,
+        train_windows=len(train_samples),
+        val_windows=len(val_samples) if val_samples else 0,
+        windows_dropped=train_samples.dropped + (val_samples.dropped if val_samples else 0),
+        needed_hours=encoding.needed_hours,
+        device=device_name(),
+        kernel=backend,
+        versions=versions(),
+        commit=commit(),
+        started=datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
     steps = config.train.epochs * batch_count(len(train_samples), config.train.batch_size)
-    learner = Learner(model, config.train, steps=steps, xla=kernel is Kernel.XLA)
-    return Run(config, run_dir, learner, kernel, encoding, train_samples, val_samples, about, progress)
+    learner = Learner(model, config.train, steps=steps, xla=backend is RecurrentBackend.XLA)
+    return Run(config, run_dir, learner, backend, encoding, train_samples, val_samples, record, progress)
+
+
+def _refuse_epochs(epochs: int, settings: TrainSettings) -> None:
+    """Refuse to resume up to an epoch that would not give the run that the settings describe."""
+    if epochs < settings.epochs:
+        raise ConfigError(f"--epochs {epochs}: the run has train.epochs={settings.epochs}; it may only be raised")
+    if epochs > settings.epochs and settings.stop_epoch:
+        raise ConfigError(
+            f"--epochs {epochs}: train.stop_epoch={settings.stop_epoch} ends this run; start a new one instead"
+        )
+    if epochs > settings.epochs and settings.schedule != "constant":
+        raise ConfigError(
+            f"--epochs {epochs}: the learning rate of this run has fallen to 0 by epoch {settings.epochs}, as "
+            f"train.schedule={settings.schedule} says; start a new run with more epochs"
+        )
 
 
 def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: Path) -> None:
@@ -191,16 +196,16 @@ def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: 
     changed = [line for line in differences(config, begun_with) if not line.startswith("train.epochs:")]
     if changed:
         raise ConfigError(
-            f"{run_dir / run_folder.CONFIG} is not what the run began with, so it cannot go on; put it back, or start "
-            "a new run with --config:\n  " + "\n  ".join(changed)
+            f"{run_dir / run_folder.CONFIG} is not what the run began with, so it cannot continue; put it back, or "
+            "start a new run with --config:\n  " + "\n  ".join(changed)
         )
 
 
-def _refuse_other_data(prepared: Prepared, record: dict[str, Any], data_dir: Path) -> None:
+def _refuse_other_data(prepared: Prepared, record: RunRecord, data_dir: Path) -> None:
     manifest = prepared.manifest
     for what, began, now in (
-        ("series (SHA-256)", record["source_sha256"], manifest.source_sha256),
-        ("protocol", record["protocol"], manifest.protocol),
+        ("series (SHA-256)", record.source_sha256, manifest.source_sha256),
+        ("protocol", record.protocol, manifest.protocol),
     ):
         if began != now:
             raise DataError(

@@ -1,4 +1,4 @@
-"""What stands in a run folder, and the refusal to overwrite one."""
+"""The files of a run folder, and the refusal to overwrite one."""
 
 import csv
 import shutil
@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ConfigDict
+
 from jenacast import records
-from jenacast.config import Config, dump_config, load_config
+from jenacast.config import Config, FitSplit, dump_config, load_config
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_path, process_lock
 from jenacast.models.checkpoint import BEST
@@ -19,9 +21,9 @@ LAST = "last.keras"  # the network after the last whole epoch
 CONFIG = "config.toml"  # the complete settings; `train --config` takes it back
 RECORD = "run.json"  # where the data lie, their hash, versions, device
 HISTORY = "history.csv"  # one line an epoch
-METRICS = "metrics.json"  # the outcome: what `train --json` prints
+METRICS = "metrics.json"  # the result: what `train --json` prints
 CURVES = "learning_curves.png"
-STATE = "state.npz"  # the training state; `train --resume` goes on from it
+STATE = "state.npz"  # the training state; `train --resume` continues from it
 LOCK = "train.lock"  # while a process trains: its id
 TENSORBOARD = "tensorboard"
 NEW_RUN = "restore a copy, or start a new run"
@@ -30,9 +32,35 @@ MEASURED = ("train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_ra
 FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
 
 
+class RunRecord(records.Record):
+    """What a run began with, its data, network and versions: the content of `run.json`.
+
+    Runs of the first versions lack what has a default. Keys of later versions are ignored.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    data_dir: str
+    source_sha256: str
+    protocol: str
+    synthetic: bool
+    parameters: int
+    fit_on: FitSplit = "train"
+    fold: str | None = None
+    train_windows: int
+    val_windows: int
+    windows_dropped: int = 0
+    needed_hours: int | None = None
+    device: str
+    kernel: str = "unknown"
+    versions: dict[str, str]
+    commit: str
+    started: str = "unknown"
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to, or how far it is; `metrics.json`."""
+    """The result of a run, or how far it is: the content of `metrics.json`."""
 
     run_dir: str
     checkpoint: str
@@ -58,10 +86,10 @@ def default_run_dir(name: str) -> Path:
 
 @contextmanager
 def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
-    """Make an empty run folder and hold it; with `force`, clear the files of the run that stands there.
+    """Make an empty run folder and lock it; with `force`, remove the files of the run in it.
 
     Raises:
-        ExistsError: something stands there, and it is not a run or `force` is not given.
+        ExistsError: the folder holds something that is no run, or a run and `force` is not given.
         JenacastError: a living process holds it.
     """
     if path.exists() and not path.is_dir():
@@ -74,7 +102,7 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
             raise ExistsError(f"{path} exists and is not a run folder; choose another --run-dir")
         if present and not force:
             raise ExistsError(
-                f"{path} holds a run already; choose another --run-dir, go on with --resume {path}, "
+                f"{path} holds a run already; choose another --run-dir, continue with --resume {path}, "
                 "or replace it with --force"
             )
         for file in [*(path / name for name in FILES), *path.glob("evaluation-*"), *half_written]:
@@ -85,7 +113,7 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
 
 @contextmanager
 def resumed_run_dir(path: Path) -> Iterator[None]:
-    """Hold a run folder to go on with it; half-written files of a killed process are cleared.
+    """Lock a run folder to continue its run; half-written files of a killed process are removed.
 
     Raises:
         JenacastError: not a run folder, or a living process holds it.
@@ -112,17 +140,17 @@ def is_run_dir(path: Path) -> bool:
 
 
 def holds_finished(path: Path, config: Config) -> bool:
-    """Whether `path` holds a run of exactly these settings that came to its end."""
+    """Whether `path` holds a finished run of exactly these settings."""
     if not ((path / METRICS).is_file() and (path / CONFIG).is_file()):
         return False
     return read_outcome(path).finished and load_config(path / CONFIG) == config
 
 
 def read_outcome(folder: Path) -> Outcome:
-    """What a run folder says it came to.
+    """The result of a run.
 
     Raises:
-        JenacastError: it does not say, or is damaged.
+        JenacastError: missing or damaged.
     """
     return read_as(Outcome, folder / METRICS)
 
@@ -145,7 +173,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """What `write_history` wrote: one record an epoch; None where nothing was measured.
 
     Raises:
-        JenacastError: absent or damaged.
+        JenacastError: missing or damaged.
     """
     path = folder / HISTORY
     try:
@@ -159,26 +187,19 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
         raise JenacastError(f"{path} is damaged ({error}); {NEW_RUN}") from None
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """What `run.json` says of the data, the network and the versions that a run began with.
+def read_record(folder: Path) -> RunRecord:
+    """What a run began with.
 
     Raises:
-        JenacastError: absent or damaged.
+        JenacastError: missing or damaged.
     """
-    path = folder / RECORD
-    content = read_as(dict[str, Any], path)
-    wanted: dict[str, type] = dict.fromkeys(("data_dir", "source_sha256", "protocol", "device", "commit"), str)
-    wanted |= {"versions": dict, **dict.fromkeys(("parameters", "train_windows", "val_windows"), int)}
-    for key, kind in wanted.items():
-        if not isinstance(content.get(key), kind):
-            raise JenacastError(f"{path} is damaged: no {key}; {NEW_RUN}")
-    return content
+    return read_as(RunRecord, folder / RECORD)
 
 
 def read_as(kind: type[_Kind], path: Path) -> _Kind:
     """Read a JSON file of a run folder, or of a folder of runs, as a dataclass.
 
     Raises:
-        JenacastError: absent or damaged.
+        JenacastError: missing or damaged.
     """
     return records.read_record(path, kind, missing=f"{path.parent} is not a whole run folder", damaged=NEW_RUN)

@@ -6,36 +6,36 @@ import pytest
 from jenacast.config import load_recipe
 from jenacast.errors import JenacastError
 from jenacast.models.build import build_model
-from jenacast.training import kernels
-from jenacast.training.kernels import Kernel, find_kernel, refuse_other_than_cudnn
+from jenacast.training import backend
+from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 
 COLUMNS = 3
 
 
 def kernel_of(recipe, *assignments):
     config = load_recipe(recipe, ["data.history_hours=8", "model.units=4", *assignments])
-    return find_kernel(build_model(config), config)
+    return find_backend(build_model(config), config)
 
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     """Keras and jenacast believe in a GPU: graphs are made as there, though they could not run here."""
-    monkeypatch.setattr(kernels, "has_gpu", lambda: True)
+    monkeypatch.setattr(backend, "has_gpu", lambda: True)
     monkeypatch.setattr(sys.modules["keras.src.backend.tensorflow.rnn"], "_is_gpu_available", lambda: True)
 
 
 @pytest.mark.parametrize(
     ("recipe", "assignments", "expected"),
     [
-        ("dense", [], Kernel.TENSORFLOW),
-        ("stacked-gru", [], Kernel.TENSORFLOW),
-        ("stacked-gru", ["model.engine=tied"], Kernel.XLA),
-        ("bidirectional-lstm", ["model.engine=weight-drop"], Kernel.XLA),
-        ("lstm-dropout", ["model.engine=tied", "train.deterministic=true"], Kernel.TENSORFLOW),
+        ("dense", [], RecurrentBackend.TENSORFLOW),
+        ("stacked-gru", [], RecurrentBackend.TENSORFLOW),
+        ("stacked-gru", ["model.engine=tied"], RecurrentBackend.XLA),
+        ("bidirectional-lstm", ["model.engine=weight-drop"], RecurrentBackend.XLA),
+        ("lstm-dropout", ["model.engine=tied", "train.deterministic=true"], RecurrentBackend.TENSORFLOW),
     ],
 )
 def test_on_a_cpu_the_layers_made_for_xla_are_compiled_by_it(recipe, assignments, expected):
-    if kernels.has_gpu():
+    if backend.has_gpu():
         pytest.skip("there is a GPU")
     assert kernel_of(recipe, *assignments) is expected
 
@@ -43,17 +43,17 @@ def test_on_a_cpu_the_layers_made_for_xla_are_compiled_by_it(recipe, assignments
 @pytest.mark.parametrize(
     ("recipe", "assignments", "expected"),
     [
-        ("lstm", [], Kernel.CUDNN),
-        ("bidirectional-lstm", [], Kernel.CUDNN),
-        ("stacked-gru", [], Kernel.TENSORFLOW),  # recurrent dropout, a mask a gate
-        ("stacked-gru", ["model.recurrent_dropout=0"], Kernel.CUDNN),
-        ("stacked-gru", ["model.engine=tied"], Kernel.XLA),  # a mask a window
-        ("stacked-gru", ["model.engine=weight-drop"], Kernel.CUDNN),
-        ("lstm-dropout", ["model.engine=weight-drop"], Kernel.CUDNN),
-        ("lstm-dropout", ["model.engine=weight-drop", "train.deterministic=true"], Kernel.CUDNN),
-        ("lstm-unrolled", [], Kernel.TENSORFLOW),
-        ("simple-rnn", [], Kernel.TENSORFLOW),
-        ("dense", [], Kernel.TENSORFLOW),
+        ("lstm", [], RecurrentBackend.CUDNN),
+        ("bidirectional-lstm", [], RecurrentBackend.CUDNN),
+        ("stacked-gru", [], RecurrentBackend.TENSORFLOW),  # recurrent dropout, a mask a gate
+        ("stacked-gru", ["model.recurrent_dropout=0"], RecurrentBackend.CUDNN),
+        ("stacked-gru", ["model.engine=tied"], RecurrentBackend.XLA),  # a mask a window
+        ("stacked-gru", ["model.engine=weight-drop"], RecurrentBackend.CUDNN),
+        ("lstm-dropout", ["model.engine=weight-drop"], RecurrentBackend.CUDNN),
+        ("lstm-dropout", ["model.engine=weight-drop", "train.deterministic=true"], RecurrentBackend.CUDNN),
+        ("lstm-unrolled", [], RecurrentBackend.TENSORFLOW),
+        ("simple-rnn", [], RecurrentBackend.TENSORFLOW),
+        ("dense", [], RecurrentBackend.TENSORFLOW),
     ],
 )
 def test_on_a_gpu_the_graph_says_whether_cudnn_is_called(recipe, assignments, expected, as_on_a_gpu):
@@ -65,15 +65,15 @@ def test_on_a_gpu_the_graph_says_whether_cudnn_is_called(recipe, assignments, ex
     [("stacked-gru", "model.engine=weight-drop"), ("dense", "use a GRU or an LSTM"), ("lstm", "jenacast doctor")],
 )
 def test_requiring_cudnn_says_why_it_cannot_be(recipe, remedy, monkeypatch):
-    monkeypatch.setattr(kernels, "has_gpu", lambda: recipe != "lstm")
+    monkeypatch.setattr(backend, "has_gpu", lambda: recipe != "lstm")
     with pytest.raises(JenacastError, match=remedy) as caught:
-        refuse_other_than_cudnn(Kernel.TENSORFLOW, load_recipe(recipe))
+        refuse_other_than_cudnn(RecurrentBackend.TENSORFLOW, load_recipe(recipe))
     assert "would train with TensorFlow" in str(caught.value)
-    refuse_other_than_cudnn(Kernel.CUDNN, load_recipe(recipe))
+    refuse_other_than_cudnn(RecurrentBackend.CUDNN, load_recipe(recipe))
 
 
 def test_a_training_that_requires_cudnn_fails_before_anything_is_written(data_dir, tmp_path, jenacast):
-    if kernels.has_gpu():
+    if backend.has_gpu():
         pytest.skip("there is a GPU")
     run = tmp_path / "run"
     result = jenacast("train", "--model", "lstm", "--require-cudnn", "--data-dir", data_dir, "--run-dir", run)

@@ -11,7 +11,7 @@ CUDNN_OPERATION = "CudnnRNN"  # begins the names of TensorFlow's operations that
 TRACED_WINDOWS = 2  # any number: nothing is computed
 
 
-class Kernel(StrEnum):
+class RecurrentBackend(StrEnum):
     """What runs a training step. A network without recurrent layers has `TENSORFLOW`."""
 
     CUDNN = "cuDNN"
@@ -19,8 +19,8 @@ class Kernel(StrEnum):
     TENSORFLOW = "TensorFlow"
 
 
-def find_kernel(model: Any, config: Config) -> Kernel:
-    """The kernel that a network trains with here: read off the graph TensorFlow makes of it, not assumed.
+def find_backend(model: Any, config: Config) -> RecurrentBackend:
+    """The backend that a network trains with here: read off the graph TensorFlow makes of it, not assumed.
 
     Keras decides for cuDNN by a layer's settings and by whether there is a GPU. Where it does not, the layers of
     `models/layers.py` are compiled by XLA, which they are made for; Keras' own are not, since on a CPU XLA makes as
@@ -28,18 +28,18 @@ def find_kernel(model: Any, config: Config) -> Kernel:
     without.
     """
     if has_gpu() and _calls_cudnn(model):
-        return Kernel.CUDNN
+        return RecurrentBackend.CUDNN
     made_for_xla = config.model.engine != "keras"  # another architecture refuses to be given an engine
-    return Kernel.XLA if made_for_xla and not config.train.deterministic else Kernel.TENSORFLOW
+    return RecurrentBackend.XLA if made_for_xla and not config.train.deterministic else RecurrentBackend.TENSORFLOW
 
 
-def refuse_other_than_cudnn(kernel: Kernel, config: Config) -> None:
+def refuse_other_than_cudnn(backend: RecurrentBackend, config: Config) -> None:
     """Refuse to train with anything but cuDNN.
 
     Raises:
-        JenacastError: another kernel runs; says why, and the remedy.
+        JenacastError: another backend runs; says why, and the remedy.
     """
-    if kernel is Kernel.CUDNN:
+    if backend is RecurrentBackend.CUDNN:
         return
     if not has_gpu():
         reason = "TensorFlow sees no GPU; `jenacast doctor` says what is missing"
@@ -47,7 +47,7 @@ def refuse_other_than_cudnn(kernel: Kernel, config: Config) -> None:
         reason = "cuDNN cannot drop a state by window or gate; try --set model.engine=weight-drop"
     else:
         reason = "this network has no layer that cuDNN knows; use a GRU or an LSTM that is not unrolled"
-    raise JenacastError(f"--require-cudnn: this network would train with {kernel}: {reason}")
+    raise JenacastError(f"--require-cudnn: this network would train with {backend}: {reason}")
 
 
 def _calls_cudnn(model: Any) -> bool:
