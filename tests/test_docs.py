@@ -38,8 +38,9 @@ def test_every_relative_link_in_the_documents_leads_somewhere():
     assert not broken
 
 
-def test_the_search_space_in_the_readme_can_be_searched(tmp_path):
-    (space := tmp_path / "space.toml").write_text(re.search(r"```toml\n(.*?)```", README, flags=re.DOTALL)[1])
+def test_the_search_space_of_the_guide_can_be_searched(tmp_path):
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    (space := tmp_path / "space.toml").write_text(re.search(r"```toml\n(.*?)```", guide, flags=re.DOTALL)[1])
     assert len(load_space(space).domains) == 5
 
 
@@ -64,3 +65,12 @@ def test_every_direct_dependency_is_pinned_by_the_constraints():
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     assert wanted
     assert [name for name in wanted if f"\n{name.lower()}==" not in pinned] == []
+
+
+def test_every_function_in_the_tables_for_developers_exists():
+    page = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([\w/.]+\.py)` \| `(\w+)` \|", page, flags=re.MULTILINE)
+    assert len(named) > 15
+    for file, name in named:
+        source = (ROOT / "jenacast" / file).read_text(encoding="utf-8")
+        assert re.search(rf"^ *(def|class) {name}\b", source, flags=re.MULTILINE), f"{file}: {name}"

@@ -134,7 +134,7 @@ def _describe(made: "Forecasts") -> str:
         [
             *(minute(time) for time in (outlook.last_observation, outlook.valid_at[-1])),
             outlook.temperature_c[-1],
-            *(outlook.ends_c[name][-1] if outlook.ends_c else None for name in ENDS),
+            *(tuple(outlook.ends_c[name][-1]) if outlook.ends_c else None for name in ENDS),
             outlook.baseline_c,
         ]
         for outlook in made.outlooks

@@ -1,0 +1,219 @@
+"""Every shell line of the documents: run in order on a small series, or, where it takes too long, read.
+
+Three things differ from what a reader types. The series is synthetic, 28,000 hourly rows, and a local server stands for
+the public copies. `shortened` makes trainings small. What installs or leads to other tests, `make`, `pip`, `source` and
+`.ci/run`, is not run: its targets must exist.
+"""
+
+import functools
+import glob
+import itertools
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import tomllib
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from station_files import write_station_file
+from typer.main import get_command
+
+from jenacast.cli import app
+from jenacast.config import default_settings, recipe_names
+from jenacast.data.download import CSV_NAME, Copy, download
+from jenacast.data.synthetic import synthetic_series, write_csv
+
+ROOT = Path(__file__).parent.parent
+RUN = ("README.md", "docs/guide.md", "docs/development.md")
+# Their commands train for minutes to hours (results, experiments), need servers, GPUs and Slurm (many-machines, whose
+# scripts test_many_machines.py runs) or other environments (benchmarks, whose scripts test_benchmarks.py runs).
+READ = ("docs/results.md", "docs/experiments.md", "docs/many-machines.md", "benchmarks/README.md")
+COMMANDS = get_command(app).commands
+SHORT = ("train.epochs=1", "train.batch_size=4096", "model.units=4", "data.history_hours=30")
+ROWS = 28_000  # hourly: three years, and 70 days of 2012 for a backtest from there on
+
+
+def shortened(arguments):
+    """The arguments of `jenacast` for a training of seconds: one epoch, 4 units, 30 hours, 2 seeds or trials."""
+    arguments = list(arguments)
+    for option, most in (("--seeds", "2"), ("--trials", "2"), ("--workers", "1")):
+        if option in arguments:
+            arguments[arguments.index(option) + 1] = most
+    if arguments[0] in ("train", "backtest") and "--resume" not in arguments:
+        arguments += [part for setting in SHORT for part in ("--set", setting)]
+    return arguments
+
+
+def blocks(page, kind="sh"):
+    """The fenced blocks of a page, as lists of lines; lines that end in a backslash are joined with the next."""
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    return [found.splitlines() for found in re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def spans(page):
+    """The commands that stand inside sentences and tables."""
+    text = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+
+
+@pytest.fixture(scope="session")
+def public_copy(tmp_path_factory):
+    """The small series as a zip on a local server, in the place of the public copies."""
+    folder = tmp_path_factory.mktemp("public")
+    write_csv(folder / CSV_NAME, *synthetic_series(rows=ROWS, step_minutes=60))
+    with zipfile.ZipFile(folder / "series.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / CSV_NAME, CSV_NAME)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Copy("tensorflow", f"http://127.0.0.1:{server.server_port}/series.zip", rows=ROWS)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, public_copy, jenacast):
+    """A fresh folder with the files that a reader has before the first line: a station file and a search space."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JENACAST_DATA_DIR", raising=False)
+    monkeypatch.setitem(download.__kwdefaults__, "copies", [public_copy])
+    _, values = synthetic_series(rows=3600, warts=False)
+    times = np.datetime64("2026-07-01T00:10:00") + np.arange(3600) * np.timedelta64(10, "m")
+    write_station_file(Path("mpi_roof_2026b.csv"), times, values)
+    (space,) = blocks("docs/guide.md", "toml")
+    short = "\n".join("epochs = 1" if line.startswith("epochs") else line for line in space)
+    Path("space.toml").write_text(f"{short}\nbatch_size = 4096\n[data]\nhistory_hours = 30\n")
+
+    def run_here(jobs, at_once=None):
+        """Instead of processes side by side."""
+        return [name for name, arguments in jobs.items() if jenacast(*arguments).exit_code]
+
+    monkeypatch.setattr("jenacast.experiments.seeds.run_side_by_side", run_here)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    paths = [str(ROOT), str(ROOT / "tests")]
+    (programs / "jenacast").write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path[:0] = {paths}\nfrom test_shell_lines import shortened\n"
+        "from jenacast.cli import main\nsys.argv[1:] = shortened(sys.argv[1:])\nmain()\n"
+    )
+    (programs / "jenacast").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
+def run_in_bash(script):
+    script = f"set -euo pipefail\n{script}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, f"{script}\n{done.stderr}"
+
+
+def run_line(line, jenacast):
+    """A line by itself: `jenacast` in this process, redirections and pipes by bash, all else looked up."""
+    words = shlex.split(line, comments=True)
+    if not words:
+        return
+    if words[0] != "jenacast" or words[1] == "doctor":  # it measures for ten seconds, and needs nothing from here
+        look_up(words)
+    elif {"|", ">", "&&"} & set(words):
+        run_in_bash(line)
+    else:
+        found = [sorted(glob.glob(word)) or [word] for word in words[1:]]  # noqa: PTH207 - as a shell does
+        done = jenacast(*shortened(word for several in found for word in several))
+        assert done.exit_code == 0, f"{line}\n{done.stderr}"
+
+
+def look_up(words):
+    """A command that is not run: what it names must exist."""
+    while re.match(r"[A-Z_]+=", words[0]):
+        name = words[0].partition("=")[0]
+        assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in ROOT.glob("tests/*.py")), name
+        words = words[1:]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    match words:
+        case ["make", target]:
+            assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), f"make {target}"
+        case ["source", ".venv/bin/activate"]:
+            assert re.search(r"^VENV \?= \.venv$", makefile, re.MULTILINE)
+        case ["pip", "install", what]:
+            extras = re.fullmatch(r"\.(?:\[(.+)\])?", what)[1]
+            assert set((extras or "gpu").split(",")) <= set(project["optional-dependencies"]), what
+        case ["jenacast", *_]:
+            check_words(words)
+        case [".ci/run"]:
+            assert os.access(ROOT / ".ci" / "run", os.X_OK)
+        case _:
+            pytest.fail(f"nobody checks {shlex.join(words)}")
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("page", RUN)
+def test_the_lines_of_a_page_run_in_order(page, place, jenacast):
+    assert blocks(page)
+    for lines in blocks(page):
+        if any("=$(" in line for line in lines):  # later lines use the variable
+            run_in_bash("\n".join(lines))
+            continue
+        for line in lines:
+            run_line(line, jenacast)
+
+
+def check_words(words):
+    """A command that is only read: it, its options and the files of this project that it names exist."""
+    for word in words:
+        if re.match(r"(docs|configs|benchmarks)/", word):
+            assert (ROOT / word).exists(), word
+    match words:
+        case ["jenacast", name]:
+            assert name in COMMANDS or name in ("--help", "--install-completion", "COMMAND"), name
+        case ["jenacast", name, *arguments] if name != "COMMAND":
+            COMMANDS[name].make_context(name, [word for word in arguments if word != "--help"])
+            for option, value in itertools.pairwise(arguments):
+                if option == "--model":
+                    assert value in recipe_names() or value.isupper(), value
+                if option == "--set":
+                    section, _, key = value.partition("=")[0].partition(".")
+                    assert key in default_settings()[section], value
+        case ["python", script, *arguments] if script.startswith("benchmarks/"):
+            source = (ROOT / script).read_text(encoding="utf-8")
+            assert all(word in source for word in arguments if word.startswith("--")), script
+        case ["make", _]:
+            look_up(words)
+
+
+@pytest.mark.parametrize("page", [*RUN, *READ])
+def test_commands_of_a_page_that_are_only_read_exist(page):
+    lines = [line for block in blocks(page) for line in block] if page in READ else []
+    for line in [*lines, *spans(page)]:
+        if re.match(r"(jenacast|python benchmarks|make) ", line):
+            check_words(shlex.split(line, comments=True))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("jenacast forecast --csv none.csv", "none.csv"),
+        ("jenacast train --model nothing", "nothing"),
+        ("jenacast prepare --protocl book", "protocl"),
+        ("make tests", "tests"),
+        ("pip install '.[nothing]'", "nothing"),
+        ("rm -r /", "nobody checks"),
+    ],
+)
+def test_a_wrong_line_is_found(line, message, place, jenacast):
+    with pytest.raises((AssertionError, pytest.fail.Exception), match=re.escape(message)):
+        run_line(line, jenacast)
+
+
+@pytest.mark.parametrize(
+    "line", ["jenacast train --model nothing", "jenacast train --st a=1", "jenacast train --set train.epoch=1 --seed 1"]
+)
+def test_a_wrong_line_that_is_only_read_is_found(line):
+    with pytest.raises(Exception, match=r"nothing|--st|epoch"):
+        check_words(shlex.split(line))
