@@ -59,7 +59,7 @@ def read_record(
         raise error(f"{path} not found; {missing}") from None
     except PermissionError:
         raise
-    except OSError as problem:
+    except (OSError, ValueError) as problem:  # a null byte in the path is a ValueError
         raise error(f"{path} is damaged ({problem}); {damaged}") from None
     return parse_record(text, kind, str(path), damaged=damaged, error=error, format=format)
 

@@ -167,8 +167,8 @@ def test_a_folds_statistics_are_numpys_over_its_train_rows_and_its_arrays_are_th
     for name in ("values.npy", "times.npy"):
         assert (tmp_path / "fold" / "prepared" / name).samefile(tmp_path / "prepared" / name)
     # What was counted by the usual splits is not carried over; what is of the whole series is.
-    assert set(whole.audit) - set(manifest.audit) == {"values", "windows"}
-    assert manifest.audit["gaps"] == whole.audit["gaps"]
+    assert set(whole.audit.model_dump()) - set(manifest.audit.model_dump()) == {"values", "windows"}
+    assert manifest.audit.gaps == whole.audit.gaps
 
 
 def test_what_comes_after_a_folds_validation_changes_nothing_in_its_network(whole, place_csv, tmp_path):

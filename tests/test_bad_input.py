@@ -659,7 +659,7 @@ PREPARED = {
     "a mean of NaN": (
         MANIFEST,
         column_record("wind_speed_m_per_s", mean=float("nan")),
-        "columns.wind_speed_m_per_s.mean: Input should be a finite number",
+        "NaN is not JSON",
         PREPARE_AGAIN,
     ),
     "no values": (VALUES, gone, "values.npy", PREPARE_AGAIN),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from report_page import Page, check_is_alone, check_is_well_formed
 
 from jenacast.config import dump_config, load_config, load_recipe, with_train
+from jenacast.data.audit import SeriesAudit
+from jenacast.data.prepared import load_manifest
 from jenacast.evaluation import plots
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.report.parts import digits, span
@@ -164,11 +166,13 @@ def test_a_folder_that_holds_other_data_by_now_is_not_judged_on(trained_run, rep
     assert "now holds another series, protocol or fold" in report(trained_run).text
 
 
-def test_an_audit_that_cannot_be_read_is_left_out(trained_run, data_dir, report):
-    change(data_dir / "prepared" / "manifest.json", audit={"gaps": HOSTILE})
-    change(trained_run / "run.json", data_dir=str(data_dir))
+def test_of_a_fold_the_findings_in_the_whole_series_are_shown(trained_run, data_dir, report):
+    manifest = load_manifest(data_dir / "prepared")
+    audit = manifest.audit.model_dump(include=set(SeriesAudit.model_fields))
+    change(data_dir / "prepared" / "manifest.json", audit=audit, fold="2009-02")
+    change(trained_run / "run.json", data_dir=str(data_dir), fold="2009-02")
     page = report(trained_run)
-    assert "The audit in the manifest cannot be read." in page.text
+    assert "The audit found 0 gaps, 0 jumps back in time and 0 repeated rows." in page.text
     assert len(page.rows("The splits")) == 3
 
 

@@ -1,7 +1,7 @@
 """`jenacast prepare`."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,6 +10,7 @@ from jenacast.data import Protocol
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
+    from jenacast.data.audit import Audit
     from jenacast.data.prepared import Manifest
 
 
@@ -24,7 +25,7 @@ def prepare(
 ) -> None:
     """Clean and audit the CSV, cut it into train, validation and test.
 
-    Prints what is wrong with the series and which windows that costs; the whole audit stands in
+    Prints what is wrong with the series and which windows that costs; the whole audit is in
     DATA_DIR/prepared/manifest.json.
 
     Example: jenacast prepare --protocol book
@@ -36,40 +37,37 @@ def prepare(
 
 
 def _describe(manifest: "Manifest") -> str:
-    audit = manifest.audit
+    audit = cast("Audit", manifest.audit)  # that of a backtest's fold alone says nothing of splits
     blocks = [
-        f"{audit['rows_in_file']:,} rows, one every {audit['row_minutes']} minutes; protocol {manifest.protocol}",
-        _windows_table(manifest),
-        _findings_table(manifest),
+        f"{audit.rows_in_file:,} rows, one every {audit.row_minutes} minutes; protocol {manifest.protocol}",
+        _windows_table(manifest, audit),
+        _findings_table(audit),
     ]
     return "\n\n".join(blocks)
 
 
-def _windows_table(manifest: "Manifest") -> str:
+def _windows_table(manifest: "Manifest", audit: "Audit") -> str:
     causes = {"duplicates": "lost: duplicates", "border": "border", "gaps": "gaps", "values": "values"}
     counted = columns("rows", "windows", *causes.values(), "kept, but touched", form=",")
     rows: list[list[Value]] = []
     for split, record in manifest.splits.items():
-        counts = manifest.audit["windows"][split]
-        lost = [counts["lost"][cause] for cause in causes]
-        times = (record.first_time, record.last_time)
-        rows.append([split, *times, counts["rows"], record.windows, *lost, counts["touched"]])
+        counts = audit.windows[split]
+        lost = [counts.lost[cause] for cause in causes]
+        rows.append([split, record.first_time, record.last_time, counts.rows, record.windows, *lost, counts.touched])
     return Table([*columns("split", "first row", "last row"), *counted], rows).as_text()
 
 
-def _findings_table(manifest: "Manifest") -> str:
-    audit = manifest.audit
+def _findings_table(audit: "Audit") -> str:
     rows: list[list[Value]] = []
-    for name, label in (("duplicate_rows", "duplicate rows"), ("conflicting_rows", "rows whose time stands twice")):
-        if audit[name]:
-            rows.append([label, "", audit[name], "", ""])
-    for name, label in (("gaps", "gap"), ("backward_jumps", "backward jump")):
-        rows += [[label, jump["after"], "1", f"{jump['hours']:g} h", ""] for jump in audit[name]]
-    for value in audit["values"]:
-        for kind in ("sentinels", "missing_or_out_of_range"):
-            if value[kind]:
-                label = f"{value['column']}: {kind.replace('_', ' ')}"
-                rows.append([label, value["first_time"], value[kind], "", value["windows_touched"]])
+    repeated = {"duplicate rows": audit.duplicate_rows, "rows that repeat a time": audit.conflicting_rows}
+    rows += [[label, "", count, "", ""] for label, count in repeated.items() if count]
+    for label, steps in (("gap", audit.gaps), ("backward jump", audit.backward_jumps)):
+        rows += [[label, step.after, "1", f"{step.hours:g} h", ""] for step in steps]
+    for value in audit.values:
+        kinds = {"sentinels": value.sentinels, "missing or out of range": value.missing_or_out_of_range}
+        for kind, count in kinds.items():
+            if count:
+                rows.append([f"{value.column}: {kind}", value.first_time, count, "", value.windows_touched])
     if not rows:
         return "nothing wrong was found"
     if len(rows) > 20:

@@ -1,133 +1,204 @@
 """What is wrong with a series, and which windows that costs: the audit in the manifest.
 
 Every row of the file is a possible 'now' of one window. Those that make none are lost to exactly one cause:
-`duplicates` (the row stands twice), `border` (history or target would leave the split, or the book's cut),
+`duplicates` (the row is repeated), `border` (history or target would leave the split, or the book's cut),
 `gaps` (an hour is missing), `values` (no valid value for hours, or an unmeasured target). Windows that are
 kept although something in them is not as measured are counted as touched.
 """
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.columns import COLUMNS, NAMES, TARGET
-from jenacast.config import DataSettings
 from jenacast.data import Protocol
 from jenacast.data.cleaning import Cleaned
-from jenacast.data.series import HOUR_S, Series, Times
+from jenacast.data.series import HOUR_S, Series, Times, rows_per_hour
 from jenacast.data.windows import Borders, Windows, find_windows
-
-OF_SPLITS = ("values", "windows")  # what an audit says of splits; the rest is of the whole series
-
-
-def audit(
-    raw: Series,
-    cleaned: Cleaned,
-    protocol: Protocol,
-    borders: Borders,
-    windows: dict[str, Windows],
-    rows_per_hour: int,
-    data: DataSettings,
-) -> dict[str, Any]:
-    """Everything found, as plain JSON values; times by the station's clock, lengths in hours."""
-    step_s = HOUR_S // rows_per_hour
-    return {
-        "rows_in_file": len(raw.times),
-        "row_minutes": step_s // 60,
-        "duplicate_rows": cleaned.duplicates,
-        "conflicting_rows": cleaned.conflicts,
-        "gaps": _steps(cleaned.series.times, lambda step: step > step_s),
-        "backward_jumps": _steps(raw.times, lambda step: step <= 0),
-        "values": _values(cleaned, borders, windows),
-        "windows": {
-            split: _window_counts(raw, cleaned, protocol, borders[split], windows[split], rows_per_hour, data)
-            for split in borders
-        },
-    }
+from jenacast.records import Record
 
 
-def _steps(times: Times, odd: Any) -> list[dict[str, Any]]:
-    seconds = times.astype(np.int64)
-    steps = np.diff(seconds)
+class TimeStep(Record):
+    """Two neighbouring rows whose times (station's clock, ISO 8601) are not the usual step apart."""
+
+    after: str
+    next: str
+    hours: float
+
+
+class InvalidValues(Record):
+    """The values of one column in one split that cannot be true."""
+
+    column: str
+    split: str
+    sentinels: int
+    missing_or_out_of_range: int
+    first_time: str
+    windows_touched: int
+
+
+class WindowCounts(Record):
+    """The rows of a split, the windows kept, and the rows that make no window, by cause.
+
+    `touched` counts windows in which something is not as measured: a value, under `book` also a step in time.
+    """
+
+    rows: int
+    kept: int
+    touched_by_values: int
+    touched: int
+    lost: dict[str, int]
+
+
+class BookWindowCounts(WindowCounts):
+    """Under `book`, windows also span gaps and jumps back in time."""
+
+    touched_by_gaps: int
+    touched_by_backward_jumps: int
+
+
+class SeriesAudit(Record):
+    """What was found in the whole series, however it is split."""
+
+    rows_in_file: int
+    row_minutes: int
+    duplicate_rows: int
+    conflicting_rows: int
+    gaps: list[TimeStep]
+    backward_jumps: list[TimeStep]
+
+
+class Audit(SeriesAudit):
+    """Everything found in a series and its splits."""
+
+    values: list[InvalidValues]
+    windows: dict[str, BookWindowCounts | WindowCounts]
+
+
+def audit_series(
+    raw: Series, cleaned: Cleaned, protocol: Protocol, borders: Borders, windows: dict[str, Windows], *, lead_hours: int
+) -> Audit:
+    """Compare a series as it was read with what is kept of it.
+
+    Args:
+        raw: the file's rows.
+        cleaned: the rows kept under `protocol`.
+        protocol: how windows are found.
+        borders: rows [start, stop) of each split of the cleaned rows.
+        windows: of each split.
+        lead_hours: from a window's last observation to its target.
+    """
+    step_s = HOUR_S // rows_per_hour(raw.times)
+    times = cleaned.series.times
+    counts: dict[str, BookWindowCounts | WindowCounts] = {}
+    for split, border in borders.items():
+        if protocol == "book":
+            counts[split] = _book_counts(cleaned, border, windows[split], step_s)
+        else:
+            counts[split] = _strict_counts(raw, cleaned, border, windows[split], lead_hours)
+    return Audit(
+        rows_in_file=len(raw.times),
+        row_minutes=step_s // 60,
+        duplicate_rows=cleaned.duplicates,
+        conflicting_rows=cleaned.conflicts,
+        gaps=_odd_steps(times, np.diff(times.astype(np.int64)) > step_s),
+        backward_jumps=_odd_steps(raw.times, np.diff(raw.times.astype(np.int64)) <= 0),
+        values=_invalid_values(cleaned, borders, windows),
+        windows=counts,
+    )
+
+
+def _odd_steps(times: Times, is_odd: NDArray[np.bool_]) -> list[TimeStep]:
+    hours = np.diff(times.astype(np.int64)) / HOUR_S
     return [
-        {"after": str(times[row]), "next": str(times[row + 1]), "hours": round(float(steps[row]) / HOUR_S, 3)}
-        for row in np.flatnonzero(odd(steps))
+        TimeStep(after=str(times[row]), next=str(times[row + 1]), hours=round(float(hours[row]), 3))
+        for row in np.flatnonzero(is_odd)
     ]
 
 
-def _values(cleaned: Cleaned, borders: Borders, windows: dict[str, Windows]) -> list[dict[str, Any]]:
+def _invalid_values(cleaned: Cleaned, borders: Borders, windows: dict[str, Windows]) -> list[InvalidValues]:
     """One entry for each column and split that holds a value that cannot be true."""
     found = []
     for split, (start, stop) in borders.items():
         for index, column in enumerate(COLUMNS):
             replaced = cleaned.replaced[:, index]
-            count = int(replaced[start:stop].sum())
-            if not count:
+            rows = start + np.flatnonzero(replaced[start:stop])
+            if not len(rows):
                 continue
             sentinels = int(cleaned.sentinels[start:stop, index].sum())
+            touched = _in_history(windows[split], replaced)
+            if column.name == TARGET:
+                touched |= replaced[windows[split].targets]
             found.append(
-                {
-                    "column": column.name,
-                    "split": split,
-                    "sentinels": sentinels,
-                    "missing_or_out_of_range": count - sentinels,
-                    "first_time": str(cleaned.series.times[start:stop][replaced[start:stop]][0]),
-                    "windows_touched": int(_touched(windows[split], replaced, column.name == TARGET).sum()),
-                }
+                InvalidValues(
+                    column=column.name,
+                    split=split,
+                    sentinels=sentinels,
+                    missing_or_out_of_range=len(rows) - sentinels,
+                    first_time=str(cleaned.series.times[rows[0]]),
+                    windows_touched=int(touched.sum()),
+                )
             )
     return found
 
 
-def _touched(windows: Windows, rows: NDArray[np.bool_], as_target: bool) -> NDArray[np.bool_]:
-    """(windows,) whether a flagged row stands in the history or, if asked, is the target."""
+def _in_history(windows: Windows, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(windows,) whether one of the flagged (rows,) is in the history."""
     before = np.concatenate([[0], np.cumsum(rows[windows.lanes])])
-    inside = before[windows.starts + windows.history] > before[windows.starts]
-    return inside | rows[windows.targets] if as_target else inside
+    inside: NDArray[np.bool_] = before[windows.starts + windows.history] > before[windows.starts]
+    return inside
 
 
-def _window_counts(
-    raw: Series,
-    cleaned: Cleaned,
-    protocol: Protocol,
-    border: tuple[int, int],
-    windows: Windows,
-    rows_per_hour: int,
-    data: DataSettings,
-) -> dict[str, Any]:
+def _touched_by_values(cleaned: Cleaned, windows: Windows) -> NDArray[np.bool_]:
+    """(windows,) whether a value of the history, or the target, is not the one measured."""
+    target_replaced = cleaned.replaced[:, NAMES.index(TARGET)]
+    return _in_history(windows, np.asarray(cleaned.replaced.any(axis=1))) | target_replaced[windows.targets]
+
+
+def _book_counts(cleaned: Cleaned, border: tuple[int, int], windows: Windows, step_s: int) -> BookWindowCounts:
+    steps_s = np.diff(cleaned.series.times.astype(np.int64))
+    first_rows = windows.lanes[windows.starts]
+    by_values = touched = _touched_by_values(cleaned, windows)
+    spanning = []
+    for odd in (steps_s > step_s, steps_s <= 0):
+        before = np.concatenate([[0], np.cumsum(odd)])
+        spans = before[windows.targets] > before[first_rows]
+        spanning.append(int(spans.sum()))
+        touched = touched | spans
+    rows = border[1] - border[0]
+    return BookWindowCounts(
+        rows=rows,
+        kept=len(windows),
+        touched_by_values=int(by_values.sum()),
+        touched=int(touched.sum()),
+        touched_by_gaps=spanning[0],
+        touched_by_backward_jumps=spanning[1],
+        lost={"duplicates": 0, "border": rows - len(windows), "gaps": 0, "values": 0},
+    )
+
+
+def _strict_counts(
+    raw: Series, cleaned: Cleaned, border: tuple[int, int], windows: Windows, lead_hours: int
+) -> WindowCounts:
     start, stop = border
     times = cleaned.series.times
-    replaced = np.asarray(cleaned.replaced.any(axis=1))
-    target_replaced = cleaned.replaced[:, NAMES.index(TARGET)]
-    touched = _touched(windows, replaced, False) | target_replaced[windows.targets]
-    counts = {"kept": len(windows), "touched_by_values": int(touched.sum()), "touched": int(touched.sum())}
-    if protocol == "book":
-        steps = np.diff(times.astype(np.int64))
-        step_s = HOUR_S // rows_per_hour
-        first_rows = windows.lanes[windows.starts]
-        for name, odd in (("gaps", steps > step_s), ("backward_jumps", steps <= 0)):
-            before = np.concatenate([[0], np.cumsum(odd)])
-            spanning = before[windows.targets] > before[first_rows]
-            counts[f"touched_by_{name}"] = int(spanning.sum())
-            touched |= spanning
-        counts["touched"] = int(touched.sum())
-        lost = {"duplicates": 0, "border": stop - start - len(windows), "gaps": 0, "values": 0}
-        return {"rows": stop - start, **counts, "lost": lost}
-
-    whole = Series(times, np.broadcast_to(np.float32(0), cleaned.series.values.shape))
-    hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
-    regardless = find_windows(whole, protocol, start, stop, **hours)
-    inside = times[start:stop].astype(np.int64)
-    early = inside - (data.history_hours - 1) * HOUR_S < inside[0]
-    late = inside + data.lead_hours * HOUR_S > inside[-1]
+    # The windows that there would be, were every value valid.
+    faultless = Series(times, np.broadcast_to(np.float32(0), cleaned.series.values.shape))
+    possible = find_windows(faultless, "strict", start, stop, history_hours=windows.history, lead_hours=lead_hours)
+    seconds = times[start:stop].astype(np.int64)
+    early = seconds - (windows.history - 1) * HOUR_S < seconds[0]
+    late = seconds + lead_hours * HOUR_S > seconds[-1]
     at_border = int((early | late).sum())
-    upper = times[stop] if stop < len(times) else None
-    in_split = raw.times >= times[start]
-    rows = int((in_split & (raw.times < upper) if upper is not None else in_split).sum())
-    lost = {
-        "duplicates": rows - (stop - start),
-        "border": at_border,
-        "gaps": stop - start - at_border - len(regardless),
-        "values": len(regardless) - len(windows),
-    }
-    return {"rows": rows, **counts, "lost": lost}
+    rows = int(((raw.times >= times[start]) & (raw.times <= times[stop - 1])).sum())
+    touched = int(_touched_by_values(cleaned, windows).sum())
+    return WindowCounts(
+        rows=rows,
+        kept=len(windows),
+        touched_by_values=touched,
+        touched=touched,
+        lost={
+            "duplicates": rows - (stop - start),
+            "border": at_border,
+            "gaps": stop - start - at_border - len(possible),
+            "values": len(possible) - len(windows),
+        },
+    )

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from jenacast.columns import COLUMNS
-from jenacast.config import DataSettings, standard_task
-from jenacast.data import Protocol, audit
+from jenacast.config import standard_task
+from jenacast.data import Protocol
+from jenacast.data.audit import SeriesAudit, audit_series
 from jenacast.data.cleaning import Cleaned, clean
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import FOLDER, FORMAT, SPLITS, ColumnRecord, Manifest, Prepared, SplitRecord, load_manifest
 from jenacast.data.series import Series, rows_per_hour
-from jenacast.data.windows import Borders, Windows, find_windows, split_rows
+from jenacast.data.windows import Borders, Windows, split_rows, windows_of_split
 from jenacast.errors import DataError, ExistsError
 from jenacast.files import atomic_folder, clear_leftovers, folder_lock, link_or_copy, write_json
 
@@ -87,13 +88,10 @@ def _is_known_synthetic(folder: Path, sha256: str) -> bool:
 def _describe(
     raw: Series, cleaned: Cleaned, protocol: Protocol, *, source: Path, sha256: str, synthetic: bool
 ) -> Manifest:
-    data = standard_task()
     per_hour = rows_per_hour(raw.times, source)
     borders = split_borders(raw, cleaned, protocol)
     columns = _statistics(cleaned.series, borders["train"], source)  # first: a dead instrument leaves no window either
-    hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
-    windows = {split: find_windows(cleaned.series, protocol, *border, **hours) for split, border in borders.items()}
-    splits = _split_records(cleaned.series, borders, windows, data, source)
+    windows, task = _standard_windows(cleaned.series, protocol, borders, source), standard_task()
     return Manifest(
         format=FORMAT,
         protocol=protocol,
@@ -102,57 +100,61 @@ def _describe(
         synthetic=synthetic,
         rows=len(cleaned.series.times),
         rows_per_hour=per_hour,
-        history_hours=data.history_hours,
-        lead_hours=data.lead_hours,
-        splits=splits,
+        history_hours=task.history_hours,
+        lead_hours=task.lead_hours,
+        splits=_split_records(cleaned.series, borders, windows),
         columns=columns,
         replaced_target_rows=[int(row) for row in cleaned.replaced_target_rows],
-        audit=audit.audit(raw, cleaned, protocol, borders, windows, per_hour, data),
+        audit=audit_series(raw, cleaned, protocol, borders, windows, lead_hours=task.lead_hours),
     )
 
 
-def _split_records(
-    series: Series, borders: Borders, windows: Mapping[str, Windows], data: DataSettings, source: object
-) -> dict[str, SplitRecord]:
-    records = {}
-    for split, (start, stop) in borders.items():
-        if not len(windows[split]):
-            raise DataError(
-                f"{source}: the {split} split ({stop - start} rows) holds no window of {data.history_hours} h of "
-                f"history and {data.lead_hours} h of lead; a longer or more complete series is needed"
-            )
-        records[split] = SplitRecord(
+def _standard_windows(series: Series, protocol: Protocol, borders: Borders, source: object) -> dict[str, Windows]:
+    """The windows of every split for the standard history and lead."""
+    task = standard_task()
+    hours = {"history_hours": task.history_hours, "lead_hours": task.lead_hours}
+    return {
+        split: windows_of_split(series, protocol, split, border, source, **hours) for split, border in borders.items()
+    }
+
+
+def _split_records(series: Series, borders: Borders, windows: Mapping[str, Windows]) -> dict[str, SplitRecord]:
+    return {
+        split: SplitRecord(
             start=start,
             stop=stop,
             first_time=str(series.times[start]),
             last_time=str(series.times[stop - 1]),
             windows=len(windows[split]),
         )
-    return records
+        for split, (start, stop) in borders.items()
+    }
 
 
 def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: str) -> Manifest:
     """Give a prepared series other borders, as a data folder of its own; its rows are not written again.
 
-    The statistics are of the new train rows. Of the audit only what knows no border is carried over.
+    The statistics are of the new train rows; the audit is of the whole series alone.
 
     Args:
         prepared: the series, cleaned under its protocol, in which nothing was repaired from the future.
         borders: rows [start, stop) of train, val and test.
-        data_dir: gets `prepared/`, in place of one that stands there.
-        fold: the test period, in words; stands in the manifest.
+        data_dir: gets `prepared/`, in place of an older one.
+        fold: the test period, in words, for the manifest.
 
     Raises:
         DataError: a split holds no window, or a column is the same throughout train.
     """
-    series, data, where = prepared.series, standard_task(), f"{prepared.folder}, {fold}"
-    hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
+    series, before, where = prepared.series, prepared.manifest, f"{prepared.folder}, {fold}"
     columns = _statistics(series, borders["train"], where)
-    windows = {split: prepared.windows_between(*border, **hours) for split, border in borders.items()}
-    splits = _split_records(series, borders, windows, data, where)
-    found = {key: value for key, value in prepared.manifest.audit.items() if key not in audit.OF_SPLITS}
-    changes = {"splits": splits, "columns": columns, "audit": found, "fold": fold}
-    manifest = prepared.manifest.model_copy(update=changes)
+    windows = _standard_windows(series, before.protocol, borders, where)
+    changes = {
+        "splits": _split_records(series, borders, windows),
+        "columns": columns,
+        "audit": SeriesAudit(**before.audit.model_dump(include=set(SeriesAudit.model_fields))),
+        "fold": fold,
+    }
+    manifest = before.model_copy(update=changes)
     clear_leftovers(data_dir / FOLDER)
     with atomic_folder(data_dir / FOLDER) as new:
         for name in ("values.npy", "times.npy"):

@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
 
-from jenacast.columns import NAMES, TARGET
+from jenacast.columns import NAMES
 from jenacast.data import Protocol
+from jenacast.data.audit import Audit, SeriesAudit
 from jenacast.data.series import Series
-from jenacast.data.windows import Windows, find_windows
+from jenacast.data.windows import Windows, find_windows, windows_of_split
 from jenacast.errors import DataError
 from jenacast.records import Record, read_record
 
 FORMAT = 1
 FOLDER = "prepared"
+PREPARE_AGAIN = "run: jenacast prepare --force"
 SPLITS = ("train", "val", "test")
 Split = Literal["train", "val", "test", "train+val"]
 
@@ -43,7 +46,8 @@ class ColumnRecord(Record):
 class Manifest(Record):
     """What was prepared from what, and everything the audit found.
 
-    `fold` is the test period that a backtest cut the series for, None for the usual borders.
+    `fold` is the test period that a backtest cut the series for, None for the usual borders; its audit is then of the
+    whole series alone.
     """
 
     format: int
@@ -58,8 +62,31 @@ class Manifest(Record):
     splits: dict[str, SplitRecord]
     columns: dict[str, ColumnRecord]
     replaced_target_rows: list[int]
-    audit: dict[str, Any]
+    audit: Audit | SeriesAudit
     fold: str | None = None
+
+    @field_validator("splits")
+    @classmethod
+    def _in_order(cls, splits: dict[str, SplitRecord]) -> dict[str, SplitRecord]:
+        borders = [row for split in splits.values() for row in (split.start, split.stop)]
+        if tuple(splits) != SPLITS or borders != sorted(borders):
+            raise ValueError(f"expected {', '.join(SPLITS)}, one after the other")
+        return splits
+
+    @field_validator("columns")
+    @classmethod
+    def _of_this_version(cls, columns: dict[str, ColumnRecord]) -> dict[str, ColumnRecord]:
+        if tuple(columns) != NAMES:
+            raise ValueError("other columns than those of this version")
+        return columns
+
+    @model_validator(mode="after")
+    def _within_the_series(self) -> "Manifest":
+        if self.splits["test"].stop > self.rows:
+            raise ValueError(f"splits: expected {', '.join(SPLITS)}, one after the other, within the series")
+        if any(not 0 <= row < self.rows for row in self.replaced_target_rows):
+            raise ValueError("replaced_target_rows: beyond the series")
+        return self
 
 
 @dataclass(frozen=True)
@@ -81,14 +108,8 @@ class Prepared:
         Raises:
             DataError: the split holds no such window.
         """
-        start, stop = self.borders(split)
-        windows = self.windows_between(start, stop, history_hours=history_hours, lead_hours=lead_hours)
-        if not len(windows):
-            raise DataError(
-                f"the {split} split ({stop - start} rows) holds no window of {history_hours} h "
-                f"of history and {lead_hours} h of lead; use a longer series or a shorter history"
-            )
-        return windows
+        hours = {"history_hours": history_hours, "lead_hours": lead_hours}
+        return windows_of_split(self.series, self.manifest.protocol, split, self.borders(split), self.folder, **hours)
 
     def windows_between(self, start: int, stop: int, *, history_hours: int, lead_hours: int) -> Windows:
         """The windows of rows [start, stop) under the prepared protocol, as if they were a split; perhaps none."""
@@ -100,57 +121,38 @@ def load_prepared(data_dir: Path) -> Prepared:
     """Open the prepared data in `data_dir`.
 
     Raises:
-        DataError: there is none, it is damaged, or a version of jenacast wrote it that this one cannot read.
+        DataError: missing, damaged, or of another format.
     """
     folder = data_dir / FOLDER
     manifest = load_manifest(folder)
-    try:
-        times = np.load(folder / "times.npy", allow_pickle=False)
-        values = np.load(folder / "values.npy", allow_pickle=False, mmap_mode="r")
-    except PermissionError:
-        raise  # nothing is damaged
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        reason = str(error).split(". ")[0]  # numpy goes on with how to unpickle what one trusts
-        raise DataError(f"{folder} is damaged ({reason}); run: jenacast prepare --force") from None
-    expected = (manifest.rows, len(NAMES))
-    if times.shape != expected[:1] or times.dtype != "datetime64[s]":
-        raise DataError(
-            f"{folder / 'times.npy'} has shape {times.shape} and type {times.dtype}, the manifest says "
-            f"{expected[:1]} and datetime64[s]; run: jenacast prepare --force"
-        )
-    if values.shape != expected or values.dtype != np.float32:
-        raise DataError(
-            f"{folder / 'values.npy'} has shape {values.shape} and type {values.dtype}, the manifest says "
-            f"{expected} and float32; run: jenacast prepare --force"
-        )
+    times = _load_array(folder / "times.npy", (manifest.rows,), "datetime64[s]")
+    values = _load_array(folder / "values.npy", (manifest.rows, len(NAMES)), "float32", mmap_mode="r")
     measured = np.ones(manifest.rows, dtype=bool)
     measured[manifest.replaced_target_rows] = False
     return Prepared(folder, manifest, Series(times, values, measured))
+
+
+def _load_array(path: Path, shape: tuple[int, ...], kind: str, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
+    except PermissionError:
+        raise  # nothing is damaged
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        reason = str(error).split(". ")[0]  # numpy adds how to unpickle what one trusts
+        raise DataError(f"{path} is damaged ({reason}); {PREPARE_AGAIN}") from None
+    if array.shape != shape or array.dtype != kind:
+        raise DataError(
+            f"{path} has shape {array.shape} and type {array.dtype}, the manifest says {shape} and {kind}; "
+            f"{PREPARE_AGAIN}"
+        )
+    return array
 
 
 def load_manifest(folder: Path) -> Manifest:
     """Read and check `manifest.json` in `folder`.
 
     Raises:
-        DataError: absent, damaged, or of another format.
+        DataError: missing, damaged, or of another format.
     """
-    path = folder / "manifest.json"
-    manifest = read_record(
-        path,
-        Manifest,
-        error=DataError,
-        missing="run: jenacast prepare",
-        damaged="run: jenacast prepare --force",
-        format=FORMAT,
-    )
-    if tuple(manifest.columns) != NAMES or TARGET not in manifest.columns:
-        raise DataError(f"{path} lists other columns than this version; run: jenacast prepare --force")
-    borders = [row for split in manifest.splits.values() for row in (split.start, split.stop)]
-    if tuple(manifest.splits) != SPLITS or borders != sorted(borders) or borders[-1] > manifest.rows:
-        raise DataError(
-            f"{path} is damaged (splits: expected {', '.join(SPLITS)}, one after the other); "
-            "run: jenacast prepare --force"
-        )
-    if any(not 0 <= row < manifest.rows for row in manifest.replaced_target_rows):
-        raise DataError(f"{path} is damaged (replaced_target_rows beyond the series); run: jenacast prepare --force")
-    return manifest
+    remedies = {"missing": "run: jenacast prepare", "damaged": PREPARE_AGAIN}
+    return read_record(folder / "manifest.json", Manifest, error=DataError, format=FORMAT, **remedies)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from jenacast.columns import TARGET
 from jenacast.data import Protocol
 from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times, rows_per_hour
+from jenacast.errors import DataError
 
 Borders = dict[str, tuple[int, int]]  # rows [start, stop) of each split
 
@@ -97,6 +98,30 @@ def find_windows(
         observed=np.ones(stop - start, dtype=bool) if measured is None else measured[start:stop],
         **hours,
     )
+
+
+def windows_of_split(
+    series: Series,
+    protocol: Protocol,
+    split: str,
+    border: tuple[int, int],
+    source: object,
+    *,
+    history_hours: int,
+    lead_hours: int,
+) -> Windows:
+    """The windows of a split, at least one; `source` says in the error whose they are.
+
+    Raises:
+        DataError: the split holds no window.
+    """
+    windows = find_windows(series, protocol, *border, history_hours=history_hours, lead_hours=lead_hours)
+    if not len(windows):
+        raise DataError(
+            f"{source}: the {split} split ({border[1] - border[0]} rows) holds no window of {history_hours} h of "
+            f"history and {lead_hours} h of lead; use a longer or more complete series, or a shorter history"
+        )
+    return windows
 
 
 def book_windows(

@@ -2,43 +2,13 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ValidationError
-
+from jenacast.data.audit import Audit, SeriesAudit
 from jenacast.data.prepared import Manifest
 from jenacast.report.parts import Part, Section
 from jenacast.report.runs import ReportedRun
 from jenacast.tables import Column, Table, Value, columns
 
 NAMES = {"train": "train", "val": "validation", "test": "test"}
-
-
-class _Step(BaseModel):
-    after: str
-    next: str
-    hours: float
-
-
-class _Value(BaseModel):
-    column: str
-    split: str
-    sentinels: int
-    missing_or_out_of_range: int
-    first_time: str
-    windows_touched: int
-
-
-class _Counts(BaseModel):
-    touched: int
-    lost: dict[str, int]
-
-
-class _Audit(BaseModel):
-    rows_in_file: int
-    duplicate_rows: int
-    gaps: list[_Step]
-    backward_jumps: list[_Step]
-    values: list[_Value]
-    windows: dict[str, _Counts]
 
 
 def describe_data(runs: Sequence[ReportedRun]) -> Section:
@@ -61,36 +31,36 @@ def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -
     if manifest.fold:
         notes.append(f"A fold of a backtest: {manifest.fold}.")
     notes.append(f"Source: {manifest.source}, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour.")
-    try:
-        audit = _Audit.model_validate(manifest.audit)
-    except ValidationError:
-        return Part(title, [*notes, "The audit in the manifest cannot be read."], tables=[_splits(manifest, None)])
-    notes.append(_found(audit))
-    return Part(title, notes, tables=[_splits(manifest, audit)], folded=_findings(audit))
+    notes.append(_found(manifest.audit))
+    return Part(title, notes, tables=[_splits(manifest)], folded=_findings(manifest.audit))
 
 
-def _found(audit: _Audit) -> str:
-    values = sum(value.sentinels + value.missing_or_out_of_range for value in audit.values)
-    return (
-        f"The audit found {len(audit.gaps)} gaps, {len(audit.backward_jumps)} jumps back in time, "
-        f"{audit.duplicate_rows:,} rows that stand twice and {values:,} values that cannot be true."
-    )
+def _found(audit: Audit | SeriesAudit) -> str:
+    found = [
+        f"{len(audit.gaps)} gaps",
+        f"{len(audit.backward_jumps)} jumps back in time",
+        f"{audit.duplicate_rows:,} repeated rows",
+    ]
+    if isinstance(audit, Audit):
+        values = sum(value.sentinels + value.missing_or_out_of_range for value in audit.values)
+        found.append(f"{values:,} values that cannot be true")
+    return f"The audit found {', '.join(found[:-1])} and {found[-1]}."
 
 
-def _splits(manifest: Manifest, audit: _Audit | None) -> Table:
-    causes = list(next(iter(audit.windows.values())).lost) if audit and audit.windows else []
+def _splits(manifest: Manifest) -> Table:
+    by_split = manifest.audit.windows if isinstance(manifest.audit, Audit) else {}
+    causes = list(next(iter(by_split.values())).lost) if by_split else []
     counted = columns("windows", *(f"lost: {cause}" for cause in causes), form=",")
     rows: list[list[Value]] = []
     for name, split in manifest.splits.items():
         times = [time.replace("T", " ") for time in (split.first_time, split.last_time)]
-        counts = audit.windows.get(name) if audit else None
-        lost = [counts.lost.get(cause) if counts else None for cause in causes]
+        lost = by_split[name].lost.values() if by_split else ()
         rows.append([NAMES.get(name, name), split.stop - split.start, *times, split.windows, *lost])
     caption = "The splits (times by the station's clock) and the windows that make no forecast, by cause"
     return Table([Column("split"), Column("rows", ","), *columns("from", "to"), *counted], rows, caption)
 
 
-def _findings(audit: _Audit) -> list[Table]:
+def _findings(audit: Audit | SeriesAudit) -> list[Table]:
     tables = []
     steps = [("gap", step) for step in audit.gaps] + [("jump back", step) for step in audit.backward_jumps]
     if steps:
@@ -99,7 +69,7 @@ def _findings(audit: _Audit) -> list[Table]:
         ]
         heads = [*columns("after", "what", "next row"), Column("length", ".1f", "h")]
         tables.append(Table(heads, rows, "Gaps and jumps in time (station's clock)"))
-    if audit.values:
+    if isinstance(audit, Audit) and audit.values:
         rows = [
             [
                 *(value.column, NAMES.get(value.split, value.split), value.sentinels, value.missing_or_out_of_range),
