@@ -20,6 +20,7 @@ import numpy as np
 
 from jenacast.columns import CALENDAR, DEPARTURE, TARGET
 from jenacast.config import Config, load_config, load_recipe
+from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import Prepared, Split, load_prepared
@@ -130,7 +131,7 @@ def baseline_rows(task: Task) -> Iterator[Row]:
         for split in JUDGED
     }
     for name in made["val"]:
-        label = "the same as now" if name == "persistence" else f"jenacast, {name.replace('_', ' ')}"
+        label = SAME_AS_NOW if name == "persistence" else f"jenacast, {name.replace('_', ' ')}"
         yield task.row(label, {split: made[split][name] for split in JUDGED})
 
 
@@ -216,7 +217,8 @@ def format_answer(answer: dict[str, Any]) -> str:
         number = f"({len(notes)})" if row["note"] else ""
         rows.append([row["forecast"], f"{row['val_mae_c']:.3f}", f"{row['test_mae_c']:.3f}", seconds, number])
     windows = ", ".join(f"{split} {count:,}" for split, count in answer["windows"].items())
-    head = f"{answer['config']}, protocol {answer['protocol']}{' (synthetic series)' * answer['synthetic']}; {windows}"
+    warning = f"; {SYNTHETIC_WARNING}" if answer["synthetic"] else ""
+    head = f"{answer['config']}, protocol {answer['protocol']}{warning}; {windows}"
     told = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
     return "\n".join([head, Table(columns(*header), rows).as_text(), *told])
 

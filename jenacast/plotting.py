@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.errors import ConfigError
 from jenacast.files import atomic_path
 
@@ -21,7 +22,7 @@ RAMP = ("#440154", "#453781", "#32648e", "#228b8d", "#2cb17e", "#7ad151")
 TRUTH: dict[str, Any] = {"color": BLACK, "linewidth": 1.0}
 FORECAST: dict[str, Any] = {"color": ORANGE, "linewidth": 1.8}
 REFERENCE: dict[str, Any] = {"color": GREY, "linestyle": "--", "linewidth": 1.3}
-BASELINE: dict[str, Any] = REFERENCE | {"label": "baseline: the same as now"}
+BASELINE: dict[str, Any] = REFERENCE | {"label": f"baseline: {SAME_AS_NOW}"}
 BASELINE_POINT: dict[str, Any] = BASELINE | {"linestyle": "", "marker": "D", "markerfacecolor": "none"}
 TIME_LABEL = "time (the station's clock)"
 
@@ -109,7 +110,7 @@ def figure(
         size = (width, height * rows * width / SCREEN_WIDTH_IN)
         made = Figure(figsize=size, dpi=120, layout="constrained")
         axes = made.subplots(rows, columns, squeeze=False, sharex=share_x, height_ratios=heights)
-        made.suptitle("  —  ".join([title] * bool(title) + ["SYNTHETIC SERIES, not Jena"] * synthetic))
+        made.suptitle("  —  ".join([title] * bool(title) + [SYNTHETIC_WARNING] * synthetic))
         yield list(axes.ravel())
         has_labels = any(axis.get_legend_handles_labels()[0] for axis in made.axes)
         if has_labels and not any(axis.get_legend() for axis in made.axes):

@@ -100,7 +100,7 @@ def test_the_table_rounds_the_same_figures_and_marks_made_up_data(data_dir, jena
     result = jenacast("baseline", "--data-dir", data_dir)
     assert result.exit_code == 0
     head, _, _, *rows = result.stdout.splitlines()
-    assert head == "the same as 24 h before; protocol strict  (synthetic series)"
+    assert head == "the same as 24 h before; protocol strict; SYNTHETIC SERIES, not Jena"
     assert [row.split() for row in rows] == [
         [split, str(e.windows), f"{e.mae_c:.3f}", f"{e.rmse_c:.3f}", f"{e.bias_c:+.3f}"] for split, e in errors.items()
     ]
@@ -180,7 +180,7 @@ def test_all_adds_the_fitted_baselines_to_the_same_figures(years, jenacast):
     result = jenacast("baseline", "--data-dir", years, "--all")
     assert result.exit_code == 0
     head, _, _, *rows = result.stdout.splitlines()
-    assert head == "24 h ahead; protocol strict  (synthetic series)"
+    assert head == "24 h ahead; protocol strict; SYNTHETIC SERIES, not Jena"
     forecasts = {"the same as now": plain} | {name.replace("_", " "): entry for name, entry in fitted.items()}
     expected = [
         [

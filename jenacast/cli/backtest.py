@@ -20,6 +20,7 @@ from jenacast.cli.app import (
     say,
 )
 from jenacast.cli.train import load_settings
+from jenacast.data import SYNTHETIC_WARNING
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
@@ -116,5 +117,5 @@ def describe(done: "Backtest") -> str:
     ]
     rows.append(["all", "", done.test_windows, "", "", done.test_mae_c, "", done.baseline_mae_c, done.skill])
     table = Table([Column("test"), *windows, *errors, *baseline], rows)
-    warning = "; SYNTHETIC SERIES, not Jena" if done.synthetic else ""
+    warning = f"; {SYNTHETIC_WARNING}" if done.synthetic else ""
     return f"{done.model}, protocol {done.protocol}{warning}\n{table.as_text()}"

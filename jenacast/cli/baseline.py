@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json
+from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from jenacast.evaluation.metrics import ErrorMetrics
 
 LABELS = {
-    "persistence": "the same as now",
+    "persistence": SAME_AS_NOW,
     "climatology": "climatology",
     "damped_anomaly": "damped anomaly",
     "ridge": "ridge",
@@ -57,7 +58,7 @@ def baseline(
         typer.echo(json.dumps(answer | ({"fitted": _as_json(fitted, errors)} if fitted else {})))
         return
     head = f"{manifest.lead_hours} h ahead" if fitted else f"the same as {manifest.lead_hours} h before"
-    note = "  (synthetic series)" if manifest.synthetic else ""
+    note = f"; {SYNTHETIC_WARNING}" if manifest.synthetic else ""
     typer.echo(f"{head}; protocol {manifest.protocol}{note}\n{_table(errors)}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from jenacast.cli.app import Force, say
+from jenacast.data import SAME_AS_NOW
 from jenacast.tables import Column, Table, columns
 
 if TYPE_CHECKING:
@@ -72,4 +73,4 @@ def _render(rows: "Sequence[Row]", form: TableFormat) -> str:
         ],
     )
     text = table.as_text() if form == "table" else table.as_markdown()
-    return f"{text}\n\nbaseline, the same as now: {rows[0].baseline_mae_c:.3f} °C on test"
+    return f"{text}\n\nbaseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C on test"

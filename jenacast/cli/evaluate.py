@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, FitBlend, Force, Json, say
+from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.plotting import Format
 from jenacast.tables import Column, Table, Value
 
@@ -108,11 +109,11 @@ def describe(scores: "Scores") -> str:
         trained += f" on {scores.trained_on}"
     if scores.windows_dropped:
         trained += f"; {scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed"
-    lines = [head + trained + ("; SYNTHETIC SERIES, not Jena" if scores.synthetic else "")]
+    lines = [head + trained + (f"; {SYNTHETIC_WARNING}" if scores.synthetic else "")]
     mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)
     rows: list[list[Value]] = [
         [scores.model, scores.mae_c, mine, scores.rmse_c, f"{scores.bias_c:+.3f}", scores.skill],
-        ["the same as now", scores.baseline_mae_c, baseline, scores.baseline_rmse_c, "", "0.0%"],
+        [SAME_AS_NOW, scores.baseline_mae_c, baseline, scores.baseline_rmse_c, "", "0.0%"],
         _difference(scores.difference_c, scores.difference_ci95_c),
     ]
     if scores.against is not None and scores.difference_to_against_c is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.tables import Table, Value, columns
 
 if TYPE_CHECKING:
@@ -139,6 +140,6 @@ def _describe(made: "Forecasts") -> str:
         ]
         for outlook in made.outlooks
     ]
-    temperatures = columns("°C", *(f"{name} %" for name in ENDS), "the same as now", form=".1f")
+    temperatures = columns("°C", *(f"{name} %" for name in ENDS), SAME_AS_NOW, form=".1f")
     table = Table([*columns("from", "for"), *temperatures], rows).as_text()
-    return table + ("\nSYNTHETIC SERIES, not Jena" if made.synthetic else "")
+    return table + (f"\n{SYNTHETIC_WARNING}" if made.synthetic else "")

@@ -3,3 +3,5 @@
 from typing import Literal
 
 Protocol = Literal["strict", "book"]  # how windows are found: by time, or by row position as published
+SAME_AS_NOW = "the same as now"  # what persistence is called wherever people read it
+SYNTHETIC_WARNING = "SYNTHETIC SERIES, not Jena"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jenacast.config import load_recipe, with_train
+from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import JenacastError
 from jenacast.evaluation.metrics import with_std
@@ -120,7 +121,7 @@ def ledger(entries: Sequence[Entry], *, data_dir: Path, command: str, edition: i
         f"- commit: {', '.join(sorted({commit for entry in entries for commit in entry.measured.commits}))}",
         f"- series: SHA-256 `{manifest.source_sha256}`, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour; "
         f"protocol `{manifest.protocol}`, {train_windows:,} train windows"
-        + ("; SYNTHETIC, not Jena" if manifest.synthetic else ""),
+        + (f"; {SYNTHETIC_WARNING}" if manifest.synthetic else ""),
         f"- hardware: {entries[0].measured.device} ({platform.machine()})",
         f"- edition {edition} of the book: {OPTIMIZERS[edition]}, mean squared error, best epoch by validation MAE",
         "",
@@ -137,7 +138,7 @@ def ledger(entries: Sequence[Entry], *, data_dir: Path, command: str, edition: i
             f"| {row.seconds_per_epoch:.1f} | {with_std(row.val_mae_c, row.val_mae_spread_c)} "
             f"| {with_std(row.test_mae_c, row.test_mae_spread_c)} | {_figures(entry.published)} | {entry.verdict} |"
         )
-    lines += ["", f"The baseline, the same as now: {entries[0].measured.baseline_mae_c:.3f} on test.", ""]
+    lines += ["", f"The baseline, {SAME_AS_NOW}: {entries[0].measured.baseline_mae_c:.3f} on test.", ""]
     rows = {entry.measured.model: entry.measured for entry in entries}
     if {"lstm", "gru"} <= set(rows):
         lines += [_lstm_against_gru(rows["lstm"], rows["gru"]), ""]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from jenacast.data import SYNTHETIC_WARNING
 from jenacast.data.audit import Audit, SeriesAudit
 from jenacast.data.prepared import Manifest
 from jenacast.report.parts import Part, Section
@@ -22,7 +23,7 @@ def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -
     title = f"Of {', '.join(whose)}" if is_one_of_many else "The series"
     notes = [f"Protocol {run.record.protocol}; SHA-256 of the source: {run.record.source_sha256}."]
     if run.synthetic:
-        notes.insert(0, "SYNTHETIC SERIES, not Jena: no figure of this page says anything about real weather.")
+        notes.insert(0, f"{SYNTHETIC_WARNING}: no figure of this page says anything about real weather.")
     if run.manifest is None:
         return Part(title, [*notes, f"The prepared data cannot be had, so there is no more about them: {run.trouble}"])
     if run.trouble:

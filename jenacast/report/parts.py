@@ -8,8 +8,6 @@ from markupsafe import Markup
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.tables import Table
 
-BASELINE = "the same as now"
-
 
 @dataclass(frozen=True)
 class Picture:

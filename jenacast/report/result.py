@@ -3,12 +3,13 @@
 import statistics
 from collections.abc import Sequence
 
+from jenacast.data import SAME_AS_NOW
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.evaluation.evaluate import Scores
 from jenacast.evaluation.metrics import std
 from jenacast.experiments import plots
 from jenacast.experiments.compare import recipe_of
-from jenacast.report.parts import BASELINE, Head, Part, Picture, Section, Tile, digits, span
+from jenacast.report.parts import Head, Part, Picture, Section, Tile, digits, span
 from jenacast.report.pictures import inline_svg
 from jenacast.report.runs import ReportedRun, are_comparable
 from jenacast.tables import Column, Table, Value, columns
@@ -47,8 +48,8 @@ def _summary(run: ReportedRun, runs: int) -> str:
     better = f"{abs(scores.skill):.1%}".replace("%", " %")
     text = (
         f"{who} forecasts the temperature {hours} hours ahead with a mean absolute error of {scores.mae_c:.3f} °C"
-        f"{sure} on the test split. The guess “{BASELINE}” errs by {scores.baseline_mae_c:.3f} °C: the network's error "
-        f"is {better} {'smaller' if scores.skill >= 0 else 'larger'}"
+        f"{sure} on the test split. The guess “{SAME_AS_NOW}” errs by {scores.baseline_mae_c:.3f} °C: the network's "
+        f"error is {better} {'smaller' if scores.skill >= 0 else 'larger'}"
     )
     ends = scores.difference_ci95_c
     if ends is None:
@@ -61,7 +62,7 @@ def _tiles(scores: Scores) -> list[Tile]:
     sure = f"95 % interval {span(scores.mae_ci95_c, '.2f')}" if scores.mae_ci95_c else "no interval: too few days"
     tiles = [
         Tile("test MAE", f"{scores.mae_c:.3f} °C", sure),
-        Tile("baseline's MAE", f"{scores.baseline_mae_c:.3f} °C", BASELINE),
+        Tile("baseline's MAE", f"{scores.baseline_mae_c:.3f} °C", SAME_AS_NOW),
         Tile("skill", f"{digits(100 * scores.skill, '.1f')} %", "1 − MAE / baseline's MAE"),
     ]
     if scores.intervals:
@@ -106,7 +107,7 @@ def _table(runs: Sequence[ReportedRun]) -> Table:
     for baseline in {(scores.baseline_mae_c, scores.windows): scores for scores in measured}.values():
         val = next((run.outcome.val_baseline_mae_c for run in runs if run.scores is baseline), None)
         errors: list[Value] = [val, baseline.baseline_mae_c, baseline.baseline_mae_ci95_c]
-        rows.append([f"baseline: {BASELINE}", *errors, 0.0, None, 0.0, baseline.baseline_rmse_c, None])
+        rows.append([f"baseline: {SAME_AS_NOW}", *errors, 0.0, None, 0.0, baseline.baseline_rmse_c, None])
     windows = " or ".join(f"{count:,}" for count in sorted({scores.windows for scores in measured}))
     caption = f"Errors on {windows or 'no'} windows of the test split, and the baseline's on the same"
     heads = [Column("forecast"), *columns("validation MAE", "test MAE", "95 % interval", form=".3f", unit="°C")]

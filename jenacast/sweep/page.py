@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+from jenacast.data import SAME_AS_NOW
 from jenacast.report.page import write_page
-from jenacast.report.parts import BASELINE, Head, Part, Picture, Section, Tile
+from jenacast.report.parts import Head, Part, Picture, Section, Tile
 from jenacast.report.pictures import inline_svg
 from jenacast.sweep import plots
 from jenacast.sweep.results import LEAST_FOR_IMPORTANCE, State, SweepResult, TrialResult
@@ -39,7 +40,7 @@ def _tiles(result: SweepResult) -> list[Tile]:
     best, hours = result.complete[0], sum(trial.seconds or 0 for trial in result.trials) / 3600
     tiles = [Tile("best validation MAE", f"{best.val_mae_c:.3f} °C", f"trial {best.number}")]
     if result.baseline_mae_c is not None:
-        tiles.append(Tile("baseline's validation MAE", f"{result.baseline_mae_c:.3f} °C", BASELINE))
+        tiles.append(Tile("baseline's validation MAE", f"{result.baseline_mae_c:.3f} °C", SAME_AS_NOW))
     states = ", ".join(f"{count} {state}" for state in get_args(State) if (count := result.count(state)))
     tiles.append(Tile("trials", f"{len(result.trials):,}", states))
     epochs = sum(trial.epochs for trial in result.trials)
