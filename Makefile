@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(RUN)/python -m pytest -m "not system"
 
-# What needs a server, a browser, a wheel, killed processes or the benchmarks' scripts.
+# What needs a server, a browser, a wheel or whole processes; the benchmarks' scripts, the documents' lines.
 test-system: $(VENV)/installed-dev
 	$(RUN)/python -m pytest -m system
 
