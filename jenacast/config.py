@@ -276,14 +276,15 @@ def check_settings(settings: Mapping[str, Any], problems: Sequence[str] = (), *,
     try:
         config = Config.model_validate(settings)
     except ValidationError as error:
-        problems = [*problems, *(_describe(dict(problem)) for problem in error.errors())]
+        problems = [*problems, *(describe_problem(dict(problem)) for problem in error.errors())]
         raise ConfigError(_list(where, problems)) from None
     if problems:
         raise ConfigError(_list(where, problems))
     return config
 
 
-def _describe(problem: dict[str, Any]) -> str:
+def describe_problem(problem: Mapping[str, Any]) -> str:
+    """A problem that pydantic found in settings as one line: the setting, the rule and the value received."""
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{key}: no such setting; `jenacast models NAME` prints those there are"

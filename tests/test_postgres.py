@@ -15,7 +15,6 @@ from warm import Command
 from jenacast.sweep import storage as storages
 from jenacast.sweep import worker
 from jenacast.sweep.results import read_result
-from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.study import SweepPlan, find_study, join_study, read_plan
 from jenacast.training.run_folder import read_outcome
 
@@ -25,7 +24,7 @@ SPACE = """
 name = "shared"
 recipe = "dense"
 data.history_hours = 12
-train.epochs = 25
+train.epochs = 15
 train.batch_size = 64
 train.learning_rate = { low = 1e-4, high = 1e-2, log = true }
 model.units = { low = 2, high = 8 }
@@ -113,15 +112,6 @@ def test_workers_that_come_at_the_same_moment_make_the_tables_together(server, m
         studied = list(pool.map(lambda _: join_study(storages.open_storage(url), "met", PLAN), range(6)))
     assert {study.study_name for study in studied} == {"met"}
     assert read_plan(studied[-1]) == PLAN
-
-
-def test_a_service_file_may_hold_the_password(server, monkeypatch, tmp_path):
-    monkeypatch.delenv("PGPASSWORD", raising=False)
-    service = tmp_path / "services"
-    service.write_text(f"[jena]\nhost=127.0.0.1\nport={server.port}\nuser=jena\ndbname=postgres\npassword={PASSWORD}\n")
-    monkeypatch.setenv("PGSERVICEFILE", str(service))
-    opened = storages.open_storage(storages.check_url("postgresql:///?service=jena"))
-    assert isinstance(load_optuna().get_all_study_names(opened), list)
 
 
 def test_a_wrong_password_and_a_database_that_is_gone_are_told(

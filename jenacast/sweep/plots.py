@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 COMPLETE: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5}
 PRUNED: dict[str, Any] = {"color": GREY, "marker": ".", "markersize": 4}
-FAILED: dict[str, Any] = {"color": BLACK, "marker": "x", "markersize": 6, "linestyle": "", "clip_on": False}
 NONE_AT = -0.12  # the place of a trial that lacks the setting
 FEW_VALUES = 6  # are named at their places; of more, the ends and the middle
 LEAST_GAP = 0.08  # between names, of the axis
@@ -22,24 +21,18 @@ LONGEST_LABEL = 14  # characters
 
 
 def sweep_history(path: Path, result: "SweepResult", *, title: str) -> None:
-    """The validation MAE of the trials in their order, the best so far, and what became of the others."""
+    """The validation MAE of the trials in their order, and the best so far."""
     complete = sorted(result.complete, key=lambda trial: trial.number)
     pruned = [trial for trial in result.trials if trial.state == "pruned" and trial.curve_c]
-    failed = [trial.number for trial in result.trials if trial.state == "failed"]
     numbers, maes_c = [trial.number for trial in complete], np.array([trial.val_mae_c for trial in complete], float)
-    stds_c = np.array([trial.val_mae_std_c or 0 for trial in complete])
     low_c, high_c = axis_limits(maes_c)
     with figure(path, title, result.synthetic, height=3.8) as (axis,):
         axis.set_ylim(low_c - 0.1 * (high_c - low_c), high_c + 0.4 * (high_c - low_c))
         _draw_points(axis, {trial.number: trial.curve_c[-1] for trial in pruned}, PRUNED, "pruned")
         _draw_points(axis, dict(zip(numbers, maes_c, strict=True)), COMPLETE, "complete")
-        if stds_c.any():
-            axis.errorbar(numbers, maes_c, stds_c, color=BLUE, alpha=0.5, linestyle="", label="deviation over seeds")
         best_c = np.minimum.accumulate([*maes_c, np.inf])
         steps = [*numbers, result.trials[-1].number]
         axis.step(steps, best_c, where="post", color=ORANGE, linewidth=1.8, label="best so far")
-        if failed:
-            axis.plot(failed, [0.0] * len(failed), **FAILED, transform=axis.get_xaxis_transform(), label="failed")
         if result.baseline_mae_c is not None:
             look = BASELINE | {"label": f"{BASELINE['label']}, {result.baseline_mae_c:.3f} °C"}
             axis.plot(steps, [result.baseline_mae_c] * len(steps), **look)

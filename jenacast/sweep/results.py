@@ -12,13 +12,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
-STATES: dict[str, State] = {
-    "COMPLETE": "complete",
-    "PRUNED": "pruned",
-    "FAIL": "failed",
-    "RUNNING": "running",
-    "WAITING": "waiting",
-}
 LEAST_FOR_IMPORTANCE = 10  # complete trials; of fewer, the best tenth is a single one
 SURPLUS = "surplus"  # an attribute of trials that did nothing, in studies of earlier versions
 
@@ -119,7 +112,8 @@ def read_trials(trials: "list[FrozenTrial]") -> list[TrialResult]:
 
 
 def _read(trial: "FrozenTrial", successors: dict[int, int]) -> TrialResult:
-    attributes, state = trial.user_attrs, STATES[trial.state.name]
+    attributes, known = trial.user_attrs, trial.state.name.lower()
+    state: Any = "failed" if known == "fail" else known
     curve = [mae_c for _, mae_c in sorted(trial.intermediate_values.items())]
     reason = ""
     if state == "failed":

@@ -9,7 +9,7 @@ optimizer = { choices = ["adam", "adamw"] }
 weight_decay = { low = 1e-5, high = 0.1, log = true, when = { "train.optimizer" = "adamw" } }
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -88,14 +88,9 @@ class Space:
             for label in self.domains[setting].bounds()
         ]
         wanted.append({setting: domain.bounds()[-1] for setting, domain in self.domains.items()})
-        return [self._combination(each) for each in wanted]
-
-    def _combination(self, wanted: Chosen) -> Chosen:
-        chosen: Chosen = {}
-        for setting, domain in self.domains.items():
-            if domain.is_enabled(chosen):
-                chosen[setting] = wanted.get(setting, domain.bounds()[0])
-        return chosen
+        first = {setting: domain.bounds()[0] for setting, domain in self.domains.items()}
+        labels = [{setting: [label] for setting, label in (first | each).items()} for each in wanted]
+        return [next(self._combinations(each, {}, *self.domains)) for each in labels]
 
     @property
     def first_seed(self) -> int:
@@ -119,25 +114,25 @@ class Space:
         endless = [setting for setting, domain in self.domains.items() if domain.values() is None]
         if endless:
             raise ConfigError(f"a grid needs choices, or a range with a step, for {', '.join(endless)}")
-        found = list(islice(self._combinations(list(self.domains), {}), MOST_COMBINATIONS + 1))
+        labels = {setting: domain.values() or () for setting, domain in self.domains.items()}
+        found = list(islice(self._combinations(labels, {}, *self.domains), MOST_COMBINATIONS + 1))
         if len(found) > MOST_COMBINATIONS:
             raise ConfigError(
                 f"a grid of more than {MOST_COMBINATIONS} combinations; search fewer values, or by another sampler"
             )
         return found
 
-    def _combinations(self, settings: list[str], chosen: Chosen) -> Iterator[Chosen]:
-        """All that can be chosen of `settings` after what has been chosen."""
+    def _combinations(self, labels: Mapping[str, Sequence[Label]], chosen: Chosen, *settings: str) -> Iterator[Chosen]:
+        """All that can be chosen of `settings` from their labels, after what has been chosen."""
         if not settings:
             yield chosen
             return
         setting, *others = settings
-        domain = self.domains[setting]
-        if not domain.is_enabled(chosen):
-            yield from self._combinations(others, chosen)
+        if not self.domains[setting].is_enabled(chosen):
+            yield from self._combinations(labels, chosen, *others)
             return
-        for label in domain.values() or ():
-            yield from self._combinations(others, {**chosen, setting: label})
+        for label in labels[setting]:
+            yield from self._combinations(labels, {**chosen, setting: label}, *others)
 
     def describe(self) -> dict[str, Any]:
         """What tells this space from another, for JSON."""

@@ -8,7 +8,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jenacast.config import NAME_PATTERN, Config, check_settings, default_settings, load_recipe, merge, read_toml
+from jenacast.config import (
+    NAME_PATTERN,
+    Config,
+    check_settings,
+    default_settings,
+    describe_problem,
+    load_recipe,
+    merge,
+    read_toml,
+)
 from jenacast.errors import ConfigError
 from jenacast.models.build import check_model
 from jenacast.sweep.domains import Choice, Domain, IntegerRange, Range
@@ -102,18 +111,12 @@ def _type_of(setting: str) -> Any:
 
 def _describe(setting: str, kind: type[Domain], problem: Mapping[str, Any]) -> str:
     place = ".".join([setting, *map(str, problem["loc"])])
-    rule = str(problem["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"{place}: no such key here; there are {', '.join(kind.model_fields)}"
-        case "missing" if kind is Choice:
-            return f'{place}: missing; write {{ choices = ["...", "..."] }}'
-        case "missing":
-            return f"{place}: missing; write {{ low = ..., high = ... }} or {{ choices = [...] }}"
-        case "value_error":  # a rule of our own, which says what it received
-            return f"{place}: {rule.removeprefix('Value error, ')}"
-    received = repr(problem["input"])
-    return f"{place}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"
+    if problem["type"] == "extra_forbidden":
+        return f"{place}: no such key here; there are {', '.join(kind.model_fields)}"
+    if problem["type"] == "missing":
+        choices = '{ choices = ["...", "..."] }'
+        return f"{place}: missing; write {choices if kind is Choice else '{ low = ..., high = ... } or ' + choices}"
+    return describe_problem({**problem, "loc": [place]})
 
 
 def _bases(recipe: Domain | None, fixed: dict[str, Any], problems: list[str]) -> dict[str, dict[str, Any]]:

@@ -60,12 +60,7 @@ def check_url(text: str) -> str:
     return url.set(drivername="postgresql").render_as_string()
 
 
-def beat_seconds() -> int:
-    """How often a worker says that it lives.
-
-    Raises:
-        ConfigError: the environment says something that is no whole number of seconds.
-    """
+def _beat_seconds() -> int:
     text = os.environ.get(HEARTBEAT_VARIABLE, "10")
     if not (text.isdecimal() and int(text)):
         raise ConfigError(f"{HEARTBEAT_VARIABLE}: expected whole seconds such as 10, received {text!r}")
@@ -84,7 +79,8 @@ def open_storage(url: str) -> "RDBStorage":
         url: by `check_url` or `file_url`.
 
     Raises:
-        StorageError: it cannot be reached or used.
+        ConfigError: the time between heartbeats, in the environment, is no whole number of seconds.
+        StorageError: the database cannot be reached or used.
     """
     optuna = load_optuna()
     from sqlalchemy.exc import SQLAlchemyError
@@ -98,10 +94,16 @@ def open_storage(url: str) -> "RDBStorage":
             except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
                 logger.debug("a heartbeat was not heard: %s", error)
 
+    is_file = url.startswith("sqlite")
+    connect_args: dict[str, Any] = {"timeout": LOCK_SECONDS}
+    if not is_file:
+        connect_args = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 1000 * CONNECT_SECONDS}
+        connect_args["application_name"] = "jenacast"
     settings: dict[str, Any] = {
-        "engine_kwargs": _engine_settings(url),
-        "heartbeat_interval": beat_seconds(),
-        "grace_period": MISSED_BEATS * beat_seconds(),
+        # A connection to a server is tried before it is used
+        "engine_kwargs": {"pool_pre_ping": not is_file, "connect_args": connect_args},
+        "heartbeat_interval": _beat_seconds(),
+        "grace_period": MISSED_BEATS * _beat_seconds(),
         "heartbeat_stale_trial_callback": optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
     }
     address = url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -117,7 +119,7 @@ def open_storage(url: str) -> "RDBStorage":
 
 
 def connect_with_retries(connect: "Callable[[], RDBStorage]") -> "RDBStorage":
-    """Connect; where others make the tables at the same moment, again."""
+    """Connect, and again where others make the tables at the same moment."""
     from sqlalchemy.exc import DBAPIError, IntegrityError
 
     attempts = 0
@@ -152,22 +154,12 @@ def storage_errors(url: str) -> Iterator[None]:
         if cause is None:
             raise
         lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
-        remedy = (
-            "free its disk, or mend it" if url.startswith("sqlite") else f"start it, or correct --storage; {PASSWORDS}"
-        )
+        is_file = url.startswith("sqlite")
+        remedy = "free its disk, or mend it" if is_file else f"start it, or correct --storage; {PASSWORDS}"
         raise StorageError(
             f"the sweep's database {url} cannot be used: {lines[0] if lines else type(cause).__name__}. "
             f"What is in it is kept: {remedy}, and give the same command again"
         ) from None
-
-
-def _engine_settings(url: str) -> dict[str, Any]:
-    if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": LOCK_SECONDS}}
-    # A connection is tried before it is used, and a server that vanished is noticed.
-    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "jenacast"}
-    arguments["tcp_user_timeout"] = 1000 * CONNECT_SECONDS
-    return {"pool_pre_ping": True, "connect_args": arguments}
 
 
 def _prepare(engine: "Engine") -> None:

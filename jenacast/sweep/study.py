@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from jenacast.config import without_retired
 from jenacast.errors import ExistsError, JenacastError
+from jenacast.records import check_record
 from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.space import Chosen, Space
@@ -59,16 +58,10 @@ class SweepRequest:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What all workers of a sweep must agree on.
+    """What all workers of a sweep must agree on, stored with the study.
 
-    Attributes:
-        space: as `Space.describe` gives it.
-        seeds: that each trial is trained with.
-        sampler: who chooses.
-        pruner: who ends hopeless trials.
-        source_sha256: of the series.
-        protocol: how the windows are found.
-        synthetic: whether the series is made up.
+    The space is as `Space.describe` gives it; `source_sha256` is the hash of the series, `protocol` says how its
+    windows are found, and `synthetic` whether it is made up.
     """
 
     space: dict[str, Any]
@@ -95,11 +88,9 @@ def join_study(storage: "RDBStorage", name: str, plan: SweepPlan, queue: Sequenc
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=name)
     begun = asdict(read_plan(study))
-    begun["space"]["settings"] = {
-        recipe: without_retired(settings) for recipe, settings in begun["space"].get("settings", {}).items()
-    }
-    differences = list_differences(asdict(plan), begun)
-    if differences:
+    for recipe, settings in begun["space"].get("settings", {}).items():
+        begun["space"]["settings"][recipe] = without_retired(settings)
+    if differences := list_differences(asdict(plan), begun):
         raise ExistsError(
             f"a sweep {name!r} exists with another plan; continue that one, or give this one another `name` in its "
             "file (or another --run-dir):\n  " + "\n  ".join(differences)
@@ -131,23 +122,15 @@ def read_plan(study: "Study") -> SweepPlan:
     until = time.monotonic() + READY_SECONDS
     while PLAN not in study.user_attrs and time.monotonic() < until:
         time.sleep(0.2)
-    try:
-        return TypeAdapter(SweepPlan).validate_python(study.user_attrs.get(PLAN))
-    except ValidationError as error:
-        raise JenacastError(
-            f"{study.study_name!r} is a study of another program, or its beginning was cut off "
-            f"({error.errors()[0]['msg']}); choose another name"
-        ) from None
+    remedy = "it is of another program, or its beginning was cut off; choose another name"
+    return check_record(study.user_attrs.get(PLAN), SweepPlan, f"the study {study.study_name!r}", damaged=remedy)
 
 
-def list_differences(now: Mapping[str, Any], begun: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """One line for each value that differs between two plans."""
-    lines = []
-    for key in [*begun, *(key for key in now if key not in begun)]:
-        ours, theirs, place = now.get(key), begun.get(key), f"{prefix}{key}"
-        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            lines += list_differences(ours, theirs, f"{place}.")
-        elif ours != theirs:
-            shown = ["absent" if value is None else json.dumps(value) for value in (theirs, ours)]
-            lines.append(f"{place}: {shown[0]}, now {shown[1]}")
-    return lines
+def list_differences(now: Any, begun: Any, place: str = "") -> list[str]:
+    """One line for each value that differs between two plans, or parts of them."""
+    if isinstance(now, Mapping) and isinstance(begun, Mapping):
+        keys = [*begun, *(key for key in now if key not in begun)]
+        parts = [(now.get(key), begun.get(key), f"{place}.{key}".lstrip(".")) for key in keys]
+        return [line for part in parts for line in list_differences(*part)]
+    shown = ["absent" if value is None else json.dumps(value) for value in (begun, now)]
+    return [] if now == begun else [f"{place}: {shown[0]}, now {shown[1]}"]

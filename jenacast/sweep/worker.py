@@ -97,17 +97,15 @@ def _run_one(study: "Study", objective: Objective) -> int | None:
         study.optimize(remembered, n_trials=1, catch=(TrialFailedError,))
     except optuna.exceptions.UpdateFinishedTrialError:
         logger.warning("trial %d was given to another worker, since this one was not heard of", numbers[-1])
-    except optuna.exceptions.StorageInternalError:
-        logger.warning("the sweep's database went away in the middle of a trial, which is queued again")
-        if numbers:
-            _queue_again(study, numbers[-1])  # or it is away still, and that is the end
+    except BaseException as error:
+        is_away = isinstance(error, optuna.exceptions.StorageInternalError)
+        if is_away:
+            logger.warning("the sweep's database went away in the middle of a trial, which is queued again")
+        if numbers and (is_away or not isinstance(error, Exception)):
+            _queue_again(study, numbers[-1])  # or the database is away still, and that is the end
+        if not is_away:
+            raise
         return None
-    except Exception:
-        raise
-    except BaseException:
-        if numbers:
-            _queue_again(study, numbers[-1])
-        raise
     return numbers[-1]
 
 
