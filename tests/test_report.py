@@ -15,10 +15,10 @@ from report_page import Page, check_is_alone, check_is_well_formed
 from jenacast.config import dump_config, load_config, load_recipe, with_train
 from jenacast.data.audit import SeriesAudit
 from jenacast.data.prepared import load_manifest
-from jenacast.evaluation import plots
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.report.parts import digits, span
-from jenacast.report.pictures import inline_svg
+from jenacast.experiments.plots import differences
+from jenacast.report.page import digits, span
+from jenacast.report.pictures import draw_picture
 from jenacast.report.result import verdict
 from jenacast.report.weeks import chosen_weeks
 from jenacast.training.run import train
@@ -304,10 +304,7 @@ def test_a_verdict_is_given_where_the_interval_leaves_out_0(ends, reading):
 
 
 def test_a_picture_in_the_page_has_its_own_ids_and_the_pages_colours():
-    def draw(path):
-        plots.reliability(path, [0.05, 0.5, 0.95], [0.06, 0.5, 0.93], title="a < b", synthetic=False)
-
-    svg = inline_svg(draw, "here")
+    svg = draw_picture("here", "It is less.", differences, ["a < b"], [-0.1], [(-0.2, 0)], synthetic=False).svg
     assert svg.startswith('<svg role="img" aria-labelledby="here-finding" ')
     ids = re.findall(r'\bid="([^"]+)"', svg)
     assert ids

@@ -10,7 +10,7 @@ from made_sweeps import sweep, trial, whole_sweep
 from PIL import Image
 from report_page import Page, check_is_alone, check_is_well_formed
 
-from jenacast.report.pictures import inline_svg
+from jenacast.report.pictures import draw_picture
 from jenacast.sweep import plots
 from jenacast.sweep.page import write_sweep_page
 from jenacast.sweep.plots import NONE_AT, axis_limits, axis_places
@@ -223,9 +223,9 @@ def test_a_made_up_series_is_named_loudly(write):
 
 def test_what_a_picture_says_stays_as_it_is_in_the_page_and_lines_follow_its_colours():
     labels = {"0.00055": 1.0, 'id="x" #ffffff url(#a)': 0.5}
-    svg = inline_svg(lambda path: plots.sweep_importance(path, sweep(importance=labels), title=""), "here")
+    svg = draw_picture("here", "", plots.sweep_importance, sweep(importance=labels)).svg
     assert set(labels) <= {text.text for text in ET.fromstring(svg).iter(f"{SVG}text")}  # noqa: S314 - our own
     assert not re.search(r'="[^"]*\d\.\d{3}', svg)
-    svg = inline_svg(lambda path: plots.sweep_parallel(path, whole_sweep(), title=""), "here")
+    svg = draw_picture("here", "", plots.sweep_parallel, whole_sweep()).svg
     assert {f"--ramp-{step}" for step in range(6)} <= set(re.findall(r"--[\w-]+", svg))
     assert not re.search(r"#[0-9a-fA-F]{6}\b", svg)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jenacast.data import SYNTHETIC_WARNING
 from jenacast.data.audit import Audit, SeriesAudit
 from jenacast.data.prepared import Manifest
-from jenacast.report.parts import Part, Section
+from jenacast.report.page import Part, Section
 from jenacast.report.runs import ReportedRun
 from jenacast.tables import Column, Table, Value, columns
 

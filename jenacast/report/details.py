@@ -1,9 +1,5 @@
 """The section of a report about one run: how it was trained, where it errs, how sure it is."""
 
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
 from jenacast.config import dump_config
 from jenacast.evaluation import plots
 from jenacast.evaluation.coverage import IntervalScores, intervals_table
@@ -12,8 +8,8 @@ from jenacast.evaluation.groups import By, Lead, errors_by, group_table
 from jenacast.evaluation.metrics import absolute_errors
 from jenacast.forecasting.plots import outlooks
 from jenacast.models.intervals import ENDS, LEVELS
-from jenacast.report.parts import Part, Picture, Section
-from jenacast.report.pictures import inline_svg
+from jenacast.report.page import Part, Section
+from jenacast.report.pictures import draw_picture
 from jenacast.report.runs import ReportedRun
 from jenacast.report.weeks import chosen_weeks
 from jenacast.tables import Column, Table, Value, columns
@@ -22,16 +18,8 @@ from jenacast.training.curves import learning_curves
 WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00"}
 
 
-@dataclass(frozen=True)
-class RunSection(Section):
-    """A section, with the run's settings as TOML. `is_folded` hides it until it is asked for."""
-
-    settings: str = ""
-    is_folded: bool = False
-
-
-def describe_run(run: ReportedRun, anchor: str, *, is_folded: bool) -> RunSection:
-    """Everything about one run; `anchor` names its section and begins its pictures' ids."""
+def describe_run(run: ReportedRun, anchor: str, *, is_folded: bool) -> Section:
+    """How a run was trained, where it errs, how sure it is; `anchor` is the section's id, and its pictures' prefix."""
     parts = [_training(run), _curves(run, anchor)]
     if run.evaluation is None:
         parts.append(Part("Forecasts", [f"There are no forecasts to show: {run.trouble}"]))
@@ -41,7 +29,7 @@ def describe_run(run: ReportedRun, anchor: str, *, is_folded: bool) -> RunSectio
         parts.append(_weeks(run, run.evaluation.judged, anchor))
     if run.scores and run.scores.intervals:
         parts.append(_intervals(run, run.scores.intervals, anchor))
-    return RunSection(anchor, run.label, parts, dump_config(run.config), is_folded)
+    return Section(anchor, run.label, parts, dump_config(run.config), is_folded)
 
 
 def _training(run: ReportedRun) -> Part:
@@ -71,9 +59,6 @@ def _training(run: ReportedRun) -> Part:
 
 def _curves(run: ReportedRun, anchor: str) -> Part:
     outcome, baseline_mae_c = run.outcome, run.outcome.val_baseline_mae_c
-    draw = partial(
-        learning_curves, history=run.history, baseline_mae_c=baseline_mae_c, title="", synthetic=run.synthetic
-    )
     finding = f"{outcome.epochs} epochs on train and validation together; no validation chose among them."
     if outcome.val_mae_c is not None and baseline_mae_c is not None:
         finding = (
@@ -88,13 +73,13 @@ def _curves(run: ReportedRun, anchor: str) -> Part:
         "seconds": Column("since the start", ".1f", "s"),
     }
     rows: list[list[Value]] = [[record.get(key) for key in fields] for record in run.history]
-    table = Table(list(fields.values()), rows, "The epochs")
-    return Part("Learning curves", pictures=[_picture(draw, f"{anchor}-curves", finding)], folded=[table])
+    figures = {"history": run.history, "baseline_mae_c": baseline_mae_c, "synthetic": run.synthetic}
+    curves = draw_picture(f"{anchor}-curves", finding, learning_curves, **figures)
+    return Part("Learning curves", pictures=[curves], folded=[Table(list(fields.values()), rows, "The epochs")])
 
 
 def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Part:
     found = errors_by(evaluation.leads, by)
-    draw = partial(plots.groups, found=found, by=by, title="", synthetic=run.synthetic)
     worst, best = max(found, key=lambda group: group.mae_c), min(found, key=lambda group: group.mae_c)
     worst_at, best_at = (WHEN[by].format(group.label) for group in (worst, best))
     better = sum(group.mae_c < group.baseline_mae_c for group in found)
@@ -102,8 +87,8 @@ def _groups(run: ReportedRun, evaluation: Evaluation, by: By, anchor: str) -> Pa
         f"The MAE is largest {worst_at} ({worst.mae_c:.2f} °C) and smallest {best_at} ({best.mae_c:.2f} °C); it is "
         f"below the baseline's in {better} of {len(found)} {by}s."
     )
-    table = group_table(by, found)
-    return Part(f"Errors by {by}", pictures=[_picture(draw, f"{anchor}-{by}", finding)], folded=[table])
+    picture = draw_picture(f"{anchor}-{by}", finding, plots.groups, found, by, synthetic=run.synthetic)
+    return Part(f"Errors by {by}", pictures=[picture], folded=[group_table(by, found)])
 
 
 def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
@@ -112,51 +97,45 @@ def _leads(run: ReportedRun, evaluation: Evaluation, anchor: str) -> list[Part]:
     if len(found) < 2:
         return []
     first, last = found[0], found[-1]
-    draw = partial(plots.groups, found=found, by="lead", title="", synthetic=run.synthetic)
     finding = (
         f"The MAE goes from {first.mae_c:.2f} °C after {first.label} to {last.mae_c:.2f} °C after {last.label}; the "
         f"baseline's, the present temperature, from {first.baseline_mae_c:.2f} to {last.baseline_mae_c:.2f} °C."
     )
-    table = group_table("lead", found)
-    return [Part("Errors over the lead", pictures=[_picture(draw, f"{anchor}-leads", finding)], folded=[table])]
+    picture = draw_picture(f"{anchor}-leads", finding, plots.groups, found, "lead", synthetic=run.synthetic)
+    return [Part("Errors over the lead", pictures=[picture], folded=[group_table("lead", found)])]
 
 
 def _intervals(run: ReportedRun, scores: IntervalScores, anchor: str) -> Part:
-    draw = partial(plots.reliability, levels=LEVELS, observed=scores.reliability, title="", synthetic=run.synthetic)
-    said = ", ".join(f"{100 * share:.1f} % inside the {name} % interval" for name, share in scores.coverage.items())
-    finding = f"Of the truths, {said}."
-    table = intervals_table(scores)
-    return Part("How sure it is", pictures=[_picture(draw, f"{anchor}-reliability", finding)], tables=[table])
+    shares = ", ".join(f"{100 * share:.1f} % inside the {name} % interval" for name, share in scores.coverage.items())
+    figures = {"levels": LEVELS, "observed": scores.reliability, "synthetic": run.synthetic}
+    picture = draw_picture(f"{anchor}-reliability", f"Of the truths, {shares}.", plots.reliability, **figures)
+    return Part("How sure it is", pictures=[picture], tables=[intervals_table(scores)])
 
 
 def _weeks(run: ReportedRun, judged: Lead, anchor: str) -> Part:
     errors_c = absolute_errors(judged.forecast_c, judged.truth_c)
-    before_c = absolute_errors(judged.baseline_c, judged.truth_c)
-    all_c, pictures = judged.quantiles_c, []
+    baseline_errors_c = absolute_errors(judged.baseline_c, judged.truth_c)
+    quantiles_c, pictures = judged.quantiles_c, []
     for place, (name, shown) in enumerate(chosen_weeks(judged.valid_at, errors_c).items()):
-        quantiles_c = None if all_c is None else all_c[shown]
-        bands = {} if quantiles_c is None else {n: (quantiles_c[:, a], quantiles_c[:, b]) for n, (a, b) in ENDS.items()}
-        draw = partial(
-            outlooks,
+        bands = {}
+        if quantiles_c is not None:
+            bands = {level: tuple(quantiles_c[shown][:, ends].T) for level, ends in ENDS.items()}
+        finding = (
+            f"{name}, from {str(judged.valid_at[shown][0])[:10]}: MAE {errors_c[shown].mean():.2f} °C, the "
+            f"baseline's {baseline_errors_c[shown].mean():.2f} °C."
+        )
+        picture = draw_picture(
+            *(f"{anchor}-week-{place}", finding, outlooks),
             valid_at=judged.valid_at[shown],
             forecast_c=judged.forecast_c[shown],
-            bands=bands,
-            baseline_c=judged.baseline_c[shown],
             truth_c=judged.truth_c[shown],
-            title="",
+            baseline_c=judged.baseline_c[shown],
+            bands=bands,
             synthetic=run.synthetic,
         )
-        finding = (
-            f"{name}, from {str(judged.valid_at[shown][0])[:10]} on: MAE {errors_c[shown].mean():.2f} °C, the "
-            f"baseline's {before_c[shown].mean():.2f} °C."
-        )
-        pictures.append(_picture(draw, f"{anchor}-week-{place}", finding))
-    hours = run.config.data.lead_hours
-    notes = [
-        f"Every point was forecast {hours} hours before. Typical is the week whose MAE is the median of its season's."
-    ]
-    return Part("Forecasts against the truth", notes, pictures)
-
-
-def _picture(draw: Any, name: str, finding: str) -> Picture:
-    return Picture(name, inline_svg(draw, name), finding)
+        pictures.append(picture)
+    note = (
+        f"Every point was forecast {run.config.data.lead_hours} hours before. Typical is the week whose MAE is the "
+        "median of its season's."
+    )
+    return Part("Forecasts against the truth", [note], pictures)

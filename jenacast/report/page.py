@@ -1,8 +1,9 @@
-"""The page itself: what was gathered, put into a template, with all text escaped."""
+"""A page and what it is made of: a head, and sections with tables and pictures; all text is escaped."""
 
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,63 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import jenacast
+from jenacast.evaluation.bootstrap import Interval
 from jenacast.files import atomic_path
-from jenacast.report.parts import Head, Section
+from jenacast.tables import Table
 
 HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG within the page, and what it shows in words."""
+
+    name: str
+    svg: Markup
+    finding: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A heading and what is below it; `folded` tables are shown when they are asked for."""
+
+    title: str
+    notes: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
+    folded: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """Parts about one thing, of a run its settings as TOML too.
+
+    `anchor` is the id for links; a page of runs shows a folded section when it is asked for.
+    """
+
+    anchor: str
+    title: str
+    parts: Sequence[Part]
+    settings: str = ""
+    is_folded: bool = False
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure in large digits."""
+
+    name: str
+    figure: str
+    below: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a page begins with."""
+
+    title: str
+    summary: str
+    tiles: Sequence[Tile]
 
 
 def write_page(out: Path, template: Path, head: Head, sections: Sequence[Section], *, synthetic: bool) -> None:
@@ -52,3 +106,13 @@ def write_page(out: Path, template: Path, head: Head, sections: Sequence[Section
 def _keep_units(value: Any) -> Any:
     """No line ends between a number and its unit. What is safe stays so, and what is not is escaped after this."""
     return value.replace(" °C", "\xa0°C").replace(" %", "\xa0%") if isinstance(value, str) else value
+
+
+def digits(value: float, form: str = ".3f") -> str:
+    """A number for people."""
+    return format(value, form).replace("-", "−")
+
+
+def span(ends: Interval, form: str = ".3f") -> str:
+    """The ends of an interval, for people."""
+    return " to ".join(digits(end, form) for end in ends)

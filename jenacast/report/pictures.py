@@ -4,10 +4,12 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from jenacast import plotting
+from jenacast.report.page import Picture
 
 # Which variable of the page's style sheet takes the place of a colour of the plots
 COLOURS = {
@@ -23,23 +25,27 @@ COLOURS = {
 }
 
 
-def inline_svg(draw: Callable[[Path], None], name: str) -> Markup:
-    """The SVG that `draw` writes, to stand in an HTML page beside others.
+def draw_picture(name: str, finding: str, draw: Callable[..., None], *what: Any, **figures: Any) -> Picture:
+    """A picture for an HTML page, as an SVG whose ids and colours are the page's.
 
     Args:
-        draw: a function that draws a picture, given the path. It escapes what it writes as text.
-        name: tells its ids from those of the page's other pictures; letters, digits and hyphens.
+        name: letters, digits and hyphens, other than the names of the page's other pictures; its ids begin with it.
+        finding: what the picture shows, in words.
+        draw: called as `draw(path, *what, title="", **figures)`; writes an SVG, with all text escaped.
+        what: for `draw`.
+        figures: for `draw`.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.svg"
-        draw(path)
+        draw(path, *what, title="", **figures)
         svg = path.read_text(encoding="utf-8")
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r">\s+<", "><", svg)
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)  # as wide as its place
     svg = re.sub(r"<[^>]+>", lambda tag: _adapted(tag.group(), name), svg)  # and never what is written between them
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-finding" ', 1))  # noqa: S704
+    svg = svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-finding" ', 1)
+    return Picture(name, Markup(svg), finding)  # noqa: S704 - drawn by us
 
 
 def _adapted(tag: str, name: str) -> str:

@@ -1,7 +1,6 @@
 """The runs of a report: what their folders hold, and their forecasts of the test split."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +22,8 @@ logger = logging.getLogger(__name__)
 class ReportedRun:
     """One run folder, and what can be said about it.
 
-    `manifest` and `evaluation` are None where the prepared data cannot be had, which `trouble` then explains; `scores`
-    may stand in the run folder all the same.
+    `manifest` and `evaluation` are None where the prepared data are missing, which `trouble` then explains; the run
+    folder may hold `scores` all the same.
     """
 
     folder: Path
@@ -58,12 +57,14 @@ def gather(paths: Sequence[Path]) -> list[ReportedRun]:
         JenacastError: a path is no run folder, a run is damaged, or its checkpoint cannot be used.
     """
     folders = dict.fromkeys(folder for path in paths for folder in run_folders(path))
-    runs = sorted(map(_read, folders), key=_rank)
+    runs = sorted(map(_read, folders), key=lambda run: (run.outcome.val_mae_c is None, run.outcome.val_mae_c))
     names = [f"{run.config.name}, seed {run.config.train.seed}" for run in runs]
-    labels = [
-        name if names.count(name) == 1 else f"{name} ({run.folder})" for name, run in zip(names, runs, strict=True)
-    ]
-    return [_judge(replace(run, label=_as_text(label)), runs[0]) for run, label in zip(runs, labels, strict=True)]
+    judged = []
+    for run, name in zip(runs, names, strict=True):
+        label = name if names.count(name) == 1 else f"{name} ({run.folder})"
+        printable = "".join(sign if sign.isprintable() else "?" for sign in label)  # no picture can show the others
+        judged.append(_judge(replace(run, label=printable), runs[0]))
+    return judged
 
 
 def are_comparable(one: ReportedRun, other: ReportedRun) -> bool:
@@ -78,10 +79,6 @@ def _read(folder: Path) -> ReportedRun:
     manifest, trouble = _open_data(record)
     config, history = load_config(folder / run_folder.CONFIG), run_folder.read_history(folder)
     return ReportedRun(folder, config, record, outcome, history, manifest, trouble)
-
-
-def _rank(run: ReportedRun) -> float:
-    return math.inf if run.outcome.val_mae_c is None else run.outcome.val_mae_c
 
 
 def _open_data(record: run_folder.RunRecord) -> tuple[Manifest | None, str | None]:
@@ -99,17 +96,17 @@ def _open_data(record: run_folder.RunRecord) -> tuple[Manifest | None, str | Non
 
 def _judge(run: ReportedRun, first: ReportedRun) -> ReportedRun:
     if run.manifest is None:
-        return replace(run, scores=_standing_scores(run.folder))
+        return replace(run, scores=_stored_scores(run.folder))
     against = first.folder if run.folder != first.folder and are_comparable(run, first) else None
     logger.info("evaluating %s", run.label)
     try:
         evaluation = evaluate(run.folder, data_dir=Path(run.record.data_dir), against=against)
     except DataError as error:
-        return replace(run, scores=_standing_scores(run.folder), trouble=str(error))
+        return replace(run, scores=_stored_scores(run.folder), trouble=str(error))
     return replace(run, scores=evaluation.scores, evaluation=evaluation)
 
 
-def _standing_scores(folder: Path) -> Scores | None:
+def _stored_scores(folder: Path) -> Scores | None:
     """The scores on test that `jenacast evaluate` left in the run folder, unless they are older than the network."""
     best = folder / BEST
     path = folder / f"{evaluation_stem(best, 'test')}.json"
@@ -119,8 +116,3 @@ def _standing_scores(folder: Path) -> Scores | None:
         return run_folder.read_as(Scores, path)
     except JenacastError:
         return None
-
-
-def _as_text(name: str) -> str:
-    """A folder's name may hold what is no text, which no picture can show."""
-    return "".join(sign if sign.isprintable() else "?" for sign in name)

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import get_args
 
 from jenacast.data import SAME_AS_NOW
-from jenacast.report.page import write_page
-from jenacast.report.parts import Head, Part, Picture, Section, Tile
-from jenacast.report.pictures import inline_svg
+from jenacast.report.page import Head, Part, Section, Tile, write_page
+from jenacast.report.pictures import draw_picture
 from jenacast.sweep import plots
 from jenacast.sweep.results import LEAST_FOR_IMPORTANCE, State, SweepResult, TrialResult
 from jenacast.tables import Column, Table, Value, columns
@@ -76,8 +75,7 @@ def _parallel(result: SweepResult) -> Part:
 
 
 def _picture(title: str, name: str, draw: Callable[..., None], result: SweepResult, finding: str) -> Part:
-    svg = inline_svg(lambda path: draw(path, result, title=""), name)
-    return Part(title, pictures=[Picture(name, svg, finding)])
+    return Part(title, pictures=[draw_picture(name, finding, draw, result)])
 
 
 def _trials(result: SweepResult) -> Part:
