@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jenacast.cli import demo as module
+from jenacast.config import load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import load_manifest
 from jenacast.data.synthetic import synthetic_series, write_csv
@@ -12,11 +13,13 @@ from jenacast.errors import UnreachableError
 
 @pytest.fixture
 def short_demo(monkeypatch):
-    """The demo's own way, with fewer rows and without a network."""
+    """The demo's own way, with fewer rows and a smaller recipe, and without an internet connection."""
 
     def unreachable(*arguments, **options):
         raise UnreachableError("no network")
 
+    recipe = load_recipe("demo", ["model.units=4", "train.epochs=1"])
+    monkeypatch.setattr("jenacast.config.load_recipe", lambda name: recipe)
     monkeypatch.setattr("jenacast.data.download.download", unreachable)
     monkeypatch.setattr(module, "SYNTHETIC_ROWS", 9_000)
 

@@ -122,15 +122,13 @@ def texts(path):
     return {text.text for text in ET.parse(path).iter(f"{SVG}text")}  # noqa: S314 - our own
 
 
-@pytest.fixture(params=PICTURES)
-def picture(request):
-    return PICTURES[request.param]
-
-
-def test_a_picture_says_units_and_baseline_as_text(picture, tmp_path):
-    draw, words = picture
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_says_units_and_baseline_as_text_and_comes_out_the_same_every_time(name, tmp_path):
+    draw, words = PICTURES[name]
     draw(tmp_path / "a.svg", **SAID)
     assert words <= texts(tmp_path / "a.svg")
+    draw(tmp_path / "b.svg", **SAID)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
 def test_a_title_stands_as_it_is_and_a_made_up_series_is_named(tmp_path):
@@ -138,24 +136,17 @@ def test_a_title_stands_as_it_is_and_a_made_up_series_is_named(tmp_path):
     assert "best <&> $x$  —  SYNTHETIC SERIES, not Jena" in texts(tmp_path / "a.svg")
 
 
-def assert_drawn_alike(draw, folder, suffix):
-    first, second = folder / f"a{suffix}", folder / f"b{suffix}"
-    draw(first, **SAID)
-    draw(second, **SAID)
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_a_file_of_another_format_comes_out_the_same_every_time(suffix, tmp_path):
+    first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    draw_evaluation(first, **SAID)
+    draw_evaluation(second, **SAID)
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_file_comes_out_the_same_every_time(picture, tmp_path):
-    assert_drawn_alike(picture[0], tmp_path, ".svg")  # the one that holds names made up for every part
-
-
-@pytest.mark.parametrize("suffix", [".png", ".pdf"])
-def test_so_it_does_in_every_format(suffix, tmp_path):
-    assert_drawn_alike(draw_evaluation, tmp_path, suffix)
-
-
-def test_a_png_is_an_image_of_the_screens_width(picture, tmp_path):
-    picture[0](tmp_path / "a.PNG", **SAID)
+@pytest.mark.parametrize("name", ["evaluation", "outlook", "comparison"])
+def test_a_png_is_an_image_of_the_screens_width(name, tmp_path):
+    PICTURES[name][0](tmp_path / "a.PNG", **SAID)
     with Image.open(tmp_path / "a.PNG") as image:
         assert image.width == 9 * 120
         assert len(set(image.convert("L").tobytes())) > 10
