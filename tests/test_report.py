@@ -96,7 +96,7 @@ def test_a_report_holds_the_run_and_its_judgement(run, page):
     assert record["source_sha256"] in page.text
     assert dump_config(load_config(run / "config.toml")).split() == page.one("pre").text.split()
     assert len(page.rows("The epochs")) == 2
-    assert [row[0] for row in page.rows("The splits")] == ["train", "validation", "test"]
+    assert [row[0] for row in page.rows("The splits")] == ["train", "val", "test"]
     assert len(page.rows("Errors by hour")) == 24
     assert sum(int(row[1]) for row in page.rows("Errors by month")) == scores.windows
     assert [row[0] for row in page.rows("Intervals on the test split")] == ["50 %", "80 %", "90 %"]
