@@ -14,18 +14,13 @@ import jenacast
 from jenacast.errors import JenacastError
 
 DataDir = Annotated[
-    Path,
-    typer.Option("--data-dir", envvar="JENACAST_DATA_DIR", help="Folder of the CSV and of the prepared data."),
+    Path, typer.Option("--data-dir", envvar="JENACAST_DATA_DIR", help="Folder of the CSV and of the prepared data.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object with full precision.")]
 
-ModelName = Annotated[
-    str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.", show_default=False)
-]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="A TOML file of settings instead.", show_default=False)
-]
+ModelName = Annotated[str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings instead.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as train.epochs=5; repeatable."),

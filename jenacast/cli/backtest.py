@@ -42,8 +42,7 @@ def backtest(
     ] = None,
     run_dir: Annotated[Path | None, run_dir_option("runs/backtest-<model>-<date>-<time>")] = None,
     resume: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Go on with this backtest; it knows the rest.", show_default=False),
+        Path | None, typer.Option(metavar="DIR", help="Go on with this backtest; it knows the rest.")
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,

@@ -23,8 +23,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
     form: Annotated[TableFormat, typer.Option("--format", help="How to print the table.")] = "table",
     plot: Annotated[
-        Path | None,
-        typer.Option(help="Picture of the test MAEs, .png, .svg or .pdf, the baseline as a line.", show_default=False),
+        Path | None, typer.Option(help="Picture of the test MAEs, .png, .svg or .pdf, the baseline as a line.")
     ] = None,
     force: Force = False,
 ) -> None:

@@ -15,14 +15,10 @@ Source = Literal["tensorflow", "book"]  # the public copies
 def download(
     source: Annotated[
         Source | None,
-        typer.Option(
-            help="Public copy to fetch: tensorflow (420,551 rows, the default) or book (420,451).",
-            show_default=False,
-        ),
+        typer.Option(help="Public copy to fetch: tensorflow (420,551 rows, the default) or book (420,451)."),
     ] = None,
     origin: Annotated[
-        str | None,
-        typer.Option("--from", metavar="FILE|URL", help="Take this zip or CSV instead of a public copy."),
+        str | None, typer.Option("--from", metavar="FILE|URL", help="Take this zip or CSV instead of a public copy.")
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,

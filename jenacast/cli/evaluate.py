@@ -35,26 +35,21 @@ def evaluate(
     ],
     split: Annotated[Literal["test", "val"], typer.Option(help="Which windows of the prepared data.")] = "test",
     csv: Annotated[
-        list[Path] | None,
-        typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.", show_default=False),
+        list[Path] | None, typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.")
     ] = None,
     against: Annotated[
-        Path | None,
-        typer.Option(metavar="CKPT", help="Measure the difference to this one too.", show_default=False),
+        Path | None, typer.Option(metavar="CKPT", help="Measure the difference to this one too.")
     ] = None,
     fit_blend: FitBlend = False,
     by: Annotated[
-        list[ByName] | None,
-        typer.Option(help="Where it errs: the errors of each group too; repeatable.", show_default=False),
+        list[ByName] | None, typer.Option(help="Where it errs: the errors of each group too; repeatable.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the scores (JSON) and the pictures.", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the scores (JSON) and the pictures.")] = None,
     form: Annotated[
         Format, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")
     ] = "png",
     predictions: Annotated[
-        Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.", show_default=False)
+        Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.")
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,

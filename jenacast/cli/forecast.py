@@ -38,7 +38,6 @@ def forecast(
             formats=TIME_FORMATS,
             metavar="TIME",
             help="Forecast from the last observation at or before this time instead of the newest; repeatable.",
-            show_default=False,
         ),
     ] = None,
     every: Annotated[
@@ -46,18 +45,13 @@ def forecast(
         typer.Option(
             metavar="STEP",
             help="Forecast from the whole file, once in every step, such as 1h, 30m or 1d, back from the newest.",
-            show_default=False,
         ),
     ] = None,
     max_gap: Annotated[
         float, typer.Option(min=0, metavar="HOURS", help="Interpolate gaps up to this length; refuse longer ones.")
     ] = 3.0,
-    predictions: Annotated[
-        Path | None, typer.Option(help="CSV file for every hour of every forecast.", show_default=False)
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.", show_default=False)
-    ] = None,
+    predictions: Annotated[Path | None, typer.Option(help="CSV file for every hour of every forecast.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
     json_output: Json = False,

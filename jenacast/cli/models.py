@@ -10,9 +10,7 @@ from jenacast.tables import Column, Table
 
 
 def models(
-    name: Annotated[
-        str | None, typer.Argument(help="Print this recipe's complete settings as TOML.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Print this recipe's complete settings as TOML.")] = None,
     json_output: Json = False,
 ) -> None:
     """List the recipes `train --model` knows, or print one as TOML for `train --config`.

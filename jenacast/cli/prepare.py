@@ -17,8 +17,7 @@ SHOWN = 20  # findings
 
 def prepare(
     protocol: Annotated[
-        Protocol,
-        typer.Option(help="strict: windows by time, inside one split. book: by row position, as published."),
+        Protocol, typer.Option(help="strict: windows by time, inside one split. book: by row position, as published.")
     ] = "strict",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,

@@ -16,11 +16,11 @@ def reproduce(
     ] = None,
     edition: Annotated[int, typer.Option(min=2, max=3, help="2 trains with rmsprop, 3 with adam.")] = 2,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ... for each recipe.")] = 3,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipes' own.", show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipes' own.")] = None,
     runs_dir: Annotated[
         Path, typer.Option(help="Where the runs are kept; finished ones are not trained again.")
     ] = Path("runs/reproduce"),
-    out: Annotated[Path | None, typer.Option(help="Write the ledger, as Markdown.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the ledger, as Markdown.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
     json_output: Json = False,

@@ -33,8 +33,7 @@ Workers = Annotated[
     int, typer.Option(min=1, metavar="W", help="Processes side by side, each with its own GPU or share of the cores.")
 ]
 Timeout = Annotated[
-    float | None,
-    typer.Option(min=0, metavar="SECONDS", help="Begin no trial after so long.", show_default="no limit"),
+    float | None, typer.Option(min=0, metavar="SECONDS", help="Begin no trial after so long.", show_default="no limit")
 ]
 RunDir = Annotated[Path | None, run_dir_option("runs/sweep-<name>")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the first trials' settings, and do nothing.")]

@@ -46,13 +46,9 @@ def train(
         typer.Option(
             metavar="RUN",
             help="Train this run's network again, on train and validation together, up to its best epoch.",
-            show_default=False,
         ),
     ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="Go on with this run; it knows the rest.", show_default=False),
-    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run; it knows the rest.")] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="train.deterministic: bit for bit the same on a GPU too.")
     ] = False,
