@@ -14,7 +14,7 @@ from jenacast.tables import Column, Table, columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jenacast.experiments.compare import Row
+    from jenacast.experiments.compare import RecipeScores
 
 TableFormat = Literal["table", "json", "csv", "markdown"]
 
@@ -49,9 +49,7 @@ def compare(
     typer.echo(_render(rows, form))
 
 
-def _render(rows: "Sequence[Row]", form: TableFormat) -> str:
-    from jenacast.evaluation.metrics import with_std
-
+def _render(rows: "Sequence[RecipeScores]", form: TableFormat) -> str:
     if form == "json":
         return json.dumps([asdict(row) for row in rows])
     if form == "csv":
@@ -65,8 +63,8 @@ def _render(rows: "Sequence[Row]", form: TableFormat) -> str:
         [
             [
                 *(row.model, row.parameters, ",".join(map(str, row.seeds))),
-                *(with_std(row.val_mae_c, row.val_mae_spread_c), with_std(row.test_mae_c, row.test_mae_spread_c)),
-                *(row.skill, row.epochs, row.steps, row.seconds_per_epoch, row.windows_per_second, row.device),
+                *(row.val_text, row.test_text, row.skill, row.epochs, row.steps),
+                *(row.seconds_per_epoch, row.windows_per_second, row.device),
             ]
             for row in rows
         ],

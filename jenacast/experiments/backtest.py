@@ -1,4 +1,4 @@
-"""A recipe trained again and again on a growing past and tested on the period that comes next.
+"""A recipe trained several times on a growing past, each time tested on the period that follows.
 
 Each fold is a data folder and an ordinary run folder, so that every command works on it: `evaluate`, `compare`.
 """
@@ -6,7 +6,7 @@ Each fold is a data folder and an ordinary run folder, so that every command wor
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from jenacast.config import Config
 from jenacast.data.prepare import prepare_fold
-from jenacast.data.prepared import FOLDER, load_manifest, load_prepared
+from jenacast.data.prepared import FOLDER, SplitRecord, load_manifest, load_prepared
 from jenacast.errors import DataError
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import write_evaluation
@@ -31,7 +31,7 @@ from jenacast.training.run import train_or_resume
 
 logger = logging.getLogger(__name__)
 
-PLAN = "folds.json"  # what `--resume` goes on with, beside the `config.toml` that all folds share
+PLAN = "folds.json"
 SUMMARY, PLOT = "backtest.json", "backtest.png"
 RUN = "run"  # of a fold, beside its `prepared/`
 SCORES = "scores.json"  # of a fold that is done
@@ -39,7 +39,7 @@ SCORES = "scores.json"  # of a fold that is done
 
 @dataclass(frozen=True)
 class BacktestPlan:
-    """Which series is cut where: the days at which the periods begin, and the day after the last."""
+    """Which series is cut where: the days at which the periods begin, and the day after the last; `folds.json`."""
 
     data_dir: str
     source_sha256: str
@@ -84,7 +84,7 @@ def backtest(
         first: the day on which the first test period begins.
         step_months: the length of a test period, and of the validation period before it.
         folder: made here; refused where it holds anything.
-        force: replace the backtest that stands in `folder`.
+        force: replace the backtest that `folder` holds.
 
     Raises:
         JenacastError: no prepared data, no fold in it, settings that do not fit, or a fold that failed; those before
@@ -117,14 +117,14 @@ def resume_backtest(folder: Path) -> Backtest:
 
 
 def _remove_folds(folder: Path) -> None:
-    """Remove the folds of the plan before, but no file that a backtest did not write."""
+    """Remove the folds of the old plan, but no file that a backtest did not write."""
     places = sorted(folder.glob("????-??-??"))
     remove_runs([place / RUN for place in places if run_folder.is_run_dir(place / RUN)])
     for place in places:
         clear_leftovers(place / FOLDER)
         shutil.rmtree(place / FOLDER, ignore_errors=True)
         (place / SCORES).unlink(missing_ok=True)
-        with suppress(OSError):  # something else stands in it
+        with suppress(OSError):  # other files remain in it
             place.rmdir()
     for name in (SUMMARY, PLOT):
         (folder / name).unlink(missing_ok=True)
@@ -134,13 +134,11 @@ def _run_all(config: Config, plan: BacktestPlan, runs: RunSet[BacktestPlan]) -> 
     folder = runs.folder
     _prepare_folds(plan, folder)
     with runs.resume_hint():
-        folds = _run_folds(config, plan.folds, folder)
+        folds = _run_folds(config, [folder / fold.name for fold in plan.folds])
     windows = [fold.test_windows for fold in folds]
-    mae_c, baseline_mae_c = (
-        float(np.average(maes_c, weights=windows))
-        for maes_c in ([fold.test_mae_c for fold in folds], [fold.baseline_mae_c for fold in folds])
-    )
-    done = Backtest(
+    mae_c = float(np.average([fold.test_mae_c for fold in folds], weights=windows))
+    baseline_mae_c = float(np.average([fold.baseline_mae_c for fold in folds], weights=windows))
+    result = Backtest(
         folder=str(folder),
         model=config.name,
         seed=config.train.seed,
@@ -152,14 +150,14 @@ def _run_all(config: Config, plan: BacktestPlan, runs: RunSet[BacktestPlan]) -> 
         baseline_mae_c=baseline_mae_c,
         skill=skill(mae_c, baseline_mae_c),
     )
-    write_json(folder / SUMMARY, asdict(done))
+    write_json(folder / SUMMARY, asdict(result))
     title = f"{config.name}: MAE {mae_c:.3f} °C over {len(folds)} folds, baseline {baseline_mae_c:.3f} °C"
-    plots.folds(folder / PLOT, folds, title=title, synthetic=done.synthetic)
-    return done
+    plots.folds(folder / PLOT, folds, title=title, synthetic=result.synthetic)
+    return result
 
 
 def _prepare_folds(plan: BacktestPlan, folder: Path) -> None:
-    """Cut the series for every fold, before the first one is trained: what does not fit is told at once."""
+    """Cut the series for every fold, before the first one is trained: errors are found at once."""
     missing = [fold for fold in plan.folds if not (folder / fold.name / FOLDER).is_dir()]
     if not missing:
         return
@@ -175,9 +173,9 @@ def _prepare_folds(plan: BacktestPlan, folder: Path) -> None:
         prepare_fold(prepared, fold.borders(prepared.series.times), folder / fold.name, fold=fold.period)
 
 
-def _run_folds(config: Config, folds: Sequence[Fold], folder: Path) -> list[FoldScores]:
-    places = [folder / fold.name for fold in folds]
-    windows = [load_manifest(place / FOLDER).splits["train"].windows for place in places]
+def _run_folds(config: Config, places: Sequence[Path]) -> list[FoldScores]:
+    splits = [load_manifest(place / FOLDER).splits for place in places]
+    windows = [each["train"].windows for each in splits]
     done, trained_windows, trained_s = [], 0, 0.0
     for number, place in enumerate(places):
         head = f"fold {number + 1} of {len(places)}"
@@ -185,11 +183,10 @@ def _run_folds(config: Config, folds: Sequence[Fold], folder: Path) -> list[Fold
             done.append(run_folder.read_as(FoldScores, place / SCORES))
             logger.info("%s is done already", head)
             continue
-        splits = load_manifest(place / FOLDER).splits
-        spans = ", ".join(f"{name} {split.first_time[:10]} to {split.last_time[:10]}" for name, split in splits.items())
-        logger.info("%s: %s", head, spans)
+        spans = (f"{name} {each.first_time[:10]} to {each.last_time[:10]}" for name, each in splits[number].items())
+        logger.info("%s: %s", head, ", ".join(spans))
         began = time.monotonic()
-        scores = _run_fold(config, place)
+        scores = _run_fold(config, place, splits[number])
         trained_windows, trained_s = trained_windows + windows[number], trained_s + time.monotonic() - began
         left_s = trained_s / trained_windows * sum(windows[number + 1 :])
         left = f"; about {left_s:.0f} s left" if left_s else ""
@@ -198,14 +195,14 @@ def _run_folds(config: Config, folds: Sequence[Fold], folder: Path) -> list[Fold
     return done
 
 
-def _run_fold(config: Config, place: Path) -> FoldScores:
-    """Train a fold, or go on with it, and test it; what it came to is written last."""
+def _run_fold(config: Config, place: Path, splits: Mapping[str, SplitRecord]) -> FoldScores:
+    """Train a fold, or continue it, and test it; its scores are written last, and mark it as done."""
     run = place / RUN
     outcome = train_or_resume(config, data_dir=place, run_dir=run)
     evaluation = evaluate(run / BEST, data_dir=place)
     write_evaluation(evaluation, run)
-    record, scores, splits = run_folder.read_record(run), evaluation.scores, load_manifest(place / FOLDER).splits
-    fold = FoldScores(
+    record, test = run_folder.read_record(run), evaluation.scores
+    scores = FoldScores(
         run=str(run),
         train_first_time=splits["train"].first_time,
         train_last_time=splits["train"].last_time,
@@ -213,18 +210,18 @@ def _run_fold(config: Config, place: Path) -> FoldScores:
         test_last_time=splits["test"].last_time,
         train_windows=record.train_windows,
         val_windows=record.val_windows,
-        test_windows=scores.windows,
         epochs=outcome.epochs,
         best_epoch=outcome.best_epoch,
         seconds=outcome.seconds,
         val_mae_c=outcome.val_mae_c,
-        test_mae_c=scores.mae_c,
-        test_mae_ci95_c=scores.mae_ci95_c,
-        baseline_mae_c=scores.baseline_mae_c,
-        baseline_mae_ci95_c=scores.baseline_mae_ci95_c,
-        difference_c=scores.difference_c,
-        difference_ci95_c=scores.difference_ci95_c,
-        skill=scores.skill,
+        test_windows=test.windows,
+        test_mae_c=test.mae_c,
+        test_mae_ci95_c=test.mae_ci95_c,
+        baseline_mae_c=test.baseline_mae_c,
+        baseline_mae_ci95_c=test.baseline_mae_ci95_c,
+        difference_c=test.difference_c,
+        difference_ci95_c=test.difference_ci95_c,
+        skill=test.skill,
     )
-    write_json(place / SCORES, asdict(fold))
-    return fold
+    write_json(place / SCORES, asdict(scores))
+    return scores

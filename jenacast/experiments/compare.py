@@ -1,4 +1,4 @@
-"""Runs side by side: seeds of one recipe together, and nothing ranked that was not measured alike."""
+"""Runs compared: the seeds of one recipe together, and only runs that were measured alike."""
 
 import logging
 import statistics
@@ -11,7 +11,7 @@ from jenacast.config import Config, load_config
 from jenacast.errors import JenacastError
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import evaluation_stem, write_evaluation
-from jenacast.evaluation.metrics import skill, std
+from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
 
@@ -19,19 +19,28 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class TestErrors:
+    """The figures of an evaluation on the test split that are compared, in degC, and the protocol they follow."""
+
+    protocol: str
+    mae_c: float
+    baseline_mae_c: float
+
+
+@dataclass(frozen=True)
 class FinishedRun:
-    """One run folder's settings, record, outcome and test scores."""
+    """A run folder's settings, record, outcome and errors on the test split."""
 
     path: Path
     config: Config
     record: run_folder.RunRecord
     outcome: run_folder.Outcome
-    test: dict[str, Any]
+    test: TestErrors
 
 
 @dataclass(frozen=True)
-class Row:
-    """One recipe over its seeds. Spreads are standard deviations over seeds, None for a single one."""
+class RecipeScores:
+    """The scores of one recipe, means over its seeds. `spread` is the standard deviation, None for a single seed."""
 
     model: str
     parameters: int
@@ -50,36 +59,46 @@ class Row:
     commits: list[str]
     test_maes_c: list[float]
 
+    @property
+    def val_text(self) -> str:
+        """The validation MAE as tables show it: mean ± standard deviation."""
+        return with_std(self.val_mae_c, self.val_mae_spread_c)
 
-def compare(paths: Sequence[Path]) -> list[Row]:
-    """One row for each recipe among the runs, the best validation MAE first.
+    @property
+    def test_text(self) -> str:
+        """The test MAE as tables show it."""
+        return with_std(self.test_mae_c, self.test_mae_spread_c)
+
+
+def compare(paths: Sequence[Path]) -> list[RecipeScores]:
+    """The scores of each recipe among the runs, the best validation MAE first.
 
     Evaluations on the test split that are missing, or older than their checkpoint, are made and kept in the
     run folders.
 
     Raises:
-        JenacastError: a folder is not a finished run, or the runs saw different data or protocols.
+        JenacastError: a folder is not a run, or the runs saw different data or protocols.
     """
     runs = [load_run(path) for path in paths]
     _refuse_mixtures(runs)
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault(recipe_of(run.config), []).append(run)
-    return sorted((_summarise(group) for group in groups.values()), key=_rank)
+    return sorted(map(_summarise, groups.values()), key=_rank)
 
 
 def recipe_of(config: Config) -> str:
-    """What tells runs of one recipe from those of others: all settings but the seed."""
+    """A key that runs of one recipe share: all settings except the seed."""
     settings = config.model_dump()
     settings["train"].pop("seed")
     return repr(settings)
 
 
 def load_run(path: Path) -> FinishedRun:
-    """Read a run folder; evaluate its best checkpoint on the test split if that was not done yet.
+    """Read a run folder; evaluate its best checkpoint on the test split if no evaluation of it is there.
 
     Raises:
-        JenacastError: not a finished run.
+        JenacastError: not a run folder, or a damaged one.
     """
     record, outcome = run_folder.read_record(path), run_folder.read_outcome(path)
     if not outcome.finished:
@@ -88,12 +107,13 @@ def load_run(path: Path) -> FinishedRun:
     if not scores.exists() or scores.stat().st_mtime < best.stat().st_mtime:
         logger.info("evaluating %s", best)
         write_evaluation(evaluate(best, data_dir=Path(record.data_dir)), path)
-    test = run_folder.read_as(dict[str, Any], scores)
+    test = run_folder.read_as(TestErrors, scores)
     return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test)
 
 
-def _rank(row: Row) -> float:
-    return row.test_mae_c if row.val_mae_c is None else row.val_mae_c  # all rows have one, or none has
+def _rank(scores: RecipeScores) -> float:
+    # Those that are compared have all seen validation, or none has.
+    return scores.test_mae_c if scores.val_mae_c is None else scores.val_mae_c
 
 
 def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
@@ -102,7 +122,7 @@ def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
         data = run.config.data
         kind = (
             f"series {run.record.source_sha256[:12]}",
-            f"protocol {run.test['protocol']}, trained under {run.record.protocol}",
+            f"protocol {run.test.protocol}, trained under {run.record.protocol}",
             f"{data.history_hours} h of history, {data.lead_hours} h of lead",
             f"fitted on {data.fit_on}",
             *([f"fold {fold}"] if (fold := run.record.fold) else []),
@@ -116,14 +136,14 @@ def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
         )
 
 
-def _summarise(group: Sequence[FinishedRun]) -> Row:
+def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
     first = group[0]
     val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
-    test = [run.test["mae_c"] for run in group]
+    test = [run.test.mae_c for run in group]
     epochs = [run.outcome.epochs for run in group]
     per_epoch_s = statistics.mean(run.outcome.seconds / run.outcome.epochs for run in group)
     windows = first.record.train_windows + first.record.val_windows
-    return Row(
+    return RecipeScores(
         model=first.config.name,
         parameters=first.record.parameters,
         seeds=sorted(run.config.train.seed for run in group),
@@ -131,8 +151,8 @@ def _summarise(group: Sequence[FinishedRun]) -> Row:
         val_mae_spread_c=std(val),
         test_mae_c=statistics.mean(test),
         test_mae_spread_c=std(test),
-        baseline_mae_c=first.test["baseline_mae_c"],
-        skill=skill(statistics.mean(test), first.test["baseline_mae_c"]),
+        baseline_mae_c=first.test.baseline_mae_c,
+        skill=skill(statistics.mean(test), first.test.baseline_mae_c),
         epochs=statistics.mean(epochs),
         steps=statistics.mean(run.outcome.steps for run in group),
         seconds_per_epoch=per_epoch_s,

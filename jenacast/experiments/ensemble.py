@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from jenacast.config import MAX_NAME, NAME_PATTERN
-from jenacast.data.prepared import Prepared, load_prepared
+from jenacast.data.prepared import load_prepared
 from jenacast.data.series import Floats
 from jenacast.errors import CheckpointError, ConfigError, DataError, ExistsError
 from jenacast.evaluation.blend import equal_blend, fit_blend, refuse_seen_validation
 from jenacast.evaluation.metrics import measure
-from jenacast.features.datasets import Samples, split_samples
+from jenacast.features.datasets import split_samples
 from jenacast.features.encoding import Encoding
 from jenacast.models.checkpoint import FORMAT, Checkpoint, Member, Metadata, load_checkpoint, save_checkpoint
 from jenacast.models.inference import forecast_leads_c, forward_function
-from jenacast.models.intervals import Calibration, calibrate
+from jenacast.models.intervals import calibrate
 from jenacast.runtime import versions
 
 logger = logging.getLogger(__name__)
@@ -59,13 +59,17 @@ def make_ensemble(
     forecasts_c, truth_c = leads_c[:, :, -1], val.truth_c[:, -1]  # (members, windows) and (windows,)
     blend = fit_blend(forecasts_c, truth_c) if fit else equal_blend(len(checkpoints))
     kept = [(number, weight) for number, weight in enumerate(blend.weights.tolist()) if weight > 0]
-    network = _average([(checkpoints[number].model, weight) for number, weight in kept], encoding)
-    if fit:  # at each hour of the next day, since the error of one need not be that of another
+    offsets = np.zeros(len(encoding.leads))
+    if fit:  # one for each hour of the next day: what is missing at one need not be missing at another
         missing_c = val.truth_c - np.tensordot(blend.weights, leads_c, axes=1)
-        network = _shifted(network, np.nanmedian(missing_c, axis=0) / encoding.target.scale_c)
+        offsets = np.nanmedian(missing_c, axis=0) / encoding.target.scale_c
+    network = _average([(checkpoints[number].model, weight) for number, weight in kept], encoding, offsets)
 
     mae_c, *theirs_c = (measure(each, truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c))
-    is_unseen = first.trained_on == "train"
+    is_unseen, calibration = first.trained_on == "train", None
+    if is_unseen:
+        train = split_samples(prepared, "train", encoding)
+        calibration = calibrate(forward_function(network), train, val, encoding)
     metadata = first.model_copy(
         update={
             "format": FORMAT,
@@ -73,7 +77,7 @@ def make_ensemble(
             "val_mae_c": mae_c if is_unseen else None,
             "versions": versions(),
             "members": tuple(_describe(abouts[number], weight) for number, weight in kept),
-            "calibration": _calibrate(network, prepared, val, encoding) if is_unseen else None,
+            "calibration": calibration,
         }
     )
     save_checkpoint(network, metadata, out)
@@ -120,8 +124,11 @@ def _describe(about: Metadata, weight: float) -> Member:
     return Member(weight=weight, **about.model_dump(include={"model", "seed", "epoch", "val_mae_c", "config"}))
 
 
-def _average(members: Sequence[tuple[Any, float]], encoding: Encoding) -> Any:
-    """One network over the same input, (windows, steps, columns); its output is the weighted mean of the members'."""
+def _average(members: Sequence[tuple[Any, float]], encoding: Encoding, offsets: Floats) -> Any:
+    """One network over the same input, (windows, steps, columns).
+
+    Its (windows, outputs) are the weighted mean of the members', plus (outputs,) `offsets` in units of the target.
+    """
     import keras
 
     inputs = keras.Input((encoding.history_hours, len(encoding.columns)), name="history")
@@ -129,16 +136,7 @@ def _average(members: Sequence[tuple[Any, float]], encoding: Encoding) -> Any:
     for number, (model, weight) in enumerate(members):
         model.name = f"member_{number}"  # names are unique within a network
         outputs.append(keras.layers.Rescaling(weight)(model(inputs)))
-    return keras.Model(inputs, keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0], name="ensemble")
-
-
-def _shifted(model: Any, offsets: Floats) -> Any:
-    """The network with (outputs,) `offsets` added to its outputs, in units of the encoded target."""
-    import keras
-
-    outputs = keras.layers.Rescaling(1.0, offset=offsets.tolist(), name="offsets")(model.outputs[0])
-    return keras.Model(model.inputs, outputs, name=model.name)
-
-
-def _calibrate(model: Any, prepared: Prepared, val: Samples, encoding: Encoding) -> Calibration | None:
-    return calibrate(forward_function(model), split_samples(prepared, "train", encoding), val, encoding)
+    mean = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
+    if offsets.any():
+        mean = keras.layers.Rescaling(1.0, offset=offsets.tolist(), name="offsets")(mean)
+    return keras.Model(inputs, mean, name="ensemble")

@@ -24,7 +24,7 @@ DAY = np.timedelta64(1, "D")
 
 @dataclass(frozen=True)
 class Fold:
-    """Three days of the calendar: train ends where validation begins, and that where test begins; test ends before."""
+    """Train ends before the day `val_from`, validation before `test_from`, test before `test_to`."""
 
     val_from: np.datetime64
     test_from: np.datetime64
@@ -48,7 +48,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldScores:
-    """What a fold came to on its own validation and test periods; times are those of the test rows."""
+    """The results of a fold on its own validation and test periods; times are those of the rows of a split."""
 
     run: str
     train_first_time: str

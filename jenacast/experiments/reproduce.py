@@ -11,9 +11,9 @@ from jenacast.config import load_recipe, with_train
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import JenacastError
-from jenacast.evaluation.metrics import with_std
-from jenacast.experiments.compare import Row, compare
+from jenacast.experiments.compare import RecipeScores, compare
 from jenacast.experiments.published import OPTIMIZERS, PUBLISHED, Published
+from jenacast.tables import Column, Table, Value, columns
 from jenacast.training import run_folder
 from jenacast.training.run import train
 
@@ -25,10 +25,10 @@ NORMAL = 1.96
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One recipe: what was measured, what was published, and whether they agree."""
 
-    measured: Row
+    measured: RecipeScores
     published: Published
     tolerance_c: float | None
     verdict: str
@@ -42,10 +42,10 @@ def reproduce(
     edition: int = 2,
     seeds: int = 3,
     epochs: int | None = None,
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     """Train each recipe with each seed under `book`, and compare with the published figures.
 
-    A run that already stands finished in `runs_dir` with these settings is not trained again.
+    A finished run with these settings in `runs_dir` is not trained again.
 
     Args:
         names: recipes; those in `published.PUBLISHED`, all of them where empty.
@@ -74,14 +74,14 @@ def reproduce(
     return entries
 
 
-def tolerance(deviation_c: float | None, seeds: int) -> float | None:
-    """How far a further execution may lie from the mean of `seeds`: the 95 % prediction interval.
+def tolerance(std_c: float | None, seeds: int) -> float | None:
+    """How far a further execution may lie from the mean of `seeds`, in degC: the 95 % prediction interval.
 
-    t * s * sqrt(1 + 1/n), from the spread s over n seeds; None for one seed, which has no spread.
+    t * s * sqrt(1 + 1/n), from the standard deviation s over n seeds; None for one seed, which has none.
     """
-    if deviation_c is None or seeds < 2:
+    if std_c is None or seeds < 2:
         return None
-    return STUDENT_T.get(seeds - 1, NORMAL) * deviation_c * math.sqrt(1 + 1 / seeds)
+    return STUDENT_T.get(seeds - 1, NORMAL) * std_c * math.sqrt(1 + 1 / seeds)
 
 
 def _trained(name: str, seed: int, data_dir: Path, runs_dir: Path, edition: int, epochs: int | None) -> Path:
@@ -95,87 +95,91 @@ def _trained(name: str, seed: int, data_dir: Path, runs_dir: Path, edition: int,
     return path
 
 
-def _judge(row: Row, published: Published) -> Entry:
-    allowed = tolerance(row.test_mae_spread_c, len(row.seeds))
-    figures = published.test_figures_c
-    if not figures:
-        return Entry(row, published, allowed, "nothing published")
-    if allowed is None:
-        return Entry(row, published, None, "one seed: no tolerance, no verdict")
-    inside = [figure for figure in figures if abs(figure - row.test_mae_c) <= allowed]
-    counted = f"{len(inside)} of {len(figures)} published test figures within {allowed:.2f}"
-    if 2 * len(inside) >= len(figures):
-        return Entry(row, published, allowed, f"agrees: {counted}")
-    better = row.test_mae_c < sum(figures) / len(figures)
-    return Entry(row, published, allowed, f"{'better' if better else 'worse'} than published: {counted}")
+def _judge(measured: RecipeScores, published: Published) -> LedgerEntry:
+    allowed_c = tolerance(measured.test_mae_spread_c, len(measured.seeds))
+    return LedgerEntry(measured, published, allowed_c, _verdict(measured, published, allowed_c))
 
 
-def ledger(entries: Sequence[Entry], *, data_dir: Path, command: str, edition: int) -> str:
+def _verdict(measured: RecipeScores, published: Published, allowed_c: float | None) -> str:
+    figures_c = published.test_figures_c
+    if not figures_c:
+        return "nothing published"
+    if allowed_c is None:
+        return "one seed: no tolerance, no verdict"
+    inside = sum(abs(figure_c - measured.test_mae_c) <= allowed_c for figure_c in figures_c)
+    counted = f"{inside} of {len(figures_c)} published test figures within {allowed_c:.2f}"
+    if 2 * inside >= len(figures_c):
+        return f"agrees: {counted}"
+    is_better = measured.test_mae_c < sum(figures_c) / len(figures_c)
+    return f"{'better' if is_better else 'worse'} than published: {counted}"
+
+
+def ledger(entries: Sequence[LedgerEntry], *, data_dir: Path, command: str, edition: int) -> str:
     """The entries as a Markdown page: command, commit, data, hardware, measured, published, verdict."""
     manifest = load_prepared(data_dir).manifest
-    train_windows = manifest.splits["train"].windows
-    lines = [
+    commits = sorted({commit for entry in entries for commit in entry.measured.commits})
+    synthetic = f"; {SYNTHETIC_WARNING}" if manifest.synthetic else ""
+    parts = [
         "# Ledger: the book's recipes, measured against what was published",
-        "",
-        f"- command: `{command}`",
-        f"- commit: {', '.join(sorted({commit for entry in entries for commit in entry.measured.commits}))}",
-        f"- series: SHA-256 `{manifest.source_sha256}`, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour; "
-        f"protocol `{manifest.protocol}`, {train_windows:,} train windows"
-        + (f"; {SYNTHETIC_WARNING}" if manifest.synthetic else ""),
-        f"- hardware: {entries[0].measured.device} ({platform.machine()})",
-        f"- edition {edition} of the book: {OPTIMIZERS[edition]}, mean squared error, best epoch by validation MAE",
-        "",
+        f"""- command: `{command}`
+- commit: {", ".join(commits)}
+- series: SHA-256 `{manifest.source_sha256}`, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour; protocol \
+`{manifest.protocol}`, {manifest.splits["train"].windows:,} train windows{synthetic}
+- hardware: {entries[0].measured.device} ({platform.machine()})
+- edition {edition} of the book: {OPTIMIZERS[edition]}, mean squared error, best epoch by validation MAE""",
         "MAE in °C, mean ± standard deviation over seeds. The tolerance is the 95 % prediction interval for one more "
         "execution, from that deviation.",
-        "",
-        "| model | seeds | epochs | steps | s/epoch | validation | test | published: validation, test | verdict |",
-        "|---|---|---|---|---|---|---|---|---|",
+        _table(entries).as_markdown(),
+        f"The baseline, {SAME_AS_NOW}: {entries[0].measured.baseline_mae_c:.3f} on test.",
     ]
-    for entry in entries:
-        row = entry.measured
-        lines.append(
-            f"| {row.model} | {', '.join(map(str, row.seeds))} | {row.epochs:g} | {row.steps:,.0f} "
-            f"| {row.seconds_per_epoch:.1f} | {with_std(row.val_mae_c, row.val_mae_spread_c)} "
-            f"| {with_std(row.test_mae_c, row.test_mae_spread_c)} | {_figures(entry.published)} | {entry.verdict} |"
-        )
-    lines += ["", f"The baseline, {SAME_AS_NOW}: {entries[0].measured.baseline_mae_c:.3f} on test.", ""]
-    rows = {entry.measured.model: entry.measured for entry in entries}
-    if {"lstm", "gru"} <= set(rows):
-        lines += [_lstm_against_gru(rows["lstm"], rows["gru"]), ""]
+    recipes = {entry.measured.model: entry.measured for entry in entries}
+    if {"lstm", "gru"} <= set(recipes):
+        parts.append(_lstm_against_gru(recipes["lstm"], recipes["gru"]))
     if manifest.rows_per_hour < 6:
         share = 6 // manifest.rows_per_hour
-        lines += [
+        parts.append(
             f"The published runs used 10-minute rows: {share} times the windows, and so {share} times the steps an "
-            "epoch (819 batches of 256). An epoch here is a smaller step on the way, and neighbouring windows "
-            "overlap less; with the same epochs these networks have seen "
-            f"one {'sixth' if share == 6 else 'part'} of the updates, so compare steps, not epochs.",
-            "",
-        ]
-    return "\n".join(lines)
-
-
-def _lstm_against_gru(lstm: Row, gru: Row) -> str:
-    """The exercise of the texts on deep recurrent networks, answered from the runs."""
-    told = [
-        f"{row.model} ({row.parameters:,} parameters) {with_std(row.test_mae_c, row.test_mae_spread_c)} °C on test "
-        f"at {row.seconds_per_epoch:.1f} s an epoch"
-        for row in (lstm, gru)
-    ]
-    if lstm.test_mae_spread_c is None or gru.test_mae_spread_c is None:
-        verdict = "With one seed each, neither can be called more accurate."
-    else:
-        spread_c = math.hypot(lstm.test_mae_spread_c, gru.test_mae_spread_c)
-        difference_c = lstm.test_mae_c - gru.test_mae_c
-        winner = "The GRU" if difference_c > 0 else "The LSTM"
-        verdict = (
-            f"The difference of {abs(difference_c):.3f} °C is within two deviations ({2 * spread_c:.3f}): no winner."
-            if abs(difference_c) <= 2 * spread_c
-            else f"{winner} is ahead by {abs(difference_c):.3f} °C, more than two deviations ({2 * spread_c:.3f})."
+            "epoch (819 batches of 256). An epoch here is a smaller step on the way, and neighbouring windows overlap "
+            f"less; with the same epochs these networks have seen one {'sixth' if share == 6 else 'part'} of the "
+            "updates, so compare steps, not epochs."
         )
-    return f"LSTM against GRU: {told[0]}; {told[1]}. {verdict}"
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(entries: Sequence[LedgerEntry]) -> Table:
+    effort = [Column("epochs", "g"), Column("steps", ",.0f"), Column("s/epoch", ".1f")]
+    results = columns("validation", "test", "published: validation, test", "verdict")
+    rows: list[list[Value]] = [
+        [
+            *(recipe.model, ", ".join(map(str, recipe.seeds)), recipe.epochs, recipe.steps, recipe.seconds_per_epoch),
+            *(recipe.val_text, recipe.test_text, _figures(entry.published), entry.verdict),
+        ]
+        for entry in entries
+        for recipe in [entry.measured]
+    ]
+    return Table([*columns("model", "seeds"), *effort, *results], rows)
 
 
 def _figures(published: Published) -> str:
     val = "" if published.val_mae_c is None else f"{published.val_mae_c:g}"
-    test = ", ".join(f"{figure:.2f}" for figure in published.test_figures_c)
+    test = ", ".join(f"{figure_c:.2f}" for figure_c in published.test_figures_c)
     return f"{val or '—'}; {test or '—'}"
+
+
+def _lstm_against_gru(lstm: RecipeScores, gru: RecipeScores) -> str:
+    """The exercise of the texts on deep recurrent networks, answered from the runs."""
+    results = "; ".join(
+        f"{recipe.model} ({recipe.parameters:,} parameters) {recipe.test_text} °C on test at "
+        f"{recipe.seconds_per_epoch:.1f} s an epoch"
+        for recipe in (lstm, gru)
+    )
+    if lstm.test_mae_spread_c is None or gru.test_mae_spread_c is None:
+        return f"LSTM against GRU: {results}. With one seed each, neither can be called more accurate."
+    difference_c = lstm.test_mae_c - gru.test_mae_c
+    two_std_c = 2 * math.hypot(lstm.test_mae_spread_c, gru.test_mae_spread_c)
+    if abs(difference_c) <= two_std_c:
+        verdict = f"The difference of {abs(difference_c):.3f} °C is within two deviations ({two_std_c:.3f}): no winner."
+    else:
+        winner = "The GRU" if difference_c > 0 else "The LSTM"
+        verdict = f"{winner} is ahead by {abs(difference_c):.3f} °C, more than two deviations ({two_std_c:.3f})."
+    return f"LSTM against GRU: {results}. {verdict}"
