@@ -19,7 +19,8 @@ import pytest
 from jenacast.cli.download import Source
 from jenacast.columns import COLUMNS, TIME_HEADER
 from jenacast.data import download as module
-from jenacast.data.download import COPIES, CSV_NAME, Copy, download
+from jenacast.data.copies import COPIES, Copy
+from jenacast.data.download import CSV_NAME, download
 from jenacast.errors import DownloadError, ExistsError, UnreachableError
 
 HEADER = ",".join(f'"{name}"' for name in [TIME_HEADER, *(column.header for column in COLUMNS)])
@@ -247,8 +248,8 @@ def test_without_a_network_both_ways_out_are_named(data, copies):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (HTML, "begins '<!DOCTYPE html>"),
-        (b"", "begins ''"),
+        (HTML, "begins with '<!DOCTYPE html>"),
+        (b"", "it is empty"),
         (zipped(("a.csv", OTHER_CSV)), "MD5: expected [0-9a-f]{32}, received [0-9a-f]{32}"),
         (TENSORFLOW_ZIP[:-40], "zip that cannot be unpacked"),
         (damaged(TENSORFLOW_ZIP), "zip that cannot be unpacked"),
@@ -342,11 +343,11 @@ def test_a_zip_without_one_readable_csv_is_refused(data, tmp_path, content, text
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (HEADER.encode(), "its header has 15 fields, its first or last row another number"),
+        (HEADER.encode(), "its header has 15 cells, its first or last row another number"),
         (OTHER_CSV + b"01.01.2009 00:20:00,1.0", "another number"),
-        (OTHER_CSV.replace(b'"T (degC)"', b'"T (degF)"'), r"expected a header with T \(degC\), each once"),
+        (OTHER_CSV.replace(b'"T (degC)"', b'"T (degF)"'), r"lacks the column\(s\) 'T \(degC\)'"),
         (bytes(300_000), "begins"),
-        (b"x," * 200_000, "begins 'x,x,"),
+        (b"x," * 200_000, "begins with 'x,x,"),
         ('"' + "x" * 200_000, "begins"),
     ],
     ids=["no rows", "cut row", "other column", "zeros", "one long line", "one long cell"],
@@ -418,7 +419,7 @@ def test_the_right_file_already_there_needs_no_network(data, copies, server, cap
 @pytest.mark.parametrize(
     ("content", "source", "text"),
     [
-        (BOOK_CSV, "tensorflow", "is in the way: the book copy"),
+        (BOOK_CSV, "tensorflow", "exists: the book copy"),
         (OTHER_CSV, None, sha256(OTHER_CSV)),
         (HTML, None, ""),
     ],
@@ -528,7 +529,7 @@ def test_the_command_fails_in_words(data, server, tmp_path):
 
 
 def test_the_command_without_a_network_names_both_ways_out(data):
-    quick = "import jenacast.download as d, jenacast.cli as c; d.RETRIES = 0; c.main()"
+    quick = "import jenacast.data.download as d, jenacast.cli as c; d.RETRIES = 0; c.main()"
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"

@@ -26,7 +26,8 @@ from typer.main import get_command
 
 from jenacast.cli import app
 from jenacast.config import default_settings, recipe_names
-from jenacast.data.download import CSV_NAME, Copy, download
+from jenacast.data.copies import Copy
+from jenacast.data.download import CSV_NAME, download
 from jenacast.data.synthetic import synthetic_series, write_csv
 
 ROOT = Path(__file__).parent.parent

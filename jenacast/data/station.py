@@ -18,14 +18,13 @@ import numpy as np
 import pandas as pd
 
 from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
+from jenacast.data.header import HEADERS, parse_header, shorten
 from jenacast.data.series import Series
 from jenacast.errors import DataError
 
 CHUNK_ROWS = 8_192
 MAX_LINE = 100_000  # characters; no row is a hundredth of it, and a file without line ends must not fill the memory
-UTF8_BOM = "\ufeff".encode().decode("latin-1")
 GZIP_MAGIC = b"\x1f\x8b"
-ZIP_MAGIC = "PK\x03\x04"
 MEND = "mend or remove the line"
 REMEDY = "`jenacast download` fetches a file that fits"
 
@@ -45,7 +44,10 @@ def read_station_csv(path: Path) -> Series:
     times, values = [], []
     try:
         with _open(path) as file:
-            header = _parse_header(path, file.readline(MAX_LINE))
+            try:
+                header = parse_header(file.readline(MAX_LINE))
+            except DataError as error:
+                raise DataError(f"{path} {error}; {REMEDY}") from None
             for chunk in _chunks(path, file, header):
                 times.append(_parse_times(path, chunk[TIME_HEADER]))
                 values.append(_parse_numbers(path, chunk))
@@ -63,33 +65,8 @@ def _open(path: Path) -> IO[str]:
     return opener(path, "rt", encoding="latin-1", newline="")  # type: ignore[no-any-return]
 
 
-def _parse_header(path: Path, line: str) -> list[str]:
-    """The names of all columns, in the file's order; those of the time and of `COLUMNS` stand once."""
-    try:
-        cells = next(csv.reader([line.removeprefix(UTF8_BOM)], skipinitialspace=True), [])
-    except csv.Error:  # a cell of more than 131,072 characters
-        cells = []
-    header = [cell.strip() for cell in cells]
-    wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
-    missing = [name for name in wanted if name not in header]
-    if missing == wanted and "\0" in line and TIME_HEADER in line.replace("\0", ""):
-        raise DataError(f"{path} is written in UTF-16 or the like, expected UTF-8 or Latin-1; save it as UTF-8")
-    if missing == wanted and line.startswith(ZIP_MAGIC):
-        raise DataError(f"{path} is a zip archive, expected the CSV in it; unpack it first")
-    if missing == wanted:
-        begins = f"begins with {_shorten(line.rstrip())!r}" if line else "is empty"
-        raise DataError(f"{path} is not a station CSV: it {begins}; {REMEDY}")
-    if missing:
-        raise DataError(f"{path} lacks the column(s) {', '.join(map(repr, missing))}; {REMEDY}")
-    twice = [name for name in wanted if header.count(name) > 1]
-    if twice:
-        raise DataError(f"{path} has the column(s) {', '.join(map(repr, twice))} more than once; keep one")
-    return header
-
-
 def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFrame]:
     """Tables of text: the wanted columns by their header, each row under its line number in the file."""
-    wanted = [TIME_HEADER, *(column.header for column in COLUMNS)]
     lines = iter(lambda: file.readline(MAX_LINE), "")
     numbered = ((number, line) for number, line in enumerate(lines, start=2) if line.strip())
     while rows := dict(islice(numbered, CHUNK_ROWS)):
@@ -101,7 +78,7 @@ def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFra
             chunk = pd.read_csv(
                 io.StringIO("".join(rows.values())),
                 header=None,
-                usecols=[header.index(name) for name in wanted],
+                usecols=[header.index(name) for name in HEADERS],
                 dtype=str,
                 skipinitialspace=True,
             )
@@ -146,9 +123,5 @@ def _parse_numbers(path: Path, chunk: pd.DataFrame) -> np.ndarray:
 
 def _bad_cell(path: Path, cells: pd.Series, row: int, expected: str) -> DataError:
     cell = cells.iloc[row]
-    received = "" if pd.isna(cell) else _shorten(str(cell))
+    received = "" if pd.isna(cell) else shorten(str(cell))
     return DataError(f"{path}, line {cells.index[row]}: expected {expected}, received {received!r}; {MEND}")
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 40 else text[:40] + "..."

@@ -1,0 +1,100 @@
+"""The known copies of the series, and how a file is told to be one of them: by its content alone."""
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jenacast.data.header import parse_header
+from jenacast.errors import DataError
+
+HEADER_BYTES = 65_536  # more is no header of the station
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the series and what is known of it."""
+
+    name: str
+    url: str | None = None
+    zip_bytes: int | None = None
+    rows: int | None = None
+    md5: str | None = None
+    sha256: str | None = None
+
+
+TENSORFLOW_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/jena_climate_2009_2016.csv.zip"
+BOOK_URL = "https://s3.amazonaws.com/keras-datasets/jena_climate_2009_2016.csv.zip"
+HOURLY_SHA256 = "c07c65e5bd74bb51c24f6de7f22a2daec45702f06cd6c39d869e9ecebb324e8d"
+COPIES = (
+    Copy("tensorflow", TENSORFLOW_URL, 13_568_290, 420_551, md5="959915f05bfafef18e471a97ae679535"),
+    Copy("book", BOOK_URL, 13_565_642, 420_451),  # nobody has published a hash of it
+    Copy("hourly", rows=70_092, sha256=HOURLY_SHA256),
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds; `problem` says why it cannot be a CSV of the station."""
+
+    md5: str
+    sha256: str
+    rows: int
+    problem: str | None
+    copy: Copy | None = None
+
+    def __str__(self) -> str:
+        name = f"the {self.copy.name} copy" if self.copy else "none of the known copies"
+        by_rows = self.copy and not (self.copy.md5 or self.copy.sha256)
+        how = ", told by its rows alone: no hash of that copy is known" if by_rows else ""
+        return f"{name} ({self.rows:,} rows, SHA-256 {self.sha256}{how})"
+
+
+def identify(path: Path, copies: Sequence[Copy]) -> Content:
+    """Read a file and tell which of the `copies` it is, if any."""
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    header = first = last = b""
+    rows = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            md5.update(line)
+            sha256.update(line)
+            if number == 0:
+                header = line[:HEADER_BYTES]
+            elif line.strip():
+                rows += 1
+                first, last = first or line, line
+    content = Content(md5.hexdigest(), sha256.hexdigest(), rows, problem_of(header, first, last))
+    return replace(content, copy=next((copy for copy in copies if not differences(copy, content)), None))
+
+
+def problem_of(header: bytes, *rows: bytes) -> str | None:
+    """Why a file with this first line and these rows cannot be a CSV of the station; None where it can."""
+    try:
+        cells, *others = len(parse_header(header.decode("latin-1"))), *(_count_cells(row) for row in rows)
+    except DataError as error:
+        return f"it {error}"
+    return None if set(others) <= {cells} else f"its header has {cells} cells, its first or last row another number"
+
+
+def _count_cells(row: bytes) -> int:
+    try:
+        return len(next(csv.reader([row.decode("latin-1")], skipinitialspace=True), []))
+    except csv.Error:  # a cell of more than 131,072 characters
+        return 0
+
+
+def differences(copy: Copy, content: Content, raw_bytes: int | None = None) -> list[str]:
+    """What `copy` is known to be and `content` is not: by hash, else by the size of the zip and the rows."""
+    if content.problem:
+        return [content.problem]
+    checks: dict[str, Any] = {"MD5": (copy.md5, content.md5), "SHA-256": (copy.sha256, content.sha256)}
+    if not (copy.md5 or copy.sha256):
+        checks = {"bytes": (copy.zip_bytes, raw_bytes), "rows": (copy.rows, content.rows)}
+    return [
+        f"{what}: expected {expected}, received {received}"
+        for what, (expected, received) in checks.items()
+        if expected is not None and received is not None and expected != received
+    ]
