@@ -86,7 +86,7 @@ def jenacast_way(config: Config, data_dir: Path, target_c: float) -> Reached:
             learner.train_batch(inputs, targets)
         with learner.averaged():
             outputs = learner.predict(val_batches, between=lambda: None)
-        mae_c = measure(encoding.decode_leads(outputs, val.now, val.last_observed_c)[:, -1], val.truth_c[:, -1]).mae_c
+        mae_c = measure(encoding.decode(outputs, val.now, val.last_observed_c)[:, -1], val.truth_c[:, -1]).mae_c
         if mae_c <= target_c:
             break
     return _reached(mae_c, target_c, time.perf_counter() - began, f"epoch {epoch + 1}")

@@ -115,6 +115,23 @@ def parse_column(name: str) -> ColumnSpec:
     return ColumnSpec(source, tuple(parsed))
 
 
+def check_columns(names: list[str]) -> list[str]:
+    """The columns `names`, for a validator.
+
+    Raises:
+        ValueError: a name that `parse_column` refuses, or one that comes twice.
+    """
+    try:
+        for name in names:
+            parse_column(name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(repr, twice))} more than once")
+    return names
+
+
 def measured_columns(names: Sequence[str]) -> list[str]:
     """The measured columns that the columns `names` are worked out of, each once."""
     sources = [parse_column(name).source for name in names]

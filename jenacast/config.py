@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from jenacast.columns import parse_column
+from jenacast.columns import check_columns
 from jenacast.errors import ConfigError
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
@@ -44,15 +44,7 @@ class DataSettings(_Settings):
     @field_validator("columns")
     @classmethod
     def _known(cls, columns: list[str]) -> list[str]:
-        for name in columns:
-            try:
-                parse_column(name)
-            except ConfigError as error:
-                raise ValueError(str(error)) from None
-        twice = sorted({name for name in columns if columns.count(name) > 1})
-        if twice:
-            raise ValueError(f"{', '.join(map(repr, twice))} more than once")
-        return columns
+        return check_columns(columns)
 
 
 class ModelSettings(_Settings):

@@ -69,10 +69,10 @@ def test_fitted_every_column_has_mean_0_and_deviation_1_over_the_train_rows(fitt
 
 def test_fitted_it_leaves_the_target_in_degrees_and_knows_its_hours(fitted):
     _, fit = fitted
-    truth_c = np.array([-12.5, 0, 31.25], np.float32)
-    reference_c = fit.references_c(np.zeros(3, "datetime64[s]"), np.array([20, 21, 22], np.float32))[:, 0]
-    np.testing.assert_array_equal(fit.encode_target(truth_c, reference_c), truth_c)
-    np.testing.assert_array_equal(fit.decode(truth_c, reference_c), truth_c)
+    truth_c = np.array([[-12.5], [0], [31.25]], np.float32)
+    present = np.zeros(3, "datetime64[s]"), np.array([20, 21, 22], np.float32)
+    np.testing.assert_array_equal(fit.encode(truth_c, *present), truth_c)
+    np.testing.assert_array_equal(fit.decode(truth_c, *present), truth_c)
     assert (fit.history_hours, fit.lead_hours) == (120, 24)
     assert [(column.name, column.unit) for column in fit.columns] == [(c.name, c.unit) for c in COLUMNS]
 
@@ -86,16 +86,17 @@ def test_columns_come_in_the_order_of_the_encoding_and_no_others():
 
 @given(
     truth_c=st.floats(-60, 60, width=32),
-    reference_c=st.floats(-60, 60),
+    last_c=st.floats(-60, 60),
     offset_c=st.floats(-30, 30),
     scale_c=st.floats(0.5, 20),
 )
-def test_what_is_encoded_decodes_to_itself(truth_c, reference_c, offset_c, scale_c):
-    coder, reference = encoding(offset_c=offset_c, scale_c=scale_c), np.array([reference_c])
-    encoded = coder.encode_target(np.array([truth_c], np.float32), reference)
+def test_what_is_encoded_decodes_to_itself(truth_c, last_c, offset_c, scale_c):
+    coder = encoding(kind="change", offset_c=offset_c, scale_c=scale_c)
+    present = np.zeros(1, "datetime64[s]"), np.array([last_c])
+    encoded = coder.encode(np.array([[truth_c]], np.float32), *present)
     assert encoded.dtype == np.float32
-    assert encoded == pytest.approx((truth_c - reference_c - offset_c) / scale_c, rel=1e-5, abs=1e-5)
-    assert coder.decode(encoded, reference) == pytest.approx(truth_c, abs=1e-4)
+    assert encoded == pytest.approx((truth_c - last_c - offset_c) / scale_c, rel=1e-5, abs=1e-5)
+    assert coder.decode(encoded, *present) == pytest.approx(truth_c, abs=1e-4)
 
 
 @pytest.mark.parametrize("lead_hours", [24, 30])
@@ -136,7 +137,7 @@ def test_fitted_a_relative_target_has_mean_0_and_deviation_1_over_train_and_give
         now = prepared.series.times[samples.rows]
         expected = (rest_c[now] - train_c.mean()) / train_c.std(ddof=0)
         np.testing.assert_allclose(samples.targets[:, 0], expected, atol=1e-4)
-        decoded_c = fit.decode_leads(samples.targets, samples.now, samples.last_observed_c)
+        decoded_c = fit.decode(samples.targets, samples.now, samples.last_observed_c)
         np.testing.assert_allclose(decoded_c[:, 0], celsius.shift(-24)[now], atol=1e-4)
         if split == "train":
             assert (samples.targets.mean(), samples.targets.std()) == pytest.approx((0, 1), abs=1e-4)

@@ -14,7 +14,7 @@ import pytest
 
 import jenacast as package
 from jenacast.errors import CheckpointError
-from jenacast.models import checkpoint
+from jenacast.models import guards
 from jenacast.models.checkpoint import load_checkpoint
 
 SOURCES = sorted(Path(package.__file__).parent.rglob("*.py"))
@@ -213,7 +213,7 @@ def forbid(*args, **kwargs):
 def test_a_zip_bomb_is_refused_before_anything_is_unpacked(suffix, best, refused, monkeypatch):
     bomb = best.with_suffix(suffix)
     best.replace(bomb)
-    monkeypatch.setattr(checkpoint, "MAX_UNPACKED_BYTES", 5_000_000)
+    monkeypatch.setattr(guards, "MAX_UNPACKED_BYTES", 5_000_000)
     with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as archive:
         for number in range(6):
             archive.writestr(f"assets/{number}", bytes(1_000_000))
@@ -232,9 +232,7 @@ def test_a_size_that_is_only_declared_counts(best, refused):
 
 
 def test_a_large_network_is_no_bomb(best, monkeypatch):
-    monkeypatch.setattr(
-        checkpoint, "MAX_UNPACKED_BYTES", 1000
-    )  # the file is larger, but not a twentieth of its content
+    monkeypatch.setattr(guards, "MAX_UNPACKED_BYTES", 1000)  # the file is larger, but not a twentieth of its content
     assert load_checkpoint(best).metadata.model == "dense"
 
 

@@ -96,10 +96,9 @@ def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Sample
         DataError: the look-back of every window lacks an hour.
         CheckpointError: the encoding gives a value that is not finite.
     """
-    histories, windows = _histories_and_windows(series, windows, encoding)
+    histories, windows = histories_and_windows(series, windows, encoding)
     truth_c = np.column_stack([_on_the_way(series, histories, encoding), truth(series, windows)])
-    references_c = encoding.references_c(histories.now, histories.last_observed_c)
-    targets = encoding.encode_target(truth_c, references_c)
+    targets = encoding.encode(truth_c, histories.now, histories.last_observed_c)
     # Rows outside every window may be unusable; what a window touches may not.
     if not np.isfinite(targets[:, -1]).all():
         raise CheckpointError("a target is not finite after scaling; the scaling does not fit this series")
@@ -111,17 +110,12 @@ def make_samples(series: Series, windows: Windows, encoding: Encoding) -> Sample
     )
 
 
-def make_histories(series: Series, windows: Windows, encoding: Encoding) -> Histories:
-    """The histories of any windows of `encoding.needed_hours`, whatever came after.
+def histories_and_windows(series: Series, windows: Windows, encoding: Encoding) -> tuple[Histories, Windows]:
+    """The histories of any windows of `encoding.needed_hours`, and the windows that are left: whose look-back is whole.
 
     Raises:
         DataError: the look-back of every window lacks an hour.
     """
-    return _histories_and_windows(series, windows, encoding)[0]
-
-
-def _histories_and_windows(series: Series, windows: Windows, encoding: Encoding) -> tuple[Histories, Windows]:
-    """The histories, and the windows that are left: those whose look-back is whole."""
     inputs = encoding.inputs(series.pick(windows.lanes))
     found = len(windows)
     windows = windows.last(encoding.history_hours)

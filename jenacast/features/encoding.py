@@ -6,12 +6,12 @@ An `Encoding` is fitted on train, stored in the checkpoint, and applied here and
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from jenacast.columns import TARGET, parse_column
+from jenacast.columns import TARGET, check_columns, parse_column
 from jenacast.config import DataSettings, TargetKind
 from jenacast.data.prepared import Prepared
 from jenacast.data.series import Floats, Series, Times
 from jenacast.data.windows import persistence, truth
-from jenacast.errors import ConfigError, DataError
+from jenacast.errors import DataError
 from jenacast.features.climatology import Climatology, fit_climatology
 from jenacast.features.derived import derive
 from jenacast.records import Record
@@ -28,11 +28,7 @@ class ColumnEncoding(Record):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        try:
-            parse_column(name)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return name
+        return check_columns([name])[0]
 
 
 class TargetEncoding(Record):
@@ -64,10 +60,7 @@ class Encoding(Record):
     @field_validator("columns")
     @classmethod
     def _once(cls, columns: tuple[ColumnEncoding, ...]) -> tuple[ColumnEncoding, ...]:
-        names = [column.name for column in columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"{', '.join(map(repr, twice))} more than once")
+        check_columns([column.name for column in columns])
         return columns
 
     @model_validator(mode="after")
@@ -107,24 +100,22 @@ class Encoding(Record):
         """
         return _references_c(self.target.kind, self.climatology, self.leads, now, last_observed_c)
 
-    def encode_target(self, truth_c: Floats, reference_c: Floats) -> Floats:
-        """float32 in the shape of the truth: what the network should say."""
-        return ((truth_c - reference_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
-
-    def decode(self, outputs: Floats, reference_c: Floats) -> Floats:
-        """(windows,) float64 degC from what the network says."""
-        decoded: Floats = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c + reference_c
-        return decoded
-
-    def decode_leads(self, outputs: Floats, now: Times, last_observed_c: Floats) -> Floats:
-        """(windows, leads) float64 degC from all that the network says, (windows, leads).
+    def encode(self, truth_c: Floats, now: Times, last_observed_c: Floats) -> Floats:
+        """(windows, outputs) float32: what the network should say.
 
         Args:
-            outputs: encoded; NaN stays NaN.
+            truth_c: (windows, outputs) degC; NaN stays NaN.
             now: (windows,) times of the last observations.
             last_observed_c: (windows,) the temperatures then, degC.
         """
-        return self.decode(outputs, self.references_c(now, last_observed_c))
+        relative_c = truth_c - self.references_c(now, last_observed_c)
+        return ((relative_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
+
+    def decode(self, outputs: Floats, now: Times, last_observed_c: Floats) -> Floats:
+        """(windows, outputs) float64 degC from what the network says; the inverse of `encode`."""
+        relative_c = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c
+        decoded_c: Floats = relative_c + self.references_c(now, last_observed_c)
+        return decoded_c
 
 
 def needs_climatology(columns: list[str], target: TargetKind) -> bool:

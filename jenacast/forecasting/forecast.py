@@ -12,7 +12,7 @@ from jenacast.columns import TARGET, measured_columns
 from jenacast.data.series import Floats, Rows, Times
 from jenacast.data.windows import Windows
 from jenacast.errors import CheckpointError
-from jenacast.features.datasets import Histories, make_histories
+from jenacast.features.datasets import Histories, histories_and_windows
 from jenacast.features.encoding import Encoding
 from jenacast.forecasting.observations import Observations, describe_hours, read_observations
 from jenacast.forecasting.origins import all_moments, find_moments, history_windows
@@ -112,7 +112,7 @@ def _histories(observations: Observations, moments: Times, encoding: Encoding) -
     filled = observations.filled[near][windows.lanes]
     _tell_filled(cut.times[windows.lanes][filled & _covered(windows)])
     before = np.concatenate([[0], np.cumsum(filled)])
-    return make_histories(cut, windows, encoding), before[windows.starts + hours] - before[windows.starts]
+    return histories_and_windows(cut, windows, encoding)[0], before[windows.starts + hours] - before[windows.starts]
 
 
 def _covered(windows: Windows) -> NDArray[np.bool_]:

@@ -33,7 +33,8 @@ def build_model(config: Config) -> Any:
     Raises:
         ConfigError: an unknown architecture, or a setting that it does not use and yet was changed.
     """
-    builder = _find_builder(config)
+    check_model(config)
+    builder = BUILDERS[config.model.architecture]
     load_tensorflow()
     import keras
 
@@ -50,23 +51,17 @@ def check_model(config: Config) -> None:
     """Check the `[model]` settings against the architecture, without building it.
 
     Raises:
-        ConfigError: as `build_model`.
+        ConfigError: an unknown architecture, or a setting that it does not use and yet was changed.
     """
-    _find_builder(config)
-
-
-def _find_builder(config: Config) -> Callable[..., Any]:
     name = config.model.architecture
     if name not in BUILDERS:
         raise ConfigError(f"model.architecture: expected one of {', '.join(BUILDERS)}, received {name!r}")
-    builder = BUILDERS[name]
     settings, defaults = config.model.model_dump(), default_settings()["model"]
-    unused = [key for key in settings if key not in ("architecture", "any_history", "noise", *_uses(builder))]
+    unused = [key for key in settings if key not in ("architecture", "any_history", "noise", *_uses(BUILDERS[name]))]
     changed = [key for key in unused if settings[key] != defaults[key]]
     if changed:
         problems = [f"  model.{key}: received {settings[key]!r}; {name} does not use it" for key in changed]
         raise ConfigError("\n".join([f"{len(changed)} problem(s) in the settings:", *problems]))
-    return builder
 
 
 def _uses(builder: Callable[..., Any]) -> list[str]:

@@ -6,10 +6,8 @@ their first bytes. Keras' safe mode is never switched off.
 
 import json
 import shutil
-import stat
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from jenacast.config import MAX_NAME, NAME_PATTERN, FitSplit
 from jenacast.errors import CheckpointError
 from jenacast.features.encoding import Encoding
 from jenacast.files import atomic_path
+from jenacast.models.guards import refuse_hostile_members
 from jenacast.models.intervals import CALENDAR_TERMS, Calibration
 from jenacast.records import Record, parse_record
 from jenacast.runtime import load_tensorflow
@@ -31,18 +30,13 @@ PRETRAINED = Path("pretrained")  # the name of the network inside the package; a
 MEMBER = "jenacast.json"
 BEST = "best.keras"  # of a run folder: the lowest validation MAE; where there is no validation, the last
 MAX_MEMBER_BYTES = 10_000_000
-# A zip bomb unpacks to much more than a network's 250 million weights and to many times its own size; Keras stores
-# weights uncompressed, so that no network does both.
-MAX_UNPACKED_BYTES = 1_000_000_000
-MAX_EXPANSION = 20
 MAX_REASON = 300  # characters of an error of Keras
-FETCH_ANEW = "fetch it anew from where it was trained"
 ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 class Member(Record):
-    """A network within an ensemble: its share of the forecast, and where it came from."""
+    """A network within an ensemble: its share of the forecast, and the run it is from."""
 
     weight: float = Field(ge=0, le=1)
     model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
@@ -114,7 +108,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Load a network from a file, the best one of a run folder, or the one that the package brings along.
 
     Raises:
-        CheckpointError: absent, damaged, of a newer format, hostile, or not a Keras model.
+        CheckpointError: missing, damaged, of a newer format, hostile, or not a Keras model.
     """
     if path == PRETRAINED and not path.exists():
         path = Path(__file__).parent / "pretrained" / "best.keras"
@@ -148,7 +142,7 @@ def read_metadata(path: Path) -> Metadata | None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            _refuse_hostile_members(archive, path)
+            refuse_hostile_members(archive, path)
             if MEMBER not in archive.namelist():
                 return None
             if archive.getinfo(MEMBER).file_size > MAX_MEMBER_BYTES:
@@ -169,27 +163,6 @@ def parse_metadata(text: bytes, path: Path) -> Metadata:
     """
     where, damaged = f"{path}: {MEMBER}", "train again or restore a copy"
     return parse_record(text, Metadata, where, damaged=damaged, error=CheckpointError, format=FORMAT)
-
-
-def _refuse_hostile_members(archive: zipfile.ZipFile, path: Path) -> None:
-    """Look at the table of contents alone; nothing is unpacked."""
-    members = archive.infolist()
-    for member in members:
-        name = member.filename
-        parts = name.replace("\\", "/").split("/")
-        if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-            raise CheckpointError(f"{path} has a member named {name!r}, which leads out of it; refused: {FETCH_ANEW}")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise CheckpointError(f"{path} has a member {name!r} that is a link; refused: {FETCH_ANEW}")
-    name, count = Counter(member.filename for member in members).most_common(1)[0] if members else ("", 0)
-    if count > 1:
-        raise CheckpointError(f"{path} has {count} members named {name!r}, expected one; refused: {FETCH_ANEW}")
-    unpacked, size = sum(member.file_size for member in members), path.stat().st_size
-    if unpacked > MAX_UNPACKED_BYTES and unpacked > MAX_EXPANSION * size:
-        raise CheckpointError(
-            f"{path} has {size:,} bytes and would unpack to {unpacked:,}, more than {MAX_EXPANSION} times as many; "
-            f"refused: {FETCH_ANEW}"
-        )
 
 
 @contextmanager

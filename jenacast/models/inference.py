@@ -30,4 +30,4 @@ def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda
 def forecast_leads_c(forward: Callable[[Any], Any], histories: Histories, encoding: Encoding) -> Floats:
     """(windows, leads) degC: what a network says about every hour it has an output for."""
     outputs = predict(forward, Batches(histories))
-    return encoding.decode_leads(outputs, histories.now, histories.last_observed_c)
+    return encoding.decode(outputs, histories.now, histories.last_observed_c)

@@ -60,20 +60,7 @@ def gru(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, state: Any, 
 
         def gradient(d_states: Any) -> tuple[Any, ...]:
             before = _shifted(states, state)
-
-            def step_back(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
-                (d_h,) = carry
-                d_state, h, z, r, c, for_c = x
-                d_h = d_h + d_state
-                d_c = d_h * (1 - z) * (1 - ops.square(c))
-                d_products = [d_h * (h - c) * z * (1 - z), d_c * for_c * r * (1 - r), d_c * r]
-                d_wide = ops.concatenate(d_products, axis=-1)
-                d_masked = ops.matmul(d_wide, ops.transpose(recurrent_kernel))
-                return [d_h * z + _masked(d_masked, mask)], [d_wide, d_c]
-
-            (d_first,), (d_wide, d_c) = _scan(
-                step_back, [ops.zeros_like(state)], [d_states, before, *gates], [GRU_GATES * units, units], back=True
-            )
+            d_first, d_wide, d_c = _gru_back([d_states, before, *gates], recurrent_kernel, mask)
             # The candidate's input enters beside its product with the state, which the reset gate scales.
             d_z_r = d_wide[..., : 2 * units]
             d_input = ops.matmul(d_z_r, ops.transpose(kernel[:, : 2 * units]))
@@ -87,6 +74,32 @@ def gru(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, state: Any, 
         return states, gradient
 
     return ops.custom_gradient(run)(inputs, kernel, recurrent_kernel, bias, state)
+
+
+def _gru_back(sequences: list[Any], recurrent_kernel: Any, mask: Any) -> tuple[Any, Any, Any]:
+    """The gradients of the first state, (B, U), and of the products of the state and of the candidate's input.
+
+    Args:
+        sequences: the gradient of the states, the states before each step, z, r, c and the candidate's product.
+        recurrent_kernel: (U, 3 U).
+        mask: as for `gru`.
+    """
+
+    def step_back(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+        (d_h,) = carry
+        d_state, h, z, r, c, for_c = x
+        d_h = d_h + d_state
+        d_c = d_h * (1 - z) * (1 - ops.square(c))
+        d_products = [d_h * (h - c) * z * (1 - z), d_c * for_c * r * (1 - r), d_c * r]
+        d_wide = ops.concatenate(d_products, axis=-1)
+        d_masked = ops.matmul(d_wide, ops.transpose(recurrent_kernel))
+        return [d_h * z + _masked(d_masked, mask)], [d_wide, d_c]
+
+    units = recurrent_kernel.shape[0]
+    (d_first,), (d_wide, d_c) = _scan(
+        step_back, [ops.zeros_like(sequences[1][0])], sequences, [GRU_GATES * units, units], back=True
+    )
+    return d_first, d_wide, d_c
 
 
 def lstm(
@@ -125,28 +138,8 @@ def lstm(
         (_, last), (states, memories, *gates) = _scan(step, [state, memory], products, [units] * 7)
 
         def gradient(d_states: Any, d_last: Any) -> tuple[Any, ...]:
-            def step_back(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
-                d_h, d_c = carry
-                d_state, c, i, f, g, o, squashed = x
-                d_h = d_h + d_state
-                d_c = d_c + d_h * o * (1 - ops.square(squashed))
-                d_products = [
-                    d_c * g * i * (1 - i),
-                    d_c * c * f * (1 - f),
-                    d_c * i * (1 - ops.square(g)),
-                    d_h * squashed * o * (1 - o),
-                ]
-                d_wide = ops.concatenate(d_products, axis=-1)
-                d_masked = ops.matmul(d_wide, ops.transpose(recurrent_kernel))
-                return [_masked(d_masked, mask), d_c * f], [d_wide]
-
-            (d_first, d_memory), (d_wide,) = _scan(
-                step_back,
-                [ops.zeros_like(state), d_last],
-                [d_states, _shifted(memories, memory), *gates],
-                [LSTM_GATES * units],
-                back=True,
-            )
+            sequences = [d_states, _shifted(memories, memory), *gates]
+            d_first, d_memory, d_wide = _lstm_back(sequences, d_last, recurrent_kernel, mask)
             d_input = ops.matmul(d_wide, ops.transpose(kernel))
             d_recurrent = _over_steps(_masked(_shifted(states, state), mask), d_wide)
             d_bias = ops.sum(d_wide, axis=(0, 1))
@@ -156,6 +149,36 @@ def lstm(
 
     states, last = ops.custom_gradient(run)(inputs, kernel, recurrent_kernel, bias, state, memory)
     return states, last
+
+
+def _lstm_back(sequences: list[Any], d_last: Any, recurrent_kernel: Any, mask: Any) -> tuple[Any, Any, Any]:
+    """The gradients of the first state and memory, (B, U) each, and of the products of all gates.
+
+    Args:
+        sequences: the gradient of the states, the memories before each step, i, f, g, o and tanh of the memories.
+        d_last: (B, U), the gradient of the last memory.
+        recurrent_kernel: (U, 4 U).
+        mask: as for `lstm`.
+    """
+
+    def step_back(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+        d_h, d_c = carry
+        d_state, c, i, f, g, o, squashed = x
+        d_h = d_h + d_state
+        d_c = d_c + d_h * o * (1 - ops.square(squashed))
+        d_products = [
+            d_c * g * i * (1 - i),
+            d_c * c * f * (1 - f),
+            d_c * i * (1 - ops.square(g)),
+            d_h * squashed * o * (1 - o),
+        ]
+        d_wide = ops.concatenate(d_products, axis=-1)
+        d_masked = ops.matmul(d_wide, ops.transpose(recurrent_kernel))
+        return [_masked(d_masked, mask), d_c * f], [d_wide]
+
+    first, widths = [ops.zeros_like(d_last), d_last], [LSTM_GATES * recurrent_kernel.shape[0]]
+    (d_first, d_memory), (d_wide,) = _scan(step_back, first, sequences, widths, back=True)
+    return d_first, d_memory, d_wide
 
 
 def _input_products(inputs: Any, kernel: Any, bias: Any, gates: int) -> list[Any]:

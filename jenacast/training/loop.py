@@ -167,7 +167,7 @@ def _validate(run: Run, batches: Batches | None, signals: Deferred) -> ErrorMetr
         return None
     with run.learner.averaged():
         outputs = run.learner.predict(batches, between=signals.deliver)
-    forecasts_c = run.encoding.decode_leads(outputs, run.val.now, run.val.last_observed_c)
+    forecasts_c = run.encoding.decode(outputs, run.val.now, run.val.last_observed_c)
     return measure(forecasts_c[:, -1], run.val.truth_c[:, -1])
 
 

@@ -1,0 +1,39 @@
+"""What a `.keras` zip from elsewhere must not hold: found before anything of it is unpacked."""
+
+import stat
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+from jenacast.errors import CheckpointError
+
+# A zip bomb unpacks to much more than a network's 250 million weights and to many times its own size; Keras stores
+# weights uncompressed, so that no network does both.
+MAX_UNPACKED_BYTES = 1_000_000_000
+MAX_EXPANSION = 20
+FETCH_ANEW = "fetch it anew from where it was trained"
+
+
+def refuse_hostile_members(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse a zip by its table of contents alone.
+
+    Raises:
+        CheckpointError: a member leads out of the zip, is a link or comes twice, or all unpack to much too much.
+    """
+    members = archive.infolist()
+    for member in members:
+        name = member.filename
+        parts = name.replace("\\", "/").split("/")
+        if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+            raise CheckpointError(f"{path} has a member named {name!r}, which leads out of it; refused: {FETCH_ANEW}")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise CheckpointError(f"{path} has a member {name!r} that is a link; refused: {FETCH_ANEW}")
+    name, count = Counter(member.filename for member in members).most_common(1)[0] if members else ("", 0)
+    if count > 1:
+        raise CheckpointError(f"{path} has {count} members named {name!r}, expected one; refused: {FETCH_ANEW}")
+    unpacked, size = sum(member.file_size for member in members), path.stat().st_size
+    if unpacked > MAX_UNPACKED_BYTES and unpacked > MAX_EXPANSION * size:
+        raise CheckpointError(
+            f"{path} has {size:,} bytes and would unpack to {unpacked:,}, more than {MAX_EXPANSION} times as many; "
+            f"refused: {FETCH_ANEW}"
+        )
