@@ -115,12 +115,6 @@ def test_a_screenshot_shows_the_schemes_colours_and_is_not_blank(visit, scheme):
     assert image.height > 5_000
 
 
-def test_a_picture_follows_the_scheme(visit):
-    truth = "getComputedStyle(document.querySelector('figure svg text')).fill"
-    light, dark = (visit(DESKTOP, scheme).evaluate(truth) for scheme in SCHEMES)
-    assert light != dark
-
-
 def test_a_click_sorts_a_table_upwards_then_downwards(visit):
     page = visit()
     unfold(page)
