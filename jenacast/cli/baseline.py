@@ -14,13 +14,6 @@ if TYPE_CHECKING:
     from jenacast.evaluation.baselines import Fitted
     from jenacast.evaluation.metrics import ErrorMetrics
 
-LABELS = {
-    "persistence": SAME_AS_NOW,
-    "climatology": "climatology",
-    "damped_anomaly": "damped anomaly",
-    "ridge": "ridge",
-}
-
 
 def baseline(
     fit_all: Annotated[
@@ -83,9 +76,10 @@ def _table(errors: "dict[str, dict[Split, ErrorMetrics]]") -> str:
     heads.append(Column("bias", "+.3f", "°C"))
     rows: list[list[Value]] = []
     for name, by_split in errors.items():
+        label = SAME_AS_NOW if name == "persistence" else name.replace("_", " ")
         for split, error in by_split.items():
             row: list[Value] = [split, error.windows, error.mae_c, error.rmse_c, error.bias_c]
-            rows.append([LABELS[name], *row, _skill(error, errors, split)] if several else row)
+            rows.append([label, *row, _skill(error, errors, split)] if several else row)
     return Table([Column("forecast"), *heads, Column("skill", ".1%")] if several else heads, rows).as_text()
 
 

@@ -1,4 +1,4 @@
-"""`jenacast demo`: the whole way in a few minutes."""
+"""`jenacast demo`: all steps in a few minutes."""
 
 import json
 from dataclasses import asdict
@@ -20,9 +20,9 @@ def demo(
     force: Force = False,
     json_output: Json = False,
 ) -> None:
-    """Go the whole way in a few minutes: data, preparation, a small network, its judgement and plots.
+    """Run all steps in a few minutes: download, preparation, a small network, its evaluation and pictures.
 
-    Uses the series in DATA_DIR or downloads it; without either it makes a synthetic one and says so.
+    Uses the series in DATA_DIR or downloads it; if neither is possible, it makes a synthetic one and says so.
 
     Example: jenacast demo
     """
@@ -39,7 +39,7 @@ def demo(
     for file in write_evaluation(evaluation, run_dir):
         say(f"wrote {file}")
     typer.echo(json.dumps(asdict(evaluation.scores)) if json_output else describe(evaluation.scores))
-    say(f"the run, with its plots: {run_dir}")
+    say(f"the run, with its pictures: {run_dir}")
 
 
 def _prepared(data_dir: Path) -> Path:

@@ -16,9 +16,9 @@ NAMES = {"python": "Python", "jenacast": "jenacast", "tensorflow": "TensorFlow",
 
 
 def doctor(json_output: Json = False) -> None:
-    """Tell whether this machine is set up well for training, and the remedy of every problem.
+    """Check whether this machine is set up well for training, and name the remedy of every problem.
 
-    Tries out cuDNN and XLA, names the code that each recipe would train with here, by model.engine where there is
+    Tries cuDNN and XLA, names the code that each recipe would train with here, for each model.engine where there is
     a choice, and measures the speed: about a quarter of a minute. Needs no data.
 
     Exit code 0: no problem was found; 1: there is one.

@@ -26,9 +26,9 @@ def download(
 ) -> None:
     """Fetch the ten-minute observations of 2009 to 2016 and print the path of the CSV.
 
-    The file is checked before it is placed; where it lies already, nothing happens.
+    The file is checked before it is placed; if it exists already, nothing happens.
 
-    If one public copy cannot be reached the other is taken, with a warning.
+    If one public copy cannot be reached, the other is used, with a warning.
 
     Example, with the network and without:
 

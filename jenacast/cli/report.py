@@ -13,18 +13,18 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
     force: Force = False,
 ) -> None:
-    """Write one HTML page about runs, to be read anywhere: it needs no network and no other file.
+    """Write one HTML page about runs, which needs no network and no other file.
 
-    It holds what was trained on what, learning curves, the errors on the test split beside the baseline's with 95 %
-    intervals, by month and hour and lead, weeks of forecasts against the truth, and how far the network's own
-    intervals can be trusted. Several runs stand in one table, each held against the best on validation. The test
-    split is read from the prepared data that the runs were trained on; where that is gone, the page says so. Prints
-    the page's path.
+    It shows what was trained on which data, learning curves, the errors on the test split beside the baseline's with
+    95 % intervals, by month, hour and lead, weeks of forecasts beside the truth, and how reliable the network's own
+    intervals are. Several runs are compared in one table, and each with the best on validation. The test split is
+    read from the prepared data that the runs were trained on; if those are missing, the page says so. Prints the
+    page's path.
 
     Example: jenacast report runs/best -o report.html
     """
     from jenacast.report import write_report
 
     write_report(runs, output, force=force)
-    say("it can be opened in any browser, mailed, or printed")
+    say("any browser can open and print it")
     typer.echo(output)
