@@ -28,11 +28,14 @@ class ByName(StrEnum):
     lead = "lead"
 
 
+Checkpoints = Annotated[
+    list[Path],
+    typer.Argument(metavar="CKPT...", help="A .keras file, a run folder, or `pretrained`; several are averaged."),
+]
+
+
 def evaluate(
-    checkpoints: Annotated[
-        list[Path],
-        typer.Argument(metavar="CKPT...", help="A .keras file, a run folder, or `pretrained`; several are averaged."),
-    ],
+    checkpoints: Checkpoints,
     split: Annotated[Literal["test", "val"], typer.Option(help="Which windows of the prepared data.")] = "test",
     csv: Annotated[
         list[Path] | None, typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.")

@@ -23,6 +23,25 @@ PRETRAINED = Path("pretrained")
 TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
+At = Annotated[
+    list[datetime] | None,
+    typer.Option(
+        formats=TIME_FORMATS,
+        metavar="TIME",
+        help="Forecast from the last observation at or before this time instead of the newest; repeatable.",
+    ),
+]
+Every = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STEP",
+        help="Forecast from the whole file, once in every step, such as 1h, 30m or 1d, back from the newest.",
+    ),
+]
+MaxGap = Annotated[
+    float, typer.Option(min=0, metavar="HOURS", help="Interpolate gaps up to this length; refuse longer ones.")
+]
+
 
 def forecast(
     csv: Annotated[
@@ -32,24 +51,9 @@ def forecast(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="[CKPT]", help="A .keras file, a run folder, or `pretrained`.")
     ] = PRETRAINED,
-    at: Annotated[
-        list[datetime] | None,
-        typer.Option(
-            formats=TIME_FORMATS,
-            metavar="TIME",
-            help="Forecast from the last observation at or before this time instead of the newest; repeatable.",
-        ),
-    ] = None,
-    every: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STEP",
-            help="Forecast from the whole file, once in every step, such as 1h, 30m or 1d, back from the newest.",
-        ),
-    ] = None,
-    max_gap: Annotated[
-        float, typer.Option(min=0, metavar="HOURS", help="Interpolate gaps up to this length; refuse longer ones.")
-    ] = 3.0,
+    at: At = None,
+    every: Every = None,
+    max_gap: MaxGap = 3.0,
     predictions: Annotated[Path | None, typer.Option(help="CSV file for every hour of every forecast.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,

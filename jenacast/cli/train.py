@@ -25,29 +25,30 @@ if TYPE_CHECKING:
     from jenacast.training.run_folder import Outcome
 
 
+Refit = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN", help="Train this run's network again, on train and validation together, up to its best epoch."
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="K", help="Train K seeds from --seed on, side by side: K runs and a summary of them."),
+]
+
+
 def train(
     model: ModelName = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
     seed: Annotated[int | None, typer.Option(help="train.seed: the same seed gives the same run.")] = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="K", help="Train K seeds from --seed on, side by side: K runs and a summary of them."
-        ),
-    ] = None,
+    seeds: Seeds = None,
     epochs: Annotated[int | None, typer.Option(help="train.epochs.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="train.patience: stop after so many epochs without a better validation MAE.")
     ] = None,
     run_dir: Annotated[Path | None, run_dir_option("runs/<model>-<date>-<time>")] = None,
-    refit: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Train this run's network again, on train and validation together, up to its best epoch.",
-        ),
-    ] = None,
+    refit: Refit = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run; it knows the rest.")] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="train.deterministic: bit for bit the same on a GPU too.")
