@@ -166,13 +166,12 @@ def test_intervals_are_nested_and_the_forecast_is_for_a_day_later(run, tmp_path_
     values[:, T] = np.clip(values[:, T] + noise * rng.standard_normal(40), -60, 60)
     file = write_station_file(tmp_path_factory.mktemp("noise") / "file.csv", times, values)
     made = forecast(run, [file], data_dir=file.parent, max_gap_hours=3, every_s=3600)
-    assert len(made.outlooks) == 40 - NEEDED_HOURS + 1
-    for outlook in made.outlooks:
-        assert outlook.valid_at[-1] - outlook.last_observation == DAY
-        ends_c = [outlook.ends_c[name].T for name in ("90", "80", "50")]
-        in_order = np.stack([ends[0] for ends in ends_c] + [ends[1] for ends in reversed(ends_c)])
-        assert (np.diff(in_order, axis=0) >= 0).all()
-        assert np.isfinite(in_order).all()
+    assert len(made) == 40 - NEEDED_HOURS + 1
+    assert (made.valid_at[:, -1] - made.last_observation == DAY).all()
+    ends_c = [made.ends_c[name] for name in ("90", "80", "50")]
+    in_order = np.stack([each[..., 0] for each in ends_c] + [each[..., 1] for each in reversed(ends_c)])
+    assert (np.diff(in_order, axis=0) >= 0).all()
+    assert np.isfinite(in_order).all()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +188,7 @@ def test_the_measured_columns_behind_what_a_network_sees(names, columns):
     assert measured_columns(names) == columns
 
 
-# Which moments
+# Which origins
 
 
 @pytest.mark.parametrize(
@@ -214,7 +213,7 @@ def test_what_came_later_does_not_count(ask, tmp_path):
     assert same(ask("--csv", whole, "--at", hour(30)), ask("--csv", known))
 
 
-def test_a_short_gap_is_not_a_moment_to_forecast_from(ask, tmp_path):
+def test_a_short_gap_is_no_origin(ask, tmp_path):
     # Its interpolated rows know what came after it.
     whole, known = station_file(tmp_path / "gap.csv", 40, without=[30, 31]), station_file(tmp_path / "known.csv", 30)
     for at in (hour(30), hour(31), hour(31, 50)):
@@ -235,8 +234,8 @@ def test_several_times_in_any_order_make_a_list_in_order_of_time(ask, tmp_path):
 @pytest.mark.parametrize(
     ("at", "texts"),
     [
-        ("2026-05-20", ("no complete observation at or before 2026-05-20 00:00", "begin at 2026-06-01 00:10")),
-        (hour(5), ("from 2026-06-01 05:10 needs 17 hours", "2026-05-31 13:10 to 23:10 (11 hours)")),
+        ("2026-05-20", ("no observation until 2026-05-20 00:00 is complete", "begin at 2026-06-01 00:10")),
+        (hour(5), ("from 2026-06-01 05:10 needs 17 hours", "11 are missing: 2026-05-31 13:10 to 2026-05-31 23:10")),
         (hour(43, 11), ("that of 2026-06-02 15:10, 4.02 h older", "at most 3 h are bridged")),
         ("9999-12-31", ("that of 2026-06-02 15:10",)),
     ],
@@ -290,7 +289,7 @@ def test_a_clock_that_was_set_forward_loses_nothing_but_what_it_lacks(jenacast, 
     done = jenacast("forecast", run, "--csv", file, "--every", "1h", "--max-gap", "0", "--json")
     expected = [str(times[row]) for row in (*range(16, 40), *range(56, 80))]
     assert [answer["last_observation"] for answer in json.loads(done.stdout)] == expected
-    assert "moments lack hours of the 17 needed" in done.stderr
+    assert "origins lack hours of the 17 needed" in done.stderr
 
 
 @pytest.mark.parametrize("step", ["", "0h", "1", "h", "1.5h", "1 h", "-1h", "1w", "1H", "10000h", "１h"])
@@ -326,7 +325,7 @@ def test_a_gap_of_exactly_the_longest_is_interpolated_and_said(jenacast, run, tm
     done = jenacast("forecast", run, "--csv", file, "--json")
     answer = json.loads(done.stdout)
     assert (answer["last_observation"], answer["interpolated_hours"]) == (hour(39), 2)
-    assert done.stderr == "interpolated 2 of the rows that are needed: 2026-06-02 09:10 to 10:10 (2 rows)\n"
+    assert done.stderr == "interpolated 2 of the rows that are needed: 2026-06-02 09:10 to 2026-06-02 10:10\n"
     assert jenacast("forecast", run, "--csv", file, "--at", hour(32)).stderr == ""  # what lies after it is not needed
     times, values = weather(40)
     values[33:35] = values[32] + (values[35] - values[32]) * np.array([[1], [2]]) / 3
@@ -338,8 +337,8 @@ def test_a_gap_of_exactly_the_longest_is_interpolated_and_said(jenacast, run, tm
 @pytest.mark.parametrize(("without", "options"), [([33, 34, 35], []), ([33, 34], ["--max-gap", "2.9"])])
 def test_a_longer_gap_is_refused_with_its_hours_and_what_works_instead(without, options, refuse, ask, tmp_path):
     file = station_file(tmp_path / "file.csv", 40, without=without)
-    span = "2026-06-02 09:10 to 11:10 (3 hours)" if len(without) == 3 else "2026-06-02 09:10 to 10:10 (2 hours)"
-    message = refuse(["--csv", file, *options], "needs 17 hours", span, "name a file that holds them")
+    span = f"{len(without)} are missing: 2026-06-02 09:10 to 2026-06-02 {8 + len(without):02d}:10"
+    message = refuse(["--csv", file, *options], "needs 17 hours", span, "name a file that holds more")
     assert message.strip().endswith("or: --at 2026-06-02T08:10")
     assert ask("--csv", file, "--at", "2026-06-02T08:10")["last_observation"] == hour(32)
     told = [answer["last_observation"] for answer in ask("--csv", file, "--every", "1h", *options)]
@@ -351,7 +350,7 @@ def test_in_a_long_gap_only_its_first_hours_are_near_enough(ask, refuse, tmp_pat
     assert ask("--csv", file, "--at", hour(32))["last_observation"] == hour(29)
     message = refuse(["--csv", file, "--at", hour(33)], "4.00 h older")
     assert message.strip().endswith("or: --at 2026-06-02T05:10")
-    refuse(["--csv", file, "--at", hour(50)], "10:10 to 15:10 (6 hours)", "or: --at 2026-06-02T05:10")
+    refuse(["--csv", file, "--at", hour(50)], "6 are missing: 2026-06-02 10:10 to ", "or: --at 2026-06-02T05:10")
     assert ask("--csv", file, "--at", hour(57))["last_observation"] == hour(57)
 
 
@@ -393,7 +392,7 @@ def test_a_dead_column_matters_to_a_network_that_sees_it(ask, refuse, jenacast, 
             continue
         dead = values.copy()
         dead[:, NAMES.index(column.name)] = np.nan
-        refuse(["--csv", write_station_file(tmp_path / "dead.csv", times, dead)], "no complete observation")
+        refuse(["--csv", write_station_file(tmp_path / "dead.csv", times, dead)], "no observation until")
         assert repr(column.header) in jenacast("forecast", run, "--csv", tmp_path / "dead.csv").stderr
 
 
@@ -405,7 +404,7 @@ def test_a_column_that_died_is_named(ask, refuse, tmp_path):
     assert ask("--csv", file, "--at", message.strip().split("--at ")[1])["last_observation"] == hour(29)
     values[38:, NAMES.index("dew_point_c")] = 5.0
     write_station_file(file, times, values)
-    refuse(["--csv", file], "'Tdew (degC)'", "2026-06-02 06:10 to 13:10 (8 hours)")
+    refuse(["--csv", file], "'Tdew (degC)'", "8 are missing: 2026-06-02 06:10 to 2026-06-02 13:10")
     values[39, NAMES.index("relative_humidity_percent")] = np.nan
     values[31:37, NAMES.index("dew_point_c")] = 5.0
     write_station_file(file, times, values)
@@ -429,7 +428,7 @@ def test_a_week_at_a_time_a_year_apart_is_refused_for_what_lies_between(refuse, 
     times, values = weather(30)
     late = write_station_file(tmp_path / "late.csv", times + np.timedelta64(365, "D"), values)
     early = write_station_file(tmp_path / "early.csv", times, values)
-    refuse(["--csv", late, "--csv", early, "--at", "2027-06-01T05:10"], "(11 hours)", "or: --at 2026-06-02T05:10")
+    refuse(["--csv", late, "--csv", early, "--at", "2027-06-01T05:10"], "11 are missing", "or: --at 2026-06-02T05:10")
 
 
 def test_a_file_that_is_none_is_refused(refuse, tmp_path):
@@ -495,7 +494,7 @@ def test_no_remedy_is_named_where_there_is_none(uncalibrated, jenacast, tmp_path
     file = station_file(tmp_path / "file.csv", 40)
     done = jenacast("forecast", uncalibrated(trained_on="train+val"), "--csv", file)
     assert done.exit_code == 0
-    assert "trained on train+val, so nothing was held out" in done.stderr
+    assert "or trained on validation too, so that no data were left" in done.stderr
     assert "ensemble" not in done.stderr
 
 
@@ -526,7 +525,7 @@ def test_a_network_made_elsewhere_forecasts_by_the_prepared_scaling(foreign, jen
     assert answer["temperature_c"] == pytest.approx(now_c + 0.25, abs=1e-3)
     assert (answer["intervals"], answer["synthetic"], len(answer["hours"])) == (None, False, 1)
     assert "does not say how its inputs were scaled" in done.stderr
-    assert "gives no intervals: it was made elsewhere" in done.stderr
+    assert "gives no intervals: it was made elsewhere, or" in done.stderr
     assert "ensemble" not in done.stderr
     assert len(table(tmp_path / "one.csv")["valid_at"]) == 1
 
@@ -615,15 +614,14 @@ def test_another_suffix_is_refused_before_any_work(jenacast, tmp_path):
 
 def test_what_was_interpolated_is_not_drawn_as_observed(jenacast, run, tmp_path, monkeypatch):
     file, drawn = station_file(tmp_path / "file.csv", 60, without=[40, 41]), {}
-    monkeypatch.setattr("jenacast.forecasting.plots.outlook", lambda path, **what: drawn.update(what))
-    monkeypatch.setattr("jenacast.forecasting.plots.outlooks", lambda path, **what: drawn.update(what))
+    monkeypatch.setattr("jenacast.forecasting.plots.forecasts", lambda path, **what: drawn.update(what))
     assert jenacast("forecast", run, "--csv", file, "--plot", tmp_path / "one.png").exit_code == 0
     times, _ = weather(60)
-    np.testing.assert_array_equal(drawn["observed_at"], np.delete(times, [40, 41]))
+    np.testing.assert_array_equal(drawn["measured_at"], np.delete(times, [40, 41]))
     done = jenacast("forecast", run, "--csv", file, "--every", "1h", "--plot", tmp_path / "all.png")
     assert done.exit_code == 0, done.output
     unknown = (drawn["valid_at"] > times[-1]) | np.isin(drawn["valid_at"], times[[40, 41]])
-    np.testing.assert_array_equal(np.isnan(drawn["truth_c"]), unknown)
+    np.testing.assert_array_equal(np.isnan(drawn["measured_c"]), unknown)
 
 
 @pytest.mark.parametrize(("option", "name"), [("--plot", "there.png"), ("--predictions", "there.csv")])

@@ -13,7 +13,7 @@ from jenacast.errors import ConfigError
 from jenacast.evaluation import plots
 from jenacast.evaluation.groups import Group, Lead
 from jenacast.experiments.plots import comparison
-from jenacast.forecasting.plots import outlook, outlooks
+from jenacast.forecasting.plots import forecasts
 from jenacast.plotting import check_suffix
 from jenacast.training.curves import learning_curves
 
@@ -73,12 +73,12 @@ def draw_leads(path, **said):
     plots.groups(path, found, "lead", **said)
 
 
-def draw_outlook(path, leads=24, count=120, **said):
+def draw_forecast(path, leads=24, count=120, **said):
     coming = wave(leads)
-    outlook(
+    forecasts(
         path,
-        observed_at=hours(count),
-        observed_c=wave(count),
+        measured_at=hours(count),
+        measured_c=wave(count),
         now=hours(count)[-1],
         valid_at=hours(count + leads)[count:],
         forecast_c=coming,
@@ -88,11 +88,11 @@ def draw_outlook(path, leads=24, count=120, **said):
     )
 
 
-def draw_outlooks(path, count=100, **said):
+def draw_forecasts(path, count=100, **said):
     middle, truth = wave(count), wave(count) + 1
     truth[count // 2 :] = NAN  # not known yet
-    curves = {"forecast_c": middle, "bands": around(middle), "baseline_c": middle - 1, "truth_c": truth}
-    outlooks(path, valid_at=hours(count), **curves, **said)
+    curves = {"forecast_c": middle, "bands": around(middle), "baseline_c": middle - 1, "measured_c": truth}
+    forecasts(path, valid_at=hours(count), measured_at=hours(count), **curves, **said)
 
 
 def draw_comparison(path, **said):
@@ -107,12 +107,12 @@ PICTURES = {
     "groups": (draw_groups, {"MAE (°C)", "bias (°C)", "JJA", BASELINE}),
     "reliability": (draw_reliability, {"truths at or below it (%)", "truths inside it (%)", "as predicted"}),
     "leads": (draw_leads, {"lead (h)", "MAE (°C)", "truths inside (%)", BASELINE}),
-    "outlook": (draw_outlook, {"temperature (°C)", "time (the station's clock)", "now", "90 % interval", BASELINE}),
-    "outlook of one hour": (
-        lambda path, **said: draw_outlook(path, leads=1, **said),
+    "forecast": (draw_forecast, {"temperature (°C)", "time (the station's clock)", "now", "90 % interval", BASELINE}),
+    "forecast of one hour": (
+        lambda path, **said: draw_forecast(path, leads=1, **said),
         {"temperature (°C)", "now", "50 % interval", BASELINE},
     ),
-    "outlooks": (draw_outlooks, {"temperature (°C)", "time (the station's clock)", "truth", BASELINE}),
+    "forecasts": (draw_forecasts, {"temperature (°C)", "time (the station's clock)", "truth", BASELINE}),
     "comparison": (draw_comparison, {"test MAE (°C)", "one seed", BASELINE}),
 }
 SAID = {"title": "best <&> $x$", "synthetic": False}
@@ -136,7 +136,7 @@ def test_a_title_stands_as_it_is_and_a_made_up_series_is_named(tmp_path):
     assert "best <&> $x$  —  SYNTHETIC SERIES, not Jena" in texts(tmp_path / "a.svg")
 
 
-@pytest.mark.parametrize("name", ["outlook", "comparison"])
+@pytest.mark.parametrize("name", ["forecast", "comparison"])
 def test_a_png_is_an_image_of_the_screens_width_and_comes_out_the_same_every_time(name, tmp_path):
     for file in ("a.PNG", "b.png"):
         PICTURES[name][0](tmp_path / file, **SAID)
@@ -147,14 +147,14 @@ def test_a_png_is_an_image_of_the_screens_width_and_comes_out_the_same_every_tim
 
 
 def test_a_pdf_is_180_mm_wide_in_letters_of_8_pt(tmp_path):
-    draw_outlooks(tmp_path / "a.pdf", **SAID)
+    draw_forecasts(tmp_path / "a.pdf", **SAID)
     content = (tmp_path / "a.pdf").read_bytes()
     assert content.startswith(b"%PDF-")
     width_pt = float(re.search(rb"/MediaBox \[ ?0 0 ([\d.]+)", content).group(1))
     assert width_pt / 72 * 25.4 == pytest.approx(180, abs=0.1)
     assert plotting.PRINT["font.size"] == 8
     assert b"CreationDate" not in content
-    draw_outlooks(tmp_path / "b.pdf", **SAID)
+    draw_forecasts(tmp_path / "b.pdf", **SAID)
     assert (tmp_path / "b.pdf").read_bytes() == content
 
 
@@ -172,9 +172,9 @@ def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda path: draw_outlook(path, leads=1, count=1, **SAID),
-        lambda path: draw_outlooks(path, count=1, **SAID),
-        lambda path: draw_outlooks(path, count=0, **SAID),
+        lambda path: draw_forecast(path, leads=1, count=1, **SAID),
+        lambda path: draw_forecasts(path, count=1, **SAID),
+        lambda path: draw_forecasts(path, count=0, **SAID),
         lambda path: draw_evaluation(path, count=1, **SAID),
         lambda path: plots.groups(path, [made_group("all", 2.0, 2.6)], "year", **SAID),
         lambda path: plots.groups(path, [], "year", **SAID),

@@ -15,8 +15,6 @@ from jenacast.tables import Table, Value, columns
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-
     from jenacast.forecasting.forecast import Forecasts
 
 PRETRAINED = Path("pretrained")
@@ -71,8 +69,10 @@ def forecast(
     Example: jenacast forecast --csv mpi_roof_2026b.csv --plot tomorrow.png
     Example: jenacast forecast runs/best --csv june.csv --csv july.csv --every 1h --predictions forecasts.csv
     """
+    import numpy as np
+
     from jenacast.files import refuse_existing
-    from jenacast.forecasting.files import as_dict, draw_forecasts, write_forecasts
+    from jenacast.forecasting.files import as_json, draw_forecasts, write_forecasts
     from jenacast.forecasting.forecast import forecast as run
     from jenacast.plotting import check_suffix
 
@@ -83,31 +83,22 @@ def forecast(
     if checkpoint.suffix == ".csv":  # what a shell makes of --csv *.csv
         raise typer.BadParameter(f"{checkpoint} is no checkpoint; repeat --csv before each station file")
     every_s = None if every is None else _parse_step(every)
-    for path in (predictions, plot):
-        if path:
-            refuse_existing(path, force=force)
+    writers = [(path, write) for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)) if path]
+    for path, _ in writers:
+        refuse_existing(path, force=force)
     if plot:
         check_suffix(plot)
-    moments = [_as_datetime64(time) for time in at or []]
-    made = run(checkpoint, csv, data_dir=data_dir, max_gap_hours=max_gap, at=moments, every_s=every_s)
-    for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)):
-        if path:
-            write(made, path)
-            say(f"wrote {path}")
-    if json_output:
-        answers = (json.dumps(as_dict(made, outlook)) for outlook in made.outlooks)
-        if every_s or len(moments) > 1:
-            _print_list(answers)
-        else:
-            typer.echo(next(answers))
-        return
-    typer.echo(_describe(made))
-
-
-def _as_datetime64(time: datetime) -> "np.datetime64":
-    import numpy as np
-
-    return np.datetime64(time, "s")
+    times = [np.datetime64(time, "s") for time in at or []]
+    made = run(checkpoint, csv, data_dir=data_dir, max_gap_hours=max_gap, at=times, every_s=every_s)
+    for path, write in writers:
+        write(made, path)
+        say(f"wrote {path}")
+    if not json_output:
+        typer.echo(_describe(made))
+    elif every_s or len(times) > 1:
+        _print_list(json.dumps(as_json(made, number)) for number in range(len(made)))
+    else:
+        typer.echo(json.dumps(as_json(made, 0)))
 
 
 def _parse_step(text: str) -> int:
@@ -126,17 +117,16 @@ def _print_list(answers: "Iterable[str]") -> None:
 
 def _describe(made: "Forecasts") -> str:
     """A line a forecast; times to the minute."""
-    from jenacast.forecasting.origins import minute
+    from jenacast.forecasting.observations import minute
     from jenacast.models.intervals import ENDS
 
     rows: list[list[Value]] = [
         [
-            *(minute(time) for time in (outlook.last_observation, outlook.valid_at[-1])),
-            outlook.temperature_c[-1],
-            *(tuple(outlook.ends_c[name][-1]) if outlook.ends_c else None for name in ENDS),
-            outlook.baseline_c,
+            *(minute(made.last_observation[number]), minute(made.valid_at[number, -1]), made.temperature_c[number, -1]),
+            *(tuple(made.ends_c[name][number, -1].tolist()) if made.ends_c else None for name in ENDS),
+            made.baseline_c[number],
         ]
-        for outlook in made.outlooks
+        for number in range(len(made))
     ]
     temperatures = columns("°C", *(f"{name} %" for name in ENDS), SAME_AS_NOW, form=".1f")
     table = Table([*columns("from", "for"), *temperatures], rows).as_text()

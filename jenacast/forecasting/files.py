@@ -1,6 +1,5 @@
-"""What a forecast leaves: an answer as JSON, every hour as CSV, a picture."""
+"""The files that a forecast leaves: an answer as JSON, every hour as CSV, a picture."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -9,81 +8,82 @@ import numpy as np
 from jenacast.columns import TARGET
 from jenacast.files import atomic_path
 from jenacast.forecasting import plots
-from jenacast.forecasting.forecast import Forecasts, Outlook
-from jenacast.forecasting.origins import minute
+from jenacast.forecasting.forecast import Forecasts
+from jenacast.forecasting.observations import minute
 from jenacast.models.intervals import ENDS
 
 SHOWN_HOURS = 72  # of the past, in a picture
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
-def as_dict(forecasts: Forecasts, outlook: Outlook) -> dict[str, Any]:
-    """One forecast as JSON takes it: that of the lead, and under `hours` those of every hour the network says."""
+def as_json(made: Forecasts, number: int) -> dict[str, Any]:
+    """One forecast as JSON takes it: that of the lead, and under `hours` every hour that the network forecasts."""
     hours = [
         {
             "valid_at": str(time),
-            "temperature_c": float(outlook.temperature_c[number]),
-            "intervals": outlook.ends_c and {name: ends_c[number].tolist() for name, ends_c in outlook.ends_c.items()},
+            "temperature_c": float(made.temperature_c[number, hour]),
+            "intervals": {name: ends[number, hour].tolist() for name, ends in made.ends_c.items()} or None,
         }
-        for number, time in enumerate(outlook.valid_at)
+        for hour, time in enumerate(made.valid_at[number])
     ]
     return {
-        "checkpoint": forecasts.checkpoint,
-        "synthetic": forecasts.synthetic,
-        "last_observation": str(outlook.last_observation),
+        "checkpoint": made.checkpoint,
+        "synthetic": made.synthetic,
+        "last_observation": str(made.last_observation[number]),
         **hours[-1],
-        "baseline_c": outlook.baseline_c,
-        "interpolated_hours": outlook.interpolated_hours,
+        "baseline_c": float(made.baseline_c[number]),
+        "interpolated_hours": int(made.interpolated_hours[number]),
         "hours": hours,
     }
 
 
-def write_forecasts(forecasts: Forecasts, path: Path) -> None:
+def write_forecasts(made: Forecasts, path: Path) -> None:
     """Write every hour of every forecast as a line of CSV."""
-    ends = [f"{end}_{name}_c" for name in ENDS for end in ("low", "high")]
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["last_observation", "valid_at", "temperature_c", *ends, "baseline_c"])
-        for outlook in forecasts.outlooks:
-            for number, time in enumerate(outlook.valid_at):
-                values = [outlook.temperature_c[number], outlook.baseline_c]
-                values[1:1] = [end for name in ENDS for end in outlook.ends_c[name][number]] if outlook.ends_c else []
-                cells = [f"{value:.4f}" for value in values]
-                cells[1:1] = [] if outlook.ends_c else [""] * len(ends)
-                writer.writerow([str(outlook.last_observation), str(time), *cells])
+    import pandas as pd
 
-
-def draw_forecasts(forecasts: Forecasts, path: Path) -> None:
-    """Draw one forecast after the last days' temperature, or several beside the temperature that came."""
-    measured, outlooks = forecasts.observations.measured, forecasts.outlooks
-    times = forecasts.observations.series.times[measured]  # what was interpolated is no observation
-    temperature_c = forecasts.observations.series.column(TARGET)[measured]
-    if len(outlooks) == 1:
-        one = outlooks[0]
-        shown = (times <= one.last_observation) & (times > one.last_observation - np.timedelta64(SHOWN_HOURS, "h"))
-        plots.outlook(
-            path,
-            observed_at=times[shown],
-            observed_c=temperature_c[shown],
-            now=one.last_observation,
-            valid_at=one.valid_at,
-            forecast_c=one.temperature_c,
-            bands={name: (ends_c[:, 0], ends_c[:, 1]) for name, ends_c in (one.ends_c or {}).items()},
-            baseline_c=np.full(len(one.valid_at), one.baseline_c),
-            title=f"{forecasts.model}: {one.temperature_c[-1]:.1f} °C at {minute(one.valid_at[-1])}",
-            synthetic=forecasts.synthetic,
+    hours = made.valid_at.shape[1]
+    columns = {
+        "last_observation": np.repeat(made.last_observation, hours),
+        "valid_at": made.valid_at.ravel(),
+        "temperature_c": made.temperature_c.ravel(),
+    }
+    for name in ENDS:
+        ends_c = made.ends_c.get(name, np.full((len(made), hours, 2), np.nan)).reshape(-1, 2)
+        columns[f"low_{name}_c"], columns[f"high_{name}_c"] = ends_c.T
+    columns["baseline_c"] = np.repeat(made.baseline_c, hours)
+    with atomic_path(path) as temporary:
+        pd.DataFrame(columns).to_csv(
+            temporary, index=False, float_format="%.4f", date_format=TIME_FORMAT, lineterminator="\n", compression=None
         )
-        return
-    valid_at = np.array([outlook.valid_at[-1] for outlook in outlooks])
-    rows = np.minimum(np.searchsorted(times, valid_at), len(times) - 1)
-    names = list(outlooks[0].ends_c or {})
-    ends = {name: np.array([outlook.ends_c[name][-1] for outlook in outlooks if outlook.ends_c]) for name in names}
-    plots.outlooks(
+
+
+def draw_forecasts(made: Forecasts, path: Path) -> None:
+    """Draw one forecast after the last days' temperature, or several beside the temperature that came."""
+    measured = made.observations.measured
+    times = made.observations.series.times[measured]  # what was interpolated is no observation
+    temperature_c = made.observations.series.column(TARGET)[measured]
+    if len(made) == 1:
+        (now,) = made.last_observation
+        shown = (times <= now) & (times > now - np.timedelta64(SHOWN_HOURS, "h"))
+        measured_at, measured_c = times[shown], temperature_c[shown]
+        title = f"{made.temperature_c[0, -1]:.1f} °C at {minute(made.valid_at[0, -1])}"
+    else:
+        now = None
+        measured_at = made.valid_at[:, -1]
+        rows = np.minimum(np.searchsorted(times, measured_at), len(times) - 1)
+        measured_c = np.where(times[rows] == measured_at, temperature_c[rows], np.nan)
+        title = f"{len(made):,} forecasts"
+    chosen: Any = (slice(None), -1) if now is None else (0, slice(None))  # the lead's hour of all, or every hour of one
+    valid_at = made.valid_at[chosen]
+    plots.forecasts(
         path,
         valid_at=valid_at,
-        forecast_c=np.array([outlook.temperature_c[-1] for outlook in outlooks]),
-        bands={name: (ends_c[:, 0], ends_c[:, 1]) for name, ends_c in ends.items()},
-        baseline_c=np.array([outlook.baseline_c for outlook in outlooks]),
-        truth_c=np.where(times[rows] == valid_at, temperature_c[rows], np.nan),
-        title=f"{forecasts.model}: {len(outlooks):,} forecasts",
-        synthetic=forecasts.synthetic,
+        forecast_c=made.temperature_c[chosen],
+        bands={name: (ends_c[chosen][:, 0], ends_c[chosen][:, 1]) for name, ends_c in made.ends_c.items()},
+        baseline_c=np.broadcast_to(made.baseline_c, valid_at.shape),
+        measured_at=measured_at,
+        measured_c=measured_c,
+        now=now,
+        title=f"{made.model}: {title}",
+        synthetic=made.synthetic,
     )

@@ -1,4 +1,4 @@
-"""What station files tell about the past, ready to forecast from: one clock, short gaps interpolated.
+"""The past as station files hold it, ready to forecast from: one clock, short gaps interpolated.
 
 Files may overlap and come in any order. Unlike `cleaning`, which makes the series that networks are trained and judged
 on, this looks at both sides of a gap: what lies before now is known, and a forecast wants the best guess at it.
@@ -7,7 +7,6 @@ on, this looks at both sides of a gap: what lies before now is known, and a fore
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,33 +29,18 @@ class Observations:
     """A series without holes in its clock.
 
     Each lane, a minute of the hour at which a file has rows, has a row in every hour from the first to the last time
-    that anything was measured: `rows_per_hour` rows later it is exactly an hour later. That is an even step for a
-    station file, and it also takes an hourly series whose minute changed on the way, as that of 2009 to 2016 did.
+    that anything was measured: that many rows later it is exactly an hour later. That is an even step for a station
+    file, and it also takes an hourly series whose minute changed on the way, as that of 2009 to 2016 did.
 
     Attributes:
         series: rows in order of time; NaN where a value is neither measured nor interpolated.
         measured: (rows,) every column that is looked at was truly measured.
         filled: (rows,) at least one value is interpolated; another may still be NaN.
-        rows_per_hour: how many lanes there are.
     """
 
     series: Series
     measured: NDArray[np.bool_]
     filled: NDArray[np.bool_]
-    rows_per_hour: int
-
-
-def read_observations(paths: Sequence[Path], *, columns: Sequence[str] = NAMES, max_gap_hours: float) -> Observations:
-    """Read station files as one series; see `join_observations`.
-
-    Raises:
-        DataError: a file that cannot be read, or files that make no series.
-    """
-    from jenacast.data.station import read_station_csv
-
-    files = [read_station_csv(path) for path in paths]
-    source = ", ".join(map(str, paths))
-    return join_observations(files, columns=columns, max_gap_hours=max_gap_hours, source=source)
 
 
 def join_observations(
@@ -68,13 +52,12 @@ def join_observations(
     first after it, so that one absent row of hourly ones makes a gap of 2 hours; nothing is guessed before the first
     value or after the last. Wind directions go the shorter way round.
 
-    Where a time stands twice with other values, the file named last counts, as the newer download; inside a file the
-    row that stands first, as in `cleaning.clean`. Rows in a lane that is hardly used are dropped. Both are counted in
-    a warning.
+    Where rows of one time differ, the file named last counts, as the newer download; inside a file the first row, as
+    in `cleaning.clean`. Rows in a lane that is hardly used are dropped. Both are counted in a warning.
 
     Args:
         files: rows in any order.
-        columns: those that are looked at; the others are 0 in every row, so that a hole in them is none.
+        columns: those that are looked at; the others are 0 in every row, so that nothing is missing there.
         max_gap_hours: the longest gap that is interpolated.
         source: whose rows they are, for errors.
 
@@ -91,52 +74,28 @@ def join_observations(
     values[:, [name not in columns for name in NAMES]] = 0
     measured = _complete(values)
     filled = _interpolate(times, values, max_gap_hours * HOUR_S)
-    return Observations(Series(times, values), measured, filled, len(lanes))
+    return Observations(Series(times, values), measured, filled)
 
 
 def missing_hours(observations: Observations, last: np.datetime64, hours: int) -> Times:
-    """The hours of a history whose row is absent or lacks a value, in order of time.
-
-    Args:
-        observations: what is known.
-        last: time of the history's last observation.
-        hours: observations in the history.
-    """
+    """Of the hours of a history that ends at `last`, those whose row is absent or lacks a value, in order of time."""
     wanted = last.astype("datetime64[s]") - np.arange(hours)[::-1] * np.timedelta64(HOUR_S, "s")
     times = observations.series.times
     rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
-    there = (times[rows] == wanted) & _complete(observations.series.values[rows])
-    missing: Times = wanted[~there]
+    missing: Times = wanted[(times[rows] != wanted) | ~_complete(observations.series.values[rows])]
     return missing
 
 
-def complete_moments(observations: Observations, hours: int) -> Rows:
-    """Rows that end a history of `hours` observations, an hour apart, of which none lacks a value."""
-    per_hour = observations.rows_per_hour
-    complete = _complete(observations.series.values)
-    by_lane = np.pad(complete, (0, -len(complete) % per_hour)).reshape(-1, per_hour)
-    before = np.pad(np.cumsum(by_lane, axis=0), ((1, 0), (0, 0)))  # complete rows of the lane in earlier hours
-    whole: NDArray[np.bool_] = before[hours:] - before[:-hours] == hours
-    rows: Rows = np.flatnonzero(whole) + (hours - 1) * per_hour
-    return rows
+def describe_hours(times: Times) -> str:
+    """Times in order as a short text: '2026-10-03 04:10 to 2026-10-03 09:10, 2026-10-04 00:10 and 3 more gaps'."""
+    gaps = np.split(times, np.flatnonzero(np.diff(times) > np.timedelta64(HOUR_S, "s")) + 1)
+    spans = [" to ".join(dict.fromkeys(map(minute, gap[[0, -1]]))) for gap in gaps[:NAMED_GAPS]]
+    return ", ".join(spans) + (f" and {len(gaps) - NAMED_GAPS} more gaps" if len(gaps) > NAMED_GAPS else "")
 
 
-def describe_hours(times: Times, noun: str = "hour") -> str:
-    """Times as a short text: '2026-10-03 04:10 to 09:10 (6 hours) and 3 more gaps'.
-
-    Args:
-        times: (rows,) in order; those at most an hour apart stand in one gap.
-        noun: what one of them is.
-    """
-    breaks = np.diff(times) > np.timedelta64(HOUR_S, "s")
-    ends = np.append(np.flatnonzero(breaks), len(times) - 1) if len(times) else np.zeros(0, np.int64)
-    firsts = np.append(0, ends[:-1] + 1)
-    named = [
-        f"{_span(times[first], times[end])} ({_count(int(end - first + 1), noun)})"
-        for first, end in zip(firsts[:NAMED_GAPS], ends[:NAMED_GAPS], strict=False)
-    ]
-    more = len(ends) - len(named)
-    return ", ".join(named) + (f" and {_count(more, 'more gap')}" if more else "")
+def minute(time: np.datetime64) -> str:
+    """A time for people: 2026-11-21 14:10, with seconds where they are not 0."""
+    return str(np.datetime_as_string(time, unit="s")).replace("T", " ").removesuffix(":00")
 
 
 def _lanes(files: Sequence[Series]) -> Rows:
@@ -159,23 +118,22 @@ def _merge(files: Sequence[Series], lanes: Rows, source: object) -> Series:
     kept = in_lane & valid.any(axis=1)
     if not kept.any():
         raise DataError(
-            f"{source}: no value in {_count(int(in_lane.sum()), 'row')} lies in its column's valid range; "
+            f"{source}: no value in {in_lane.sum():,} row(s) lies in its column's valid range; "
             "name a station file of a time when the instruments worked"
         )
     dead = [column.header for column, alive in zip(COLUMNS, np.any(valid, axis=0), strict=True) if not alive]
     if dead:
         logger.warning("no valid value at all in the column(s) %s", ", ".join(map(repr, dead)))
-    if not in_lane.all():
-        slips = times[~in_lane]
-        first = _minute(slips.min())
-        logger.warning("dropped %s off the clock of their file, the first at %s", _count(len(slips), "row"), first)
+    off = times[~in_lane]
+    if len(off):
+        logger.warning("dropped %d row(s) off the clock of their file, the first at %s", len(off), minute(off.min()))
     series = Series(times[kept], values[kept])
     rows, _, conflicts = unique_in_time(series)
     if conflicts:
         logger.warning(
-            "dropped %s whose time stands elsewhere with other values: the file named last counts, "
-            "and inside a file the row that stands first",
-            _count(conflicts, "row"),
+            "dropped %d row(s) whose time has other values elsewhere: the file named last counts, inside a file the "
+            "first row",
+            conflicts,
         )
     return Series(series.times[rows], series.values[rows])
 
@@ -187,12 +145,11 @@ def _clock(known: Times, lanes: Rows, source: object) -> Times:
     rows = int(last_hour - first_hour + 1) * len(lanes)
     if rows > MAX_ROWS:
         raise DataError(
-            f"{source}: from {_minute(known[0])} to {_minute(known[-1])} {rows:,} rows would be needed, "
+            f"{source}: from {minute(known[0])} to {minute(known[-1])} {rows:,} rows would be needed, "
             f"{len(lanes)} an hour, and at most {MAX_ROWS:,} are taken; leave out the files or rows far from the others"
         )
-    clock = (np.arange(first_hour, last_hour + 1)[:, None] * HOUR_S + lanes).ravel()
-    inside = (clock >= seconds[0]) & (clock <= seconds[-1])
-    times: Times = clock[inside].astype("datetime64[s]")
+    clock = (np.arange(first_hour, last_hour + 1)[:, None] * HOUR_S + lanes).ravel().astype("datetime64[s]")
+    times: Times = clock[(clock >= known[0]) & (clock <= known[-1])]
     return times
 
 
@@ -200,42 +157,25 @@ def _interpolate(times: Times, values: Floats, max_gap_s: float) -> NDArray[np.b
     """Fill the short gaps of `values` (rows, columns) in place; returns (rows,) whether anything was filled."""
     filled = np.zeros(len(times), dtype=np.bool_)
     seconds = _seconds(times)
-    for index in range(values.shape[1]):
-        column = values[:, index]
-        known = np.flatnonzero(np.isfinite(column))
-        gaps = np.setdiff1d(np.arange(len(times)), known, assume_unique=True)
-        after = np.searchsorted(known, gaps)  # place among the known of the next one
-        gaps, after = (part[(after > 0) & (after < len(known))] for part in (gaps, after))
-        short = gaps[seconds[known[after]] - seconds[known[after - 1]] <= max_gap_s]
-        if not len(short):
-            continue
-        path = column[known].astype(np.float64)
-        if index == DIRECTION:
-            path = np.unwrap(path, period=360)
-        between = np.interp(seconds[short], seconds[known], path)
-        values[short, index] = between % 360 if index == DIRECTION else between
-        filled[short] = True
+    for index, column in enumerate(values.T):
+        known = np.isfinite(column)
+        known_s = seconds[known]
+        after = np.searchsorted(known_s, seconds)  # place among the known times of the next one
+        short = ~known & (after > 0) & (after < len(known_s))
+        short[short] = known_s[after[short]] - known_s[after[short] - 1] <= max_gap_s
+        if short.any():
+            path = column[known].astype(np.float64)
+            if index == DIRECTION:
+                path = np.unwrap(path, period=360)
+            between = np.interp(seconds[short], known_s, path)
+            column[short] = between % 360 if index == DIRECTION else between
+            filled |= short
     return filled
 
 
 def _complete(values: Floats) -> NDArray[np.bool_]:
     """Which of (rows, columns) `values` lack none, (rows,)."""
     return np.asarray(np.isfinite(values).all(axis=1))
-
-
-def _span(first: np.datetime64, last: np.datetime64) -> str:
-    start, end = _minute(first), _minute(last)
-    if start == end:
-        return start
-    return f"{start} to {end.removeprefix(start[:11])}"
-
-
-def _minute(time: np.datetime64) -> str:
-    return str(np.datetime_as_string(time, unit="m")).replace("T", " ")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _seconds(times: Times) -> Rows:

@@ -21,73 +21,48 @@ from jenacast.plotting import (
 )
 
 
-def outlook(
+def forecasts(
     path: Path,
     *,
-    observed_at: Times,
-    observed_c: Floats,
-    now: np.datetime64,
     valid_at: Times,
     forecast_c: Floats,
     bands: Bands,
     baseline_c: Floats,
+    measured_at: Times,
+    measured_c: Floats,
+    now: np.datetime64 | None = None,
     title: str,
     synthetic: bool,
 ) -> None:
-    """The last days' temperature and what is forecast: a curve with its bands, or a point with error bars.
+    """What is forecast, as a curve with its bands or one point with error bars, beside what was measured.
 
     Args:
         path: the picture.
-        observed_at: (hours,) the times of what was measured.
-        observed_c: (hours,) degC.
-        now: the time of the last observation.
-        valid_at: (leads,) the times that are forecast; one of them is drawn as a point.
-        forecast_c: (leads,) degC.
-        bands: by the percentage that should lie inside, such as "90", the (leads,) low and high ends in degC.
-        baseline_c: (leads,) degC.
+        valid_at: (windows,) the times that are forecast, in order.
+        forecast_c: (windows,) degC.
+        bands: by the percentage that should lie inside, such as "90", the (windows,) low and high ends in degC.
+        baseline_c: (windows,) degC.
+        measured_at: (hours,) the times of what was measured: before `now`, or the truth of the forecasts.
+        measured_c: (hours,) degC; NaN where it is not known yet.
+        now: the time of the last observation; None for forecasts from many.
         title: the figure's.
         synthetic: whether the series is made up.
     """
     with figure(path, title, synthetic, height=3.8) as (axis,):
-        times, measured_c = with_gaps(observed_at, observed_c)
-        axis.plot(times, measured_c, **TRUTH, label="observed")
-        axis.axvline(now, color=BLACK, linestyle=":", linewidth=1)
-        axis.annotate(
-            "now", (now, 1), (3, -3), xycoords=("data", "axes fraction"), textcoords="offset points", va="top"
-        )
+        times, observed_c = with_gaps(measured_at, measured_c)
+        marker = "." if len(measured_at) == 1 else ""
+        axis.plot(times, observed_c, **TRUTH, marker=marker, label="truth" if now is None else "observed")
+        if now is not None:
+            axis.axvline(now, color=BLACK, linestyle=":", linewidth=1)
+            place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
+            axis.annotate("now", (now, 1), (3, -3), **place)
         if len(valid_at) == 1:
             _draw_point(axis, valid_at, forecast_c, bands)
             axis.plot(valid_at, baseline_c, **BASELINE_POINT)
         else:
             _draw_curve(axis, valid_at, forecast_c, bands)
-            axis.plot(valid_at, baseline_c, **BASELINE)
-        axis.set_ylabel("temperature (°C)")
-        time_axis(axis)
-
-
-def outlooks(
-    path: Path,
-    *,
-    valid_at: Times,
-    forecast_c: Floats,
-    bands: Bands,
-    baseline_c: Floats,
-    truth_c: Floats | None = None,
-    title: str,
-    synthetic: bool,
-) -> None:
-    """Many forecasts as a curve with its bands, beside the truth where it is known; gaps stay open.
-
-    All are (windows,), in order of time, temperatures in degC; a truth that is not known yet is NaN. For `bands` see
-    `outlook`.
-    """
-    with figure(path, title, synthetic, height=3.8) as (axis,):
-        _draw_curve(axis, valid_at, forecast_c, bands)
-        times, before_c = with_gaps(valid_at, baseline_c)
-        axis.plot(times, before_c, **BASELINE)
-        if truth_c is not None:
-            times, measured_c = with_gaps(valid_at, truth_c)
-            axis.plot(times, measured_c, **TRUTH, marker="." if len(valid_at) == 1 else "", label="truth")
+            times, before_c = with_gaps(valid_at, baseline_c)
+            axis.plot(times, before_c, **BASELINE)
         axis.set_ylabel("temperature (°C)")
         time_axis(axis)
 
@@ -96,8 +71,7 @@ def _draw_curve(axis: Any, valid_at: Times, forecast_c: Floats, bands: Bands) ->
     levels = list(bands)
     times, curve_c, *ends = with_gaps(valid_at, forecast_c, *(end for level in levels for end in bands[level]))
     draw_bands(axis, times, {level: (ends[2 * i], ends[2 * i + 1]) for i, level in enumerate(levels)})
-    marker = "o" if len(valid_at) == 1 else ""
-    axis.plot(times, curve_c, **FORECAST, marker=marker, label="forecast")
+    axis.plot(times, curve_c, **FORECAST, label="forecast")
 
 
 def _draw_point(axis: Any, valid_at: Times, forecast_c: Floats, bands: Bands) -> None:

@@ -6,7 +6,7 @@ from jenacast.evaluation.coverage import IntervalScores, intervals_table
 from jenacast.evaluation.evaluate import Evaluation
 from jenacast.evaluation.groups import By, Lead, errors_by, group_table
 from jenacast.evaluation.metrics import absolute_errors
-from jenacast.forecasting.plots import outlooks
+from jenacast.forecasting.plots import forecasts
 from jenacast.models.intervals import ENDS, LEVELS
 from jenacast.report.page import Part, Section
 from jenacast.report.pictures import draw_picture
@@ -125,12 +125,13 @@ def _weeks(run: ReportedRun, judged: Lead, anchor: str) -> Part:
             f"baseline's {baseline_errors_c[shown].mean():.2f} °C."
         )
         picture = draw_picture(
-            *(f"{anchor}-week-{place}", finding, outlooks),
+            *(f"{anchor}-week-{place}", finding, forecasts),
             valid_at=judged.valid_at[shown],
             forecast_c=judged.forecast_c[shown],
-            truth_c=judged.truth_c[shown],
             baseline_c=judged.baseline_c[shown],
             bands=bands,
+            measured_at=judged.valid_at[shown],
+            measured_c=judged.truth_c[shown],
             synthetic=run.synthetic,
         )
         pictures.append(picture)
