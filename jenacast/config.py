@@ -4,27 +4,27 @@ The values live in the TOML files of `configs/`: `default.toml` is complete and 
 as `stacked-gru.toml` states only its difference. This module owns the rules: names, types and bounds.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from jenacast.columns import check_columns
 from jenacast.errors import ConfigError
+from jenacast.records import Record
+from jenacast.toml_files import assign, merge, read_toml
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
 MAX_NAME = 60  # characters of it
 TargetKind = Literal["absolute", "change", "departure", "departure-change"]
 FitSplit = Literal["train", "train+val"]
 RETIRED = {"train": {"quantile": 0.5}}  # settings that stored configs may have, with the value that changes nothing
-A_START = "`jenacast models NAME` prints a config to start from"
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+class _Settings(Record):
+    model_config = ConfigDict(strict=True)
 
 
 Hours = Annotated[int, Field(ge=1, le=24 * 60)]
@@ -85,7 +85,7 @@ class TrainSettings(_Settings):
     deterministic: bool
 
     @model_validator(mode="after")
-    def _nothing_in_vain(self) -> "TrainSettings":
+    def _no_unused_settings(self) -> "TrainSettings":
         for setting, is_changed, owner, is_set in (
             ("weight_decay", self.weight_decay > 0, "optimizer=adamw", self.optimizer == "adamw"),
             ("warmup_steps", self.warmup_steps > 0, "schedule=cosine", self.schedule == "cosine"),
@@ -147,10 +147,7 @@ def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
     """
     recipe = {"name": path.stem, "summary": "", "source": str(path), **without_retired(read_toml(path))}
     settings = merge(default_settings(), recipe)
-    problems = []
-    for assignment in assignments:
-        problem = _assign(settings, assignment)
-        problems += [problem] if problem else []
+    problems = [problem for assignment in assignments if (problem := assign(settings, assignment))]
     return check_settings(settings, problems, where=str(path))
 
 
@@ -183,18 +180,15 @@ def standard_task() -> DataSettings:
 
 def differences(config: Config, other: Mapping[str, Any]) -> list[str]:
     """One line for each setting that `other`, a dumped config, has otherwise."""
-    lines = []
-    for section, settings in config.model_dump().items():
-        theirs = other.get(section)
-        if not isinstance(settings, dict) or not isinstance(theirs, dict):
-            lines += [] if settings == theirs else [f"{section}: {theirs!r}, now {settings!r}"]
-            continue
-        lines += [
-            f"{section}.{key}: {theirs.get(key)!r}, now {value!r}"
-            for key, value in settings.items()
-            if theirs.get(key) != value
-        ]
-    return lines
+    ours, theirs = _flat(config.model_dump()), _flat(other)
+    return [f"{key}: {theirs.get(key)!r}, now {value!r}" for key, value in ours.items() if theirs.get(key) != value]
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their full names, such as train.epochs."""
+    sections = {section: content for section, content in settings.items() if isinstance(content, dict)}
+    named = {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
+    return {key: value for key, value in settings.items() if key not in sections} | named
 
 
 def dump_config(config: Config) -> str:
@@ -204,53 +198,11 @@ def dump_config(config: Config) -> str:
 
 def dump_difference(config: Config) -> str:
     """The settings that differ from `default.toml`, as a short TOML that `load_config` takes back."""
-    defaults, short = default_settings(), {}
-    for section, settings in config.model_dump().items():
-        if not isinstance(settings, dict):
-            short[section] = settings
-            continue
-        changed = {key: value for key, value in settings.items() if value != defaults[section][key]}
+    short = config.model_dump()
+    for section, defaults in default_settings().items():
+        changed = {key: value for key, value in short.pop(section).items() if value != defaults[key]}
         short |= {section: changed} if changed else {}
     return tomli_w.dumps(short)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        ConfigError: absent, unreadable, or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path} not found; {A_START}") from None
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, too many digits; or too deeply nested
-        raise ConfigError(f"{path} is not valid TOML: {error}; {A_START}") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; {A_START}") from None
-
-
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of `below` where `above` has no others, table by table."""
-    merged = dict(below)
-    for key, value in above.items():
-        both_tables = isinstance(merged.get(key), dict) and isinstance(value, dict)
-        merged[key] = merge(merged[key], value) if both_tables else value
-    return merged
-
-
-def _assign(settings: dict[str, Any], assignment: str) -> str | None:
-    """Apply `section.key=value` in place; return the problem, if any."""
-    key, equals, text = assignment.partition("=")
-    section, dot, name = key.strip().partition(".")
-    if not equals or not dot or not isinstance(settings.get(section), dict):
-        return f"--set {assignment}: expected SECTION.KEY=VALUE, such as train.epochs=5"
-    try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except (ValueError, RecursionError):
-        value = text.strip()  # a bare word such as adam
-    settings[section][name] = value
-    return None
 
 
 def check_settings(settings: Mapping[str, Any], problems: Sequence[str] = (), *, where: str) -> Config:
@@ -264,14 +216,13 @@ def check_settings(settings: Mapping[str, Any], problems: Sequence[str] = (), *,
     Raises:
         ConfigError: they break rules, or there were problems before; all in one text.
     """
-    # TOML writes 1 where a float is meant as readily as 1.0; strict mode accepts that already.
+    found = list(problems)
     try:
-        config = Config.model_validate(settings)
+        config = Config.model_validate(settings)  # strict mode too takes TOML's 1 where a float is meant
     except ValidationError as error:
-        problems = [*problems, *(describe_problem(dict(problem)) for problem in error.errors())]
-        raise ConfigError(_list(where, problems)) from None
-    if problems:
-        raise ConfigError(_list(where, problems))
+        found += [describe_problem(dict(problem)) for problem in error.errors()]
+    if found:
+        raise ConfigError(f"{len(found)} problem(s) in the settings ({where}):\n  " + "\n  ".join(found))
     return config
 
 
@@ -289,7 +240,3 @@ def describe_problem(problem: Mapping[str, Any]) -> str:
     rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ").removeprefix("String should have ")
     received = repr(problem["input"])
     return f"{key}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"
-
-
-def _list(where: str, problems: Sequence[str]) -> str:
-    return f"{len(problems)} problem(s) in the settings ({where}):\n  " + "\n  ".join(problems)

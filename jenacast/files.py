@@ -31,7 +31,7 @@ def atomic_path(target: Path, *, make_folder: bool = True) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        with _naming(target):
+        with with_target_in_errors(target):
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -48,7 +48,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
         new = scratch / "new"
-        with _naming(target):
+        with with_target_in_errors(target):
             new.mkdir()
             yield new
             for path in (path for path in new.rglob("*") if path.is_file()):
@@ -100,7 +100,7 @@ def write_json(target: Path, value: Any) -> None:
 
 
 @contextmanager
-def _naming(target: Path) -> Iterator[None]:
+def with_target_in_errors(target: Path) -> Iterator[None]:
     """Put `target` into errors of the disk, most of which do not say what could not be written."""
     try:
         yield

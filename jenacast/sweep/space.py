@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from jenacast.config import Config, check_settings, merge
+from jenacast.config import Config, check_settings
 from jenacast.errors import ConfigError
 from jenacast.models.build import check_model
 from jenacast.sweep.domains import Domain, Label
+from jenacast.toml_files import merge
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

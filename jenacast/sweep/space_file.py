@@ -15,13 +15,12 @@ from jenacast.config import (
     default_settings,
     describe_problem,
     load_recipe,
-    merge,
-    read_toml,
 )
 from jenacast.errors import ConfigError
 from jenacast.models.build import check_model
 from jenacast.sweep.domains import Choice, Domain, IntegerRange, Range
 from jenacast.sweep.space import RECIPE, Chosen, Space
+from jenacast.toml_files import merge, read_toml
 
 LONGEST_NAME = 40  # characters; the trials are named NAME-123
 NOT_SEARCHABLE = {

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, TrainSettings, default_settings, differences, load_config, merge, with_train
+from jenacast.config import Config, TrainSettings, default_settings, differences, load_config, with_train
 from jenacast.data.prepared import Prepared, load_prepared
 from jenacast.errors import ConfigError, DataError, JenacastError
 from jenacast.features.datasets import batch_count, split_samples
@@ -15,6 +15,7 @@ from jenacast.files import write_json
 from jenacast.models.build import build_model, check_model
 from jenacast.models.checkpoint import BEST
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
+from jenacast.toml_files import merge
 from jenacast.training import run_folder
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 from jenacast.training.learner import Learner

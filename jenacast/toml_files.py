@@ -1,0 +1,49 @@
+"""Settings as TOML: files read, tables laid over one another, single values assigned."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jenacast.errors import ConfigError
+
+A_START = "`jenacast models NAME` prints a config to start from"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: missing, unreadable, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} not found; {A_START}") from None
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, too many digits; or too deeply nested
+        raise ConfigError(f"{path} is not valid TOML: {error}; {A_START}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; {A_START}") from None
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of `below` where `above` has no others, table by table."""
+    merged = dict(below)
+    for key, value in above.items():
+        both_tables = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = merge(merged[key], value) if both_tables else value
+    return merged
+
+
+def assign(settings: dict[str, Any], assignment: str) -> str | None:
+    """Apply `section.key=value` to settings in place; return the problem, if any. The value is TOML or a bare word."""
+    key, equals, text = assignment.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not equals or not dot or not isinstance(settings.get(section), dict):
+        return f"--set {assignment}: expected SECTION.KEY=VALUE, such as train.epochs=5"
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except (ValueError, RecursionError):
+        value = text.strip()  # a bare word such as adam
+    settings[section][name] = value
+    return None
