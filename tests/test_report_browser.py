@@ -11,7 +11,7 @@ from PIL import Image
 
 from jenacast.config import dump_config, load_config, with_train
 from jenacast.report import write_report
-from jenacast.sweep.page import write_sweep_page
+from jenacast.sweep.report import write_sweep_page
 
 pytestmark = [pytest.mark.system, pytest.mark.pictures]
 

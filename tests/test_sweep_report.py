@@ -12,8 +12,8 @@ from report_page import Page, check_is_alone, check_is_well_formed
 
 from jenacast.report.pictures import draw_picture
 from jenacast.sweep import plots
-from jenacast.sweep.page import write_sweep_page
 from jenacast.sweep.plots import NONE_AT, axis_limits, axis_places
+from jenacast.sweep.report import write_sweep_page
 
 pytestmark = pytest.mark.pictures
 

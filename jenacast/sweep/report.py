@@ -1,15 +1,19 @@
 """What a sweep found, as files: a page, pictures, and the winner's settings."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from jenacast.config import check_settings, dump_difference, without_retired
+from jenacast.data import SAME_AS_NOW
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_folder
+from jenacast.report.page import Head, Part, Section, Tile, write_page
+from jenacast.report.pictures import draw_picture
 from jenacast.sweep import plots
-from jenacast.sweep.page import write_sweep_page
-from jenacast.sweep.results import SweepResult, read_result
+from jenacast.sweep.results import LEAST_FOR_IMPORTANCE, State, SweepResult, TrialResult, read_result
 from jenacast.sweep.trials import SETTINGS
+from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -56,3 +60,97 @@ def _winner(study: "Study", result: SweepResult) -> str:
         "source": f"the sweep {result.name}, trial {best.number}",
     }
     return dump_difference(check_settings({**without_retired(settings), **about}, where=f"trial {best.number}"))
+
+
+def write_sweep_page(result: SweepResult, out: Path) -> None:
+    """Write `out`, an HTML page that needs no network, about a sweep. The same result gives the same page.
+
+    Args:
+        result: the sweep so far, with a complete trial; others may be running.
+        out: the page.
+    """
+    head = Head(result.name, _summary(result), _tiles(result))
+    search = Section("search", "Search", [_history(result), _importance(result), _parallel(result)])
+    sections = [search, Section("trials", "Trials", [_trials(result)])]
+    write_page(out, Path(__file__).with_name("sweep.html.j2"), head, sections, synthetic=result.synthetic)
+
+
+def _summary(result: SweepResult) -> str:
+    best = result.complete[0]
+    std = "" if best.val_mae_std_c is None else f" ± {best.val_mae_std_c:.3f} °C over {result.seeds} seeds"
+    return (
+        f"The best of {len(result.complete)} complete trials is trial {best.number}, with a validation MAE of "
+        f"{best.val_mae_c:.3f} °C{std}. The test split was not read. The best of many trials is also a lucky one, so "
+        "its validation MAE is optimistic: judge its run with jenacast evaluate."
+    )
+
+
+def _tiles(result: SweepResult) -> list[Tile]:
+    best, hours = result.complete[0], sum(trial.seconds or 0 for trial in result.trials) / 3600
+    tiles = [Tile("best validation MAE", f"{best.val_mae_c:.3f} °C", f"trial {best.number}")]
+    if result.baseline_mae_c is not None:
+        tiles.append(Tile("baseline's validation MAE", f"{result.baseline_mae_c:.3f} °C", SAME_AS_NOW))
+    states = ", ".join(f"{count} {state}" for state in get_args(State) if (count := result.count(state)))
+    tiles.append(Tile("trials", f"{len(result.trials):,}", states))
+    epochs = sum(trial.epochs for trial in result.trials)
+    return [*tiles, Tile("epochs trained in all", f"{epochs:,}", f"in {hours:,.1f} h, summed over trials")]
+
+
+def _history(result: SweepResult) -> Part:
+    best, first = result.complete[0], min(result.complete, key=lambda trial: trial.number)
+    finding = (
+        f"The first complete trial, {first.number}, has a validation MAE of {first.val_mae_c:.3f} °C; the best, "
+        f"{best.number}, {best.val_mae_c:.3f} °C."
+    )
+    return _picture("The trials in their order", "history", plots.sweep_history, result, finding)
+
+
+def _importance(result: SweepResult) -> Part:
+    title = "Which settings matter"
+    if not result.importance:
+        needed = f"takes {LEAST_FOR_IMPORTANCE} complete trials; there are {len(result.complete)}."
+        return Part(title, [f"The importance of the settings {needed}"])
+    first, share = next(iter(result.importance.items()))
+    finding = f"What tells the best trials from the others most is {first}, with {100 * share:.1f} %."
+    return _picture(title, "importance", plots.sweep_importance, result, finding)
+
+
+def _parallel(result: SweepResult) -> Part:
+    title = "Settings and errors"
+    if len(result.complete) < 2 or not plots.searched(result.complete):
+        return Part(title, ["Lines through the settings take 2 complete trials and a setting that is searched."])
+    best, worst = result.complete[0], result.complete[-1]
+    finding = f"{len(result.complete)} trials, from {best.val_mae_c:.3f} to {worst.val_mae_c:.3f} °C."
+    return _picture(title, "parallel", plots.sweep_parallel, result, finding)
+
+
+def _picture(title: str, name: str, draw: Callable[..., None], result: SweepResult, finding: str) -> Part:
+    return Part(title, pictures=[draw_picture(name, finding, draw, result)])
+
+
+def _trials(result: SweepResult) -> Part:
+    notes = f"Judged on the validation split of protocol {result.protocol}, the best first. " + (
+        f"The MAE is the mean over {result.seeds} seeds; differences within its deviation mean little."
+        if result.seeds > 1
+        else "Each trial has one seed: differences below a recipe's spread over seeds mean nothing. A sweep with "
+        "--seeds 3 measures that spread."
+    )
+    settings = plots.searched(result.trials)
+    errors = columns("validation MAE", "its deviation", form=".3f", unit="°C")
+    heads = [
+        *(*columns("trial", "state"), *errors, *columns(*settings, form=".5g")),
+        *(*columns("machine", "run folder", "epochs"), Column("time", ".0f", "s"), Column("reason")),
+    ]
+    others = [trial for trial in result.trials if trial.state != "complete"]
+    rows = [_row(trial, settings) for trial in [*result.complete, *others]]
+    return Part("All trials", [notes], tables=[Table(heads, rows, "All trials")])
+
+
+def _row(trial: TrialResult, settings: list[str]) -> list[Value]:
+    chosen: list[Value] = [
+        str(value).lower() if isinstance(value, bool) else value for value in map(trial.params.get, settings)
+    ]
+    return [
+        *(trial.number, trial.state, trial.val_mae_c, trial.val_mae_std_c, *chosen),
+        *(trial.host, trial.run, trial.epochs, trial.seconds, trial.reason),
+    ]
