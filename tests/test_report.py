@@ -143,7 +143,7 @@ def test_a_name_that_is_no_text_does_no_harm(trained_run, report, tmp_path):
 def test_where_the_data_are_gone_the_page_says_so_and_goes_on(trained_run, report, jenacast, tmp_path):
     change(trained_run / "run.json", data_dir=str(tmp_path / "gone"))
     page = report(trained_run)
-    assert "The prepared data cannot be had" in page.text
+    assert "The prepared data are not available" in page.text
     assert f"{tmp_path / 'gone' / 'prepared' / 'manifest.json'} not found" in page.text
     assert "It is not judged on the test split here." in page.one("header").text
     assert len(page.all("svg")) == 1  # the learning curves
@@ -271,7 +271,7 @@ def test_a_damaged_run_is_refused_by_the_name_of_its_file(trained_run, jenacast,
 @pytest.mark.parametrize("hostile", ["\0", "/dev/null", "x" * 5000, ""])
 def test_a_record_that_names_a_strange_data_folder_does_no_harm(trained_run, report, hostile):
     change(trained_run / "run.json", data_dir=hostile)
-    assert "The prepared data cannot be had" in report(trained_run).text
+    assert "The prepared data are not available" in report(trained_run).text
 
 
 def test_numbers_in_sentences_have_a_minus_sign():

@@ -41,9 +41,7 @@ def backtest(
         str | None, typer.Option(metavar="STEP", help="How long a period is: 1y, 6m.", show_default="1y")
     ] = None,
     run_dir: Annotated[Path | None, run_dir_option("runs/backtest-<model>-<date>-<time>")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with this backtest; it knows the rest.")
-    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue this backtest.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     force: Force = False,
     json_output: Json = False,
@@ -59,7 +57,7 @@ def backtest(
     A/2012-01-01/run B/2012-01-01/run. Beside them stand backtest.json and backtest.png. `all` is over the windows
     of all folds.
 
-    A backtest that was stopped or killed goes on with --resume DIR.
+    A backtest that was stopped or killed continues with --resume DIR.
 
     Example: jenacast backtest --model best --from 2012 --step 1y
     """

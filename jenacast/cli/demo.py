@@ -43,7 +43,7 @@ def demo(
 
 
 def _prepared(data_dir: Path) -> Path:
-    """Where prepared data are: `data_dir`, or its folder of a synthetic series if the real one cannot be had."""
+    """Where prepared data are: `data_dir`, or its folder of a synthetic series if the real one is not available."""
     from jenacast.data.download import CSV_NAME, download
     from jenacast.data.prepare import prepare
     from jenacast.data.prepared import FOLDER

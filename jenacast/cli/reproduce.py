@@ -28,7 +28,7 @@ def reproduce(
     """Train the book's recipes under `book` and hold them against the published figures.
 
     A figure agrees when it lies within the spread that the seeds show. All of it takes about an hour on two
-    cores with the hourly series, six times that with 10-minute rows; called again it goes on.
+    cores with the hourly series, six times that with 10-minute rows; called again it continues.
 
     Example: jenacast reproduce dense lstm --seeds 3 --out ledger.md
     """

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -49,7 +49,7 @@ def train(
     ] = None,
     run_dir: Annotated[Path | None, run_dir_option("runs/<model>-<date>-<time>")] = None,
     refit: Refit = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run; it knows the rest.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run.")] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="train.deterministic: bit for bit the same on a GPU too.")
     ] = False,
@@ -72,7 +72,7 @@ def train(
 
     With --seeds K, --run-dir holds K such folders, seed-N, and summary.json; prints its path.
 
-    A run that was stopped or killed goes on with --resume RUN, as if it never had been; --epochs may be raised.
+    A run that was stopped or killed continues with --resume RUN as if it had not been; --epochs may be raised.
 
     Example: jenacast train --model stacked-gru --epochs 20 --seed 1
     """
@@ -108,7 +108,7 @@ def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
 
 
 def _begin(
-    settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, force: bool, flags: dict[str, bool]
+    settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, force: bool, flags: dict[str, Any]
 ) -> "Outcome | Summary":
     from jenacast.experiments.seeds import SeedsPlan, train_seeds
     from jenacast.training.run import train
@@ -116,14 +116,7 @@ def _begin(
 
     folder = run_dir or default_run_dir(settings.name)
     if seeds is None:
-        return train(
-            settings,
-            data_dir=data_dir,
-            run_dir=folder,
-            force=force,
-            require_cudnn=flags["require_cudnn"],
-            tensorboard=flags["tensorboard"],
-        )
+        return train(settings, data_dir=data_dir, run_dir=folder, force=force, **flags)
     first = settings.train.seed
     plan = SeedsPlan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
     return train_seeds(settings, plan, folder, force=force)

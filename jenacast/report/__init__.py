@@ -14,8 +14,8 @@ from jenacast.report.runs import gather
 def write_report(paths: Sequence[Path], out: Path, *, force: bool = False) -> None:
     """Write `out`, an HTML page that needs no network, about the runs in `paths`.
 
-    Runs are judged on the test split of the prepared data that they were trained on; where that is gone, the page says
-    so and holds what stands in the run folders. The same runs give the same page.
+    Runs are evaluated on the test split of the prepared data that they were trained on; if those are missing, the page
+    says so and shows what the run folders hold. The same runs give the same page.
 
     Args:
         paths: run folders, or folders of seeds.

@@ -22,7 +22,7 @@ def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -
     if run.synthetic:
         notes.insert(0, f"{SYNTHETIC_WARNING}: no figure of this page says anything about real weather.")
     if run.manifest is None:
-        return Part(title, [*notes, f"The prepared data cannot be had, so there is no more about them: {run.trouble}"])
+        return Part(title, [*notes, f"The prepared data are not available: {run.trouble}"])
     if run.trouble:
         notes.append(f"The runs could not be evaluated: {run.trouble}")
     manifest = run.manifest

@@ -1,4 +1,4 @@
-"""Pictures that stand in the page itself, and follow its colours, light or dark."""
+"""Pictures within a page, in its colours, light or dark."""
 
 import re
 import tempfile

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class ReportedRun:
     """One run folder, and what can be said about it.
 
-    `manifest` and `evaluation` are None where the prepared data are missing, which `trouble` then explains; the run
-    folder may hold `scores` all the same.
+    `manifest` and `evaluation` are None where the prepared data are not available, which `trouble` then explains;
+    `scores` may come from the run folder all the same.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ def _read(folder: Path) -> ReportedRun:
 
 
 def _open_data(record: run_folder.RunRecord) -> tuple[Manifest | None, str | None]:
-    """The manifest of the data that a run was trained on, or why it cannot be had."""
+    """The manifest of the data that a run was trained on, or why it is not available."""
     data_dir = Path(record.data_dir)
     try:
         manifest = load_prepared(data_dir).manifest
