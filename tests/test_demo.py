@@ -18,7 +18,7 @@ def short_demo(monkeypatch):
     def unreachable(*arguments, **options):
         raise UnreachableError("no network")
 
-    recipe = load_recipe("demo", ["model.units=4", "train.epochs=1"])
+    recipe = load_recipe("dense", ["data.windows_per_hour=1", "model.units=4", "train.epochs=1"])
     monkeypatch.setattr("jenacast.config.load_recipe", lambda name: recipe)
     monkeypatch.setattr("jenacast.data.download.download", unreachable)
     monkeypatch.setattr(module, "SYNTHETIC_ROWS", 9_000)
