@@ -13,13 +13,15 @@ from jenacast.config import dump_config, load_config, with_train
 from jenacast.report import write_report
 from jenacast.sweep.report import write_sweep_page
 
-pytestmark = [pytest.mark.system, pytest.mark.pictures]
-
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "google-chrome-stable"))), None)
-pytestmark = pytest.mark.skipif(not BROWSER, reason="neither chromium nor google-chrome is on the PATH")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.pictures,
+    pytest.mark.skipif(not BROWSER, reason="neither chromium nor google-chrome is on the PATH"),
+]
 
 PHONE, DESKTOP = {"width": 360, "height": 780}, {"width": 1280, "height": 900}
 SCHEMES = ("light", "dark")
