@@ -28,6 +28,9 @@ class ByName(StrEnum):
     lead = "lead"
 
 
+Groupings = Annotated[
+    list[ByName] | None, typer.Option(help="Where it errs: the errors of each group too; repeatable.")
+]
 Checkpoints = Annotated[
     list[Path],
     typer.Argument(metavar="CKPT...", help="A .keras file, a run folder, or `pretrained`; several are averaged."),
@@ -44,9 +47,7 @@ def evaluate(
         Path | None, typer.Option(metavar="CKPT", help="Measure the difference to this one too.")
     ] = None,
     fit_blend: FitBlend = False,
-    by: Annotated[
-        list[ByName] | None, typer.Option(help="Where it errs: the errors of each group too; repeatable.")
-    ] = None,
+    by: Groupings = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the scores (JSON) and the pictures.")] = None,
     form: Annotated[
         Format, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")
