@@ -321,7 +321,7 @@ def test_a_folder_that_is_no_run_is_never_touched(jenacast, data_dir, tmp_path, 
     [
         (["--set", "model.cell=lstm"], "model.cell: received 'lstm'; dense does not use it"),
         (["--set", "model.any_history=true"], "set model.any_history=false"),
-        (["--set", "data.history_hours=400"], "use a longer series or a shorter history"),
+        (["--set", "data.history_hours=400"], "or a shorter history"),
         (["--data-dir", "nowhere"], "run: jenacast prepare"),
     ],
 )
