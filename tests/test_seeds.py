@@ -79,10 +79,9 @@ def test_finished_seeds_are_kept_and_the_others_continue_or_begin(copied, asked,
     metrics.write_text(metrics.read_text().replace('"finished": true', '"finished": false'))
     (copied / "seed-7").mkdir()
     shutil.copy(copied / "seed-6" / "config.toml", copied / "seed-7")  # killed before it wrote its record
-    with pytest.raises(JenacastError, match=r"^seed 6, seed 7, seed 8 failed.*jenacast train --resume") as error:
+    with pytest.raises(JenacastError, match="seed 6, seed 7, seed 8 failed"):
         resume_seeds(copied)
-    assert str(error.value).endswith(str(copied))
-    assert "stopped" not in caplog.text
+    assert f"To continue: jenacast train --resume {copied}" in caplog.text
     assert asked["seed 6"] == ["train", "--resume", str(copied / "seed-6")]
     for seed in ("7", "8"):
         words = {"--force", "--require-cudnn", "--seed", seed, str(copied / f"seed-{seed}")}

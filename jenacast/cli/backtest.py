@@ -88,8 +88,10 @@ def parse_day(text: str | None) -> "np.datetime64":
             return np.datetime64(text, "D")
     except ValueError:  # no such month or day
         pass
-    received = f"received {text!r}" if text is not None else "received none"
-    raise typer.BadParameter(f"--from: expected a year or a date such as 2012, 2012-07 or 2012-07-15, {received}")
+    received = "none" if text is None else repr(text)
+    raise typer.BadParameter(
+        f"--from: expected a year or a date such as 2012, 2012-07 or 2012-07-15, received {received}"
+    )
 
 
 def parse_step(text: str) -> int:

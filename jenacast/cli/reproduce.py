@@ -25,10 +25,10 @@ def reproduce(
     force: Force = False,
     json_output: Json = False,
 ) -> None:
-    """Train the book's recipes under `book` and hold them against the published figures.
+    """Train the book's recipes under `book` and compare them with the published figures.
 
-    A figure agrees when it lies within the spread that the seeds show. All of it takes about an hour on two
-    cores with the hourly series, six times that with 10-minute rows; called again it continues.
+    A figure agrees when it lies within the tolerance that the seeds' standard deviation gives. All of it takes about
+    an hour on two cores with the hourly series, six times that with 10-minute rows; called again it continues.
 
     Example: jenacast reproduce dense lstm --seeds 3 --out ledger.md
     """
@@ -39,8 +39,8 @@ def reproduce(
     if out:
         refuse_existing(out, force=force)
     entries = run(names or [], data_dir=data_dir, runs_dir=runs_dir, edition=edition, seeds=seeds, epochs=epochs)
-    options = f" --epochs {epochs}" if epochs else ""
-    command = f"jenacast reproduce {' '.join([*(names or []), f'--edition {edition}', f'--seeds {seeds}'])}{options}"
+    words = ["jenacast reproduce", *(names or []), f"--edition {edition} --seeds {seeds}"]
+    command = " ".join([*words, *([f"--epochs {epochs}"] if epochs else [])])
     page = ledger(entries, data_dir=data_dir, command=command, edition=edition)
     if out:
         with atomic_path(out) as path:

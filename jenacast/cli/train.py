@@ -24,16 +24,19 @@ if TYPE_CHECKING:
     from jenacast.experiments.seeds import Summary
     from jenacast.training.run_folder import Outcome
 
-
-Refit = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="RUN", help="Train this run's network again, on train and validation together, up to its best epoch."
-    ),
-]
 Seeds = Annotated[
     int | None,
     typer.Option(min=1, metavar="K", help="Train K seeds from --seed on, side by side: K runs and a summary of them."),
+]
+Patience = Annotated[
+    int | None, typer.Option(help="train.patience: stop after so many epochs without a better validation MAE.")
+]
+Refit = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Train this run's network again, on train and validation together, up to its best epoch.",
+    ),
 ]
 
 
@@ -44,9 +47,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="train.seed: the same seed gives the same run.")] = None,
     seeds: Seeds = None,
     epochs: Annotated[int | None, typer.Option(help="train.epochs.")] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="train.patience: stop after so many epochs without a better validation MAE.")
-    ] = None,
+    patience: Patience = None,
     run_dir: Annotated[Path | None, run_dir_option("runs/<model>-<date>-<time>")] = None,
     refit: Refit = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run.")] = None,
@@ -76,27 +77,21 @@ def train(
 
     Example: jenacast train --model stacked-gru --epochs 20 --seed 1
     """
+    from jenacast.config import with_train
+
     if resume is not None:
-        settled = (model, config, assignments, seeds, refit, run_dir, deterministic, require_cudnn, force)
-        if any((*settled, seed is not None, patience is not None)):
+        others = (model, config, assignments, seeds, refit, run_dir, deterministic, require_cudnn, force)
+        if any((*others, seed is not None, patience is not None)):
             raise typer.BadParameter("--resume takes everything from the run; only --epochs may go with it")
-        outcome = _go_on(resume, epochs)
-    else:
-        from jenacast.config import with_train
-
-        settings = with_train(
-            load_settings(model, config, assignments or [], refit),
-            seed=seed,
-            epochs=epochs,
-            patience=patience,
-            deterministic=deterministic or None,
-        )
-        flags = {"require_cudnn": require_cudnn, "tensorboard": tensorboard}
-        outcome = _begin(settings, seeds, data_dir, run_dir, force, flags)
-    _tell(outcome, json_output)
+        _print(_resume(resume, epochs), json_output)
+        return
+    settings = load_settings(model, config, assignments or [], refit)
+    changes = {"seed": seed, "epochs": epochs, "patience": patience, "deterministic": deterministic or None}
+    flags = {"require_cudnn": require_cudnn, "tensorboard": tensorboard}
+    _print(_begin(with_train(settings, **changes), seeds, data_dir, run_dir, force, flags), json_output)
 
 
-def _go_on(folder: Path, epochs: int | None) -> "Outcome | Summary":
+def _resume(folder: Path, epochs: int | None) -> "Outcome | Summary":
     from jenacast.experiments.seeds import resume_seeds, seeds_in
     from jenacast.training.run import resume
 
@@ -122,7 +117,7 @@ def _begin(
     return train_seeds(settings, plan, folder, force=force)
 
 
-def _tell(outcome: "Outcome | Summary", json_output: bool) -> None:
+def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
     from jenacast.training.run_folder import Outcome, read_record
 
     if isinstance(outcome, Outcome):

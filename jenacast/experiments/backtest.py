@@ -97,11 +97,8 @@ def backtest(
         logger.info("the rows from %s on hold windows on fewer than %d days: no fold", edges[-1], LEAST_LAST_DAYS)
     series, protocol = prepared.manifest.source_sha256, prepared.manifest.protocol
     plan = BacktestPlan(str(data_dir.resolve()), series, protocol, [str(edge) for edge in edges])
-    runs = backtest_in(folder)
-    with runs.claimed(force=force):
-        _remove_folds(folder)
-        runs.write(config, plan)
-        return _run_all(config, plan, runs)
+    with backtest_in(folder).begun(config, plan, _remove_folds, force=force):
+        return _run_all(config, plan, folder)
 
 
 def resume_backtest(folder: Path) -> Backtest:
@@ -111,9 +108,8 @@ def resume_backtest(folder: Path) -> Backtest:
         JenacastError: not a backtest, one that a living process holds, other data than it began with, or a fold that
             failed.
     """
-    runs = backtest_in(folder)
-    with runs.resumed() as (config, plan):
-        return _run_all(config, plan, runs)
+    with backtest_in(folder).resumed() as (config, plan):
+        return _run_all(config, plan, folder)
 
 
 def _remove_folds(folder: Path) -> None:
@@ -130,11 +126,9 @@ def _remove_folds(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _run_all(config: Config, plan: BacktestPlan, runs: RunSet[BacktestPlan]) -> Backtest:
-    folder = runs.folder
+def _run_all(config: Config, plan: BacktestPlan, folder: Path) -> Backtest:
     _prepare_folds(plan, folder)
-    with runs.resume_hint():
-        folds = _run_folds(config, [folder / fold.name for fold in plan.folds])
+    folds = _run_folds(config, [folder / fold.name for fold in plan.folds])
     windows = [fold.test_windows for fold in folds]
     mae_c = float(np.average([fold.test_mae_c for fold in folds], weights=windows))
     baseline_mae_c = float(np.average([fold.baseline_mae_c for fold in folds], weights=windows))

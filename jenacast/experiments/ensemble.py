@@ -59,17 +59,14 @@ def make_ensemble(
     forecasts_c, truth_c = leads_c[:, :, -1], val.truth_c[:, -1]  # (members, windows) and (windows,)
     blend = fit_blend(forecasts_c, truth_c) if fit else equal_blend(len(checkpoints))
     kept = [(number, weight) for number, weight in enumerate(blend.weights.tolist()) if weight > 0]
-    offsets = np.zeros(len(encoding.leads))
-    if fit:  # one for each hour of the next day: what is missing at one need not be missing at another
-        missing_c = val.truth_c - np.tensordot(blend.weights, leads_c, axes=1)
-        offsets = np.nanmedian(missing_c, axis=0) / encoding.target.scale_c
+    # One offset for each hour of the next day: what is missing at one need not be missing at another.
+    missing_c = val.truth_c - np.tensordot(blend.weights, leads_c, axes=1)
+    offsets = np.nanmedian(missing_c, axis=0) / encoding.target.scale_c if fit else np.zeros(len(encoding.leads))
     network = _average([(checkpoints[number].model, weight) for number, weight in kept], encoding, offsets)
-
     mae_c, *theirs_c = (measure(each, truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c))
-    is_unseen, calibration = first.trained_on == "train", None
-    if is_unseen:
-        train = split_samples(prepared, "train", encoding)
-        calibration = calibrate(forward_function(network), train, val, encoding)
+    is_unseen = first.trained_on == "train"
+    train = split_samples(prepared, "train", encoding)
+    calibration = calibrate(forward_function(network), train, val, encoding) if is_unseen else None
     metadata = first.model_copy(
         update={
             "format": FORMAT,

@@ -116,7 +116,7 @@ def _verdict(measured: RecipeScores, published: Published, allowed_c: float | No
 
 def ledger(entries: Sequence[LedgerEntry], *, data_dir: Path, command: str, edition: int) -> str:
     """The entries as a Markdown page: command, commit, data, hardware, measured, published, verdict."""
-    manifest = load_prepared(data_dir).manifest
+    manifest, first = load_prepared(data_dir).manifest, entries[0].measured
     commits = sorted({commit for entry in entries for commit in entry.measured.commits})
     synthetic = f"; {SYNTHETIC_WARNING}" if manifest.synthetic else ""
     parts = [
@@ -125,12 +125,12 @@ def ledger(entries: Sequence[LedgerEntry], *, data_dir: Path, command: str, edit
 - commit: {", ".join(commits)}
 - series: SHA-256 `{manifest.source_sha256}`, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour; protocol \
 `{manifest.protocol}`, {manifest.splits["train"].windows:,} train windows{synthetic}
-- hardware: {entries[0].measured.device} ({platform.machine()})
+- hardware: {first.device} ({platform.machine()})
 - edition {edition} of the book: {OPTIMIZERS[edition]}, mean squared error, best epoch by validation MAE""",
         "MAE in °C, mean ± standard deviation over seeds. The tolerance is the 95 % prediction interval for one more "
         "execution, from that deviation.",
         _table(entries).as_markdown(),
-        f"The baseline, {SAME_AS_NOW}: {entries[0].measured.baseline_mae_c:.3f} on test.",
+        f"The baseline, {SAME_AS_NOW}: {first.baseline_mae_c:.3f} on test.",
     ]
     recipes = {entry.measured.model: entry.measured for entry in entries}
     if {"lstm", "gru"} <= set(recipes):

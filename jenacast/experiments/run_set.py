@@ -4,35 +4,38 @@ A JSON file in it, the plan, says which runs they are. Each run is an ordinary r
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jenacast.config import Config, load_config
 from jenacast.errors import ExistsError
 from jenacast.files import process_lock, write_json
 from jenacast.training import run_folder
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 logger = logging.getLogger(__name__)
 
-Plan = TypeVar("Plan")  # a dataclass of JSON values
+Plan = TypeVar("Plan", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
 class RunSet(Generic[Plan]):
     """Where the runs of a set lie, and who may write there.
 
-    One process begins a set (`claimed`, then `write`) and one at a time continues it (`resumed`). The workers of a
-    sweep, perhaps on several machines, `join` one instead, without a lock.
+    One process begins a set, and one at a time continues it. The workers of a sweep, perhaps on several machines,
+    `join` one instead, without a lock.
 
     Attributes:
         folder: of the set.
         plan_file: the name of the plan; a folder that has this file is a set of this kind.
         plan_type: the dataclass that the plan is read as.
         contents: what the folder holds, for error messages: "seeds", "a backtest", "a sweep".
-        command: continues the set with `--resume FOLDER`, such as "jenacast train"; "" where it has no such option.
+        command: continues the set with `--resume FOLDER`, such as "jenacast train"; unused where sets are joined.
     """
 
     folder: Path
@@ -46,11 +49,6 @@ class RunSet(Generic[Plan]):
         """Whether the folder is a set of this kind."""
         return (self.folder / self.plan_file).is_file()
 
-    @property
-    def resume_command(self) -> str:
-        """What a user types to continue the set."""
-        return f"{self.command} --resume {self.folder}"
-
     def read_plan(self) -> Plan:
         """Read the plan.
 
@@ -60,27 +58,34 @@ class RunSet(Generic[Plan]):
         return run_folder.read_as(self.plan_type, self.folder / self.plan_file)
 
     def write(self, config: Config, plan: Plan) -> None:
-        """Write the settings that all runs share, then the plan; the runs of another plan must be gone by then."""
+        """Write the settings that all runs share, then the plan."""
         run_folder.write_config(self.folder, config)
-        self._write_plan(plan)
+        write_json(self.folder / self.plan_file, asdict(plan))
 
     @contextmanager
-    def claimed(self, *, force: bool) -> Iterator[None]:
-        """Make the folder and hold it against other processes; with `force`, take over a set of this kind.
+    def begun(self, config: Config, plan: Plan, remove_old: Callable[[Path], None], *, force: bool) -> Iterator[None]:
+        """Make the folder, hold it, and write settings and plan; what stops the work logs how to continue it.
 
-        Nothing is removed: the caller removes the old runs with `remove_runs`.
+        Args:
+            config: the settings that all runs share.
+            plan: says which runs are to be made.
+            remove_old: removes the runs and results of an old plan from the folder that it is given.
+            force: replace an old set of this kind.
 
         Raises:
             ExistsError: the folder is a set already and `force` is not given, or it holds something else.
-            InUseError: a living process holds it.
+            InUseError: a living process holds it, or one of the old runs.
         """
         self._make_folder(force=force)
         with process_lock(self.folder / run_folder.LOCK):
-            yield
+            remove_old(self.folder)  # first: no old run may be continued as one of the new plan
+            self.write(config, plan)
+            with self._resume_hint():
+                yield
 
     @contextmanager
     def resumed(self) -> Iterator[tuple[Config, Plan]]:
-        """Hold a set to continue it; yields its settings and its plan.
+        """Hold a set, yield its settings and its plan; what stops the work logs how to continue it.
 
         Raises:
             JenacastError: the plan or the settings are missing or damaged.
@@ -88,16 +93,9 @@ class RunSet(Generic[Plan]):
         """
         plan = self.read_plan()
         with process_lock(self.folder / run_folder.LOCK):
-            yield load_config(self.folder / run_folder.CONFIG), plan
-
-    @contextmanager
-    def resume_hint(self) -> Iterator[None]:
-        """Log how to continue the set when anything stops it."""
-        try:
-            yield
-        except BaseException:
-            logger.warning("stopped. To continue: %s", self.resume_command)
-            raise
+            config = load_config(self.folder / run_folder.CONFIG)
+            with self._resume_hint():
+                yield config, plan
 
     def join(self, plan: Plan) -> Plan:
         """Make the folder with `plan`, or take the set that it holds; other processes may do so at the same moment.
@@ -111,7 +109,7 @@ class RunSet(Generic[Plan]):
         """
         self._make_folder(force=True)
         if not self.exists:
-            self._write_plan(plan)
+            write_json(self.folder / self.plan_file, asdict(plan))
         return self.read_plan()
 
     def _make_folder(self, *, force: bool) -> None:
@@ -121,8 +119,7 @@ class RunSet(Generic[Plan]):
         folder.mkdir(parents=True, exist_ok=True)
         existed = self.exists
         # Another process may make the set at this moment: what it is writing is hidden, and the plan comes first.
-        others = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        if others and not self.exists:
+        if any(not path.name.startswith(".") for path in folder.iterdir()) and not self.exists:
             contents = self.contents.removeprefix("a ")
             raise ExistsError(f"{folder} exists and holds no {contents}; choose another --run-dir")
         if existed and not force:
@@ -131,8 +128,13 @@ class RunSet(Generic[Plan]):
                 "or replace it with --force"
             )
 
-    def _write_plan(self, plan: Any) -> None:
-        write_json(self.folder / self.plan_file, asdict(plan))
+    @contextmanager
+    def _resume_hint(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            logger.warning("stopped. To continue: %s --resume %s", self.command, self.folder)
+            raise
 
 
 def remove_runs(runs: Sequence[Path]) -> None:

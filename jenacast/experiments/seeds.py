@@ -72,11 +72,8 @@ def train_seeds(config: Config, plan: SeedsPlan, folder: Path, *, force: bool = 
     """
     check_model(config)
     load_prepared(Path(plan.data_dir))
-    seeds = seeds_in(folder)
-    with seeds.claimed(force=force):
-        _remove_seeds(folder)
-        seeds.write(config, plan)
-        return _train_all(config, plan, seeds)
+    with seeds_in(folder).begun(config, plan, _remove_seeds, force=force):
+        return _train_all(config, plan, folder)
 
 
 def resume_seeds(folder: Path) -> Summary:
@@ -85,9 +82,8 @@ def resume_seeds(folder: Path) -> Summary:
     Raises:
         JenacastError: the folder is damaged or in use, or seeds failed.
     """
-    seeds = seeds_in(folder)
-    with seeds.resumed() as (config, plan):
-        return _train_all(config, plan, seeds)
+    with seeds_in(folder).resumed() as (config, plan):
+        return _train_all(config, plan, folder)
 
 
 def write_summary(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
@@ -145,27 +141,24 @@ def run_folders(path: Path) -> list[Path]:
 
 
 def _remove_seeds(folder: Path) -> None:
-    """Remove the runs of the old plan: none may be continued, or compared, as one of the new plan."""
+    """Remove the runs and the summary of an old plan; other files stay."""
     numbered = [path for path in sorted(folder.glob("seed-*")) if path.name.removeprefix("seed-").isdecimal()]
     remove_runs([path for path in numbered if run_folder.is_run_dir(path)])
     (folder / SUMMARY).unlink(missing_ok=True)
 
 
-def _train_all(config: Config, plan: SeedsPlan, seeds: RunSet[SeedsPlan]) -> Summary:
-    runs = {seed: seeds.folder / f"seed-{seed}" for seed in plan.seeds}
-    unfinished = [
-        seed for seed, run in runs.items() if not run_folder.holds_finished(run, with_train(config, seed=seed))
-    ]
-    if unfinished:
-        logger.info("%s: %d seeds to train, side by side", config.name, len(unfinished))
-    with seeds.resume_hint():
-        failed = run_side_by_side({f"seed {seed}": _arguments(plan, runs[seed], seed) for seed in unfinished})
-    if failed:
-        raise JenacastError(
-            f"{', '.join(failed)} failed, the reasons are above; the others are kept. When it is mended, continue "
-            f"with: {seeds.resume_command}"
-        )
-    return write_summary(config, plan, seeds.folder)
+def _train_all(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
+    jobs = {
+        f"seed {seed}": _arguments(plan, folder / f"seed-{seed}", seed)
+        for seed in plan.seeds
+        if not run_folder.holds_finished(folder / f"seed-{seed}", with_train(config, seed=seed))
+    }
+    if jobs:
+        logger.info("%s: %d seeds to train, side by side", config.name, len(jobs))
+    if failed := run_side_by_side(jobs):
+        names = ", ".join(failed)
+        raise JenacastError(f"{names} failed, the reasons are above; the others are kept. Mend it, and resume")
+    return write_summary(config, plan, folder)
 
 
 def _arguments(plan: SeedsPlan, run: Path, seed: int) -> list[str]:
