@@ -200,8 +200,8 @@ def test_with_several_seeds_the_deviation_is_shown(write):
 
 def test_what_takes_more_trials_is_said_instead_of_drawn(write):
     page = write(sweep(trial(0, 2.4), trial(1)))
-    assert "The importance of the settings takes 10 complete trials; there are 1." in page.text
-    assert "take 2 complete trials and a setting that is searched" in page.text
+    assert "This picture takes 10 complete trials; the complete ones so far: 1." in page.text
+    assert "This picture takes 2 complete trials and a setting that is searched" in page.text
     assert len(page.all("svg")) == 1
 
 

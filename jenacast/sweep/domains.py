@@ -5,7 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from jenacast.records import Record
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -15,14 +17,12 @@ MOST_STEPS = 10_000  # of a range
 LARGEST_INTEGER = 2**53  # samplers calculate with doubles, which hold every integer up to here
 
 
-class Domain(BaseModel, ABC):
+class Domain(Record, ABC, strict=True):
     """The values of one setting, and the choices elsewhere that enable it.
 
     Attributes:
         when: for each setting on which it depends, the choices of which one must have been made.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     when: dict[str, list[Label]] = Field(default_factory=dict)
 
@@ -121,7 +121,7 @@ class Range(Domain):
         return [self.low, self.high]
 
     def values(self) -> Sequence[Label] | None:
-        """The steps; None where there are none."""
+        """The steps; None without `step`."""
         if self.step is None:
             return None
         return [self._at(number, self.step) for number in range(round((self.high - self.low) / self.step) + 1)]

@@ -1,6 +1,6 @@
 """Pictures of a sweep: its course, which settings matter, and what the best trials chose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,16 @@ def sweep_parallel(path: Path, result: "SweepResult", *, title: str) -> None:
         axis.grid(visible=False)
 
 
+def drawable(result: "SweepResult") -> dict[str, Callable[..., None]]:
+    """The pictures for which the complete trials suffice, by name."""
+    drawn: dict[str, Callable[..., None]] = {"history": sweep_history}
+    if result.importance:
+        drawn["importance"] = sweep_importance
+    if len(result.complete) > 1 and searched(result.complete):
+        drawn["parallel"] = sweep_parallel
+    return drawn
+
+
 def searched(trials: "Sequence[TrialResult]") -> list[str]:
     """The settings that any of the trials has, in the order in which they come up."""
     return list(dict.fromkeys(name for trial in sorted(trials, key=lambda t: t.number) for name in trial.params))
@@ -91,9 +101,9 @@ def axis_limits(maes_c: Floats) -> tuple[float, float]:
 
 
 def axis_places(values: Sequence[Any], *, log: bool = False) -> tuple[list[float], dict[float, str]]:
-    """Where values stand on an upright axis from 0 to 1, and the places that are named.
+    """The places of values on an upright axis from 0 to 1, and the names beside it.
 
-    Numbers stand by their size, or by its logarithm; other values evenly; None at `NONE_AT`.
+    Numbers are placed by their size, or by its logarithm; other values evenly; None at `NONE_AT`.
     """
     known = [value for value in values if value is not None]
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):

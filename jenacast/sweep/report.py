@@ -1,6 +1,5 @@
 """What a sweep found, as files: a page, pictures, and the winner's settings."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -19,6 +18,12 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 PAGE, WINNER = "report.html", "winner.toml"
+# By name the title, and what it takes
+PICTURES = {
+    "history": ("The trials in their order", ""),
+    "importance": ("Which settings matter", f"{LEAST_FOR_IMPORTANCE} complete trials"),
+    "parallel": ("Settings and errors", "2 complete trials and a setting that is searched"),
+}
 
 
 def write_report(study: "Study", out: Path, *, force: bool = False) -> Path:
@@ -42,11 +47,8 @@ def write_report(study: "Study", out: Path, *, force: bool = False) -> Path:
         raise JenacastError(f"no trial of {result.name!r} is complete yet; wait for one, or continue the sweep")
     with atomic_folder(out) as folder:
         write_sweep_page(result, folder / PAGE)
-        plots.sweep_history(folder / "history.png", result, title=result.name)
-        if result.importance:
-            plots.sweep_importance(folder / "importance.png", result, title=result.name)
-        if len(result.complete) > 1 and plots.searched(result.complete):
-            plots.sweep_parallel(folder / "parallel.png", result, title=result.name)
+        for name, draw in plots.drawable(result).items():
+            draw(folder / f"{name}.png", result, title=result.name)
         (folder / WINNER).write_text(_winner(study, result), encoding="utf-8")
     return out / WINNER
 
@@ -70,7 +72,7 @@ def write_sweep_page(result: SweepResult, out: Path) -> None:
         out: the page.
     """
     head = Head(result.name, _summary(result), _tiles(result))
-    search = Section("search", "Search", [_history(result), _importance(result), _parallel(result)])
+    search = Section("search", "Search", _pictures(result))
     sections = [search, Section("trials", "Trials", [_trials(result)])]
     write_page(out, Path(__file__).with_name("sweep.html.j2"), head, sections, synthetic=result.synthetic)
 
@@ -96,36 +98,23 @@ def _tiles(result: SweepResult) -> list[Tile]:
     return [*tiles, Tile("epochs trained in all", f"{epochs:,}", f"in {hours:,.1f} h, summed over trials")]
 
 
-def _history(result: SweepResult) -> Part:
-    best, first = result.complete[0], min(result.complete, key=lambda trial: trial.number)
-    finding = (
-        f"The first complete trial, {first.number}, has a validation MAE of {first.val_mae_c:.3f} °C; the best, "
-        f"{best.number}, {best.val_mae_c:.3f} °C."
-    )
-    return _picture("The trials in their order", "history", plots.sweep_history, result, finding)
-
-
-def _importance(result: SweepResult) -> Part:
-    title = "Which settings matter"
-    if not result.importance:
-        needed = f"takes {LEAST_FOR_IMPORTANCE} complete trials; there are {len(result.complete)}."
-        return Part(title, [f"The importance of the settings {needed}"])
-    first, share = next(iter(result.importance.items()))
-    finding = f"What tells the best trials from the others most is {first}, with {100 * share:.1f} %."
-    return _picture(title, "importance", plots.sweep_importance, result, finding)
-
-
-def _parallel(result: SweepResult) -> Part:
-    title = "Settings and errors"
-    if len(result.complete) < 2 or not plots.searched(result.complete):
-        return Part(title, ["Lines through the settings take 2 complete trials and a setting that is searched."])
+def _pictures(result: SweepResult) -> list[Part]:
     best, worst = result.complete[0], result.complete[-1]
-    finding = f"{len(result.complete)} trials, from {best.val_mae_c:.3f} to {worst.val_mae_c:.3f} °C."
-    return _picture(title, "parallel", plots.sweep_parallel, result, finding)
-
-
-def _picture(title: str, name: str, draw: Callable[..., None], result: SweepResult, finding: str) -> Part:
-    return Part(title, pictures=[draw_picture(name, finding, draw, result)])
+    first = min(result.complete, key=lambda trial: trial.number)
+    setting, share = next(iter(result.importance.items()), ("", 0.0))
+    findings = {
+        "history": f"The first complete trial, {first.number}, has a validation MAE of {first.val_mae_c:.3f} °C; the "
+        f"best, {best.number}, {best.val_mae_c:.3f} °C.",
+        "importance": f"What tells the best trials from the others most is {setting}, with {100 * share:.1f} %.",
+        "parallel": f"{len(result.complete)} trials, from {best.val_mae_c:.3f} to {worst.val_mae_c:.3f} °C.",
+    }
+    drawn = plots.drawable(result)
+    return [
+        Part(title, pictures=[draw_picture(name, findings[name], drawn[name], result)])
+        if name in drawn
+        else Part(title, [f"This picture takes {needed}; the complete ones so far: {len(result.complete)}."])
+        for name, (title, needed) in PICTURES.items()
+    ]
 
 
 def _trials(result: SweepResult) -> Part:

@@ -77,7 +77,7 @@ def sweep(request: SweepRequest, workers: Sequence[Sequence[str]] = ()) -> Sweep
         trials = study.get_trials(deepcopy=False)
         if not is_done(trials, request) and request.timeout_s is None:
             raise_after_failures(trials, ended_before)
-            raise JenacastError("workers failed, the reasons stand above; to continue, give the same command again")
+            raise JenacastError("workers failed, the reasons are above; to continue, give the same command again")
         return read_result(study)
 
 
@@ -90,15 +90,12 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
     """
     folder = Path(place)
     run_set = _run_set(folder)
-    if not run_set.exists:
-        if not storage:
-            raise JenacastError(f"{folder / LOCATION} not found; name a sweep's folder, or its study and --storage")
-        with storage_errors(storage):
-            return find_study(open_storage(storage), place), None
-    location = run_set.read_plan()
+    if not run_set.exists and not storage:
+        raise JenacastError(f"{folder / LOCATION} not found; name a sweep's folder, or its study and --storage")
+    location = run_set.read_plan() if run_set.exists else StudyLocation(place, storage)
     url = location.storage or file_url(folder)
     with storage_errors(url):
-        return find_study(open_storage(url), location.study), folder
+        return find_study(open_storage(url), location.study), folder if run_set.exists else None
 
 
 def _run_set(folder: Path) -> RunSet[StudyLocation]:

@@ -43,7 +43,7 @@ def check_url(text: str) -> str:
     """A PostgreSQL's address, known to be one that may be shown.
 
     Raises:
-        ConfigError: not such an address, or a password stands in it, where everybody sees it.
+        ConfigError: not such an address, or it contains a password, which everybody could read.
     """
     load_optuna()
     from sqlalchemy import make_url
@@ -56,7 +56,7 @@ def check_url(text: str) -> str:
     if url is None or url.drivername not in ("postgresql", "postgresql+psycopg"):
         raise ConfigError(f"--storage: expected postgresql://USER@HOST:PORT/DATABASE; {PASSWORDS}")
     if url.password is not None or {"password", "sslpassword"} & set(url.query):
-        raise ConfigError(f"--storage: a password stands in the address; {PASSWORDS}")
+        raise ConfigError(f"--storage: the address contains a password; {PASSWORDS}")
     return url.set(drivername="postgresql").render_as_string()
 
 

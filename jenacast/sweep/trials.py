@@ -30,7 +30,7 @@ LONGEST_REASON = 2000  # characters
 
 
 class TrialFailedError(JenacastError):
-    """A trial that failed; its reason stands in the study."""
+    """A trial that failed; its reason is kept in the study."""
 
 
 @dataclass(frozen=True)

@@ -131,10 +131,10 @@ def raise_after_failures(trials: "list[FrozenTrial]", ended_before: Collection[i
     last = [trial for trial in recent if trial.state.name != "FAIL" or REASON in trial.user_attrs][-FAILURES:]
     if len(last) == FAILURES and all(trial.state.name == "FAIL" for trial in last):
         reasons = Counter(trial.user_attrs[REASON] for trial in last)
-        told = "\n  ".join(f"{reason} ({count} of them)" if count > 1 else reason for reason, count in reasons.items())
+        lines = "\n  ".join(f"{reason} ({count} of them)" if count > 1 else reason for reason, count in reasons.items())
         raise JenacastError(
             f"the last {FAILURES} trials failed, so the sweep stops; the others are kept. Mend this, and give the same "
-            f"command again:\n  {told}"
+            f"command again:\n  {lines}"
         )
 
 
