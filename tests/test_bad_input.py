@@ -288,12 +288,12 @@ CONFIGS = {
     "a history longer than a split": (
         "[data]\nhistory_hours = 1000\n",
         "holds no window of 1000 h of history",
-        "use a longer series or a shorter history",
+        "or a shorter history",
     ),
     "a lead longer than a split": (
         "[data]\nhistory_hours = 200\nlead_hours = 200\n",
         "holds no window of 200 h of history and 200 h of lead",
-        "use a longer series or a shorter history",
+        "or a shorter history",
     ),
     "an empty name": ('name = ""\n', "name: expected lower-case letters, digits, - and _, received ''"),
     "a name with slashes": ('name = "a/b"\n', "name: expected lower-case letters", "received 'a/b'"),
