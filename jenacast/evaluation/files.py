@@ -34,6 +34,15 @@ def evaluation_stem(checkpoint: Path, split: str) -> str:
     return f"evaluation-{which}{split}"
 
 
+def stored_scores(run_dir: Path) -> Path | None:
+    """The file with a run's scores on test; None if it is missing, or older than the run's best network."""
+    best = run_dir / BEST
+    path = run_dir / f"{evaluation_stem(best, 'test')}.json"
+    if not path.is_file() or (best.exists() and path.stat().st_mtime < best.stat().st_mtime):
+        return None
+    return path
+
+
 def write_evaluation(
     evaluation: Evaluation, folder: Path, groups: Groups | None = None, *, form: Format = "png"
 ) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 from jenacast.config import Config, load_config
 from jenacast.errors import JenacastError
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.evaluation.files import evaluation_stem, write_evaluation
+from jenacast.evaluation.files import stored_scores, write_evaluation
 from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
@@ -103,10 +103,10 @@ def load_run(path: Path) -> FinishedRun:
     record, outcome = run_folder.read_record(path), run_folder.read_outcome(path)
     if not outcome.finished:
         logger.warning("%s is not finished: %d epochs so far", path, outcome.epochs)
-    scores, best = path / f"{evaluation_stem(path / BEST, 'test')}.json", path / BEST
-    if not scores.exists() or scores.stat().st_mtime < best.stat().st_mtime:
-        logger.info("evaluating %s", best)
-        write_evaluation(evaluate(best, data_dir=Path(record.data_dir)), path)
+    scores = stored_scores(path)
+    if scores is None:
+        logger.info("evaluating %s", path / BEST)
+        scores, *_ = write_evaluation(evaluate(path / BEST, data_dir=Path(record.data_dir)), path)
     test = run_folder.read_as(TestErrors, scores)
     return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test)
 

@@ -10,9 +10,8 @@ from jenacast.config import Config, load_config
 from jenacast.data.prepared import Manifest, load_prepared
 from jenacast.errors import DataError, JenacastError
 from jenacast.evaluation.evaluate import Evaluation, Scores, evaluate
-from jenacast.evaluation.files import evaluation_stem
+from jenacast.evaluation.files import stored_scores
 from jenacast.experiments.seeds import run_folders
-from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -107,12 +106,8 @@ def _judge(run: ReportedRun, first: ReportedRun) -> ReportedRun:
 
 
 def _stored_scores(folder: Path) -> Scores | None:
-    """The scores on test that `jenacast evaluate` left in the run folder, unless they are older than the network."""
-    best = folder / BEST
-    path = folder / f"{evaluation_stem(best, 'test')}.json"
-    if not path.is_file() or (best.exists() and path.stat().st_mtime < best.stat().st_mtime):
-        return None
+    path = stored_scores(folder)
     try:
-        return run_folder.read_as(Scores, path)
+        return run_folder.read_as(Scores, path) if path else None
     except JenacastError:
         return None
