@@ -1,13 +1,14 @@
 import json
 import os
 import time
+from dataclasses import astuple, replace
 from functools import cache
 from importlib.metadata import version
 
 import pytest
 
-from jenacast.config import recipe_names
 from jenacast.doctor import examine, hardware, probes
+from jenacast.doctor.examine import Findings, find_problems
 from jenacast.doctor.hardware import Cpu, Driver, Gpu
 from jenacast.doctor.probes import Probe, probe
 from jenacast.runtime import has_gpu, load_tensorflow
@@ -67,15 +68,38 @@ def place_tensorflow(tmp_path, monkeypatch):
     return place
 
 
-def only_problem(problems):
-    (problem,) = problems
+SOUND = Findings(
+    versions={},
+    cpu=Cpu(cores=2, machine_cores=2),
+    gpus=[],
+    driver=Driver(loaded=False, gpus=[], fault=""),
+    cudnn=None,
+    xla=Probe(started=True, works=True, error=""),
+    kernels=[],
+    windows_per_second=1.0,
+    training=[],
+    notes=[],
+    problems=[],
+)
+
+
+def problems(**found):
+    """What is wrong with a machine that is sound but for this."""
+    return find_problems(replace(SOUND, **found))
+
+
+def only_problem(**found):
+    (problem,) = problems(**found)
     return problem.problem, problem.remedy
 
 
-def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose):
+@pytest.mark.system
+def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose, monkeypatch):
+    recipes = ["stacked-gru", "dense", "lstm-unrolled", "simple-rnn", "conv1d"]
+    monkeypatch.setattr(examine, "recipe_names", lambda: recipes)
     done, for_people = diagnose()
     assert (done.exit_code, for_people.exit_code) == (0, 0), done.output
-    assert done.stderr == "measuring speed, a few seconds\n"
+    assert done.stderr.startswith("measuring speed on a made-up series, a few seconds\n")
     found = json.loads(done.stdout)
     assert found["problems"] == []
     installed = {name: version(name) for name in ("jenacast", "tensorflow", "keras", "numpy")}
@@ -96,7 +120,7 @@ def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose):
     assert min(measured.values()) > 0
 
     lines = [line.split() for line in for_people.stdout.splitlines()]
-    assert set(recipe_names()) <= {line[0] for line in lines if line}
+    assert set(recipes) <= {line[0] for line in lines if line}
     assert (["cuDNN", "works"] if has_gpu() else ["cuDNN", "no", "GPU"]) in lines
     assert ["XLA", "works"] in lines
     assert ["stacked-gru", "TensorFlow", "TensorFlow", "XLA", fast] in lines
@@ -107,11 +131,12 @@ def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose):
 
 @pytest.mark.usefixtures("unseen_gpu")
 def test_a_gpu_that_tensorflow_does_not_see_is_a_problem_with_its_remedy():
-    problem, remedy = only_problem(examine.driver_problems(hardware.find_driver(), []))
+    problem, remedy = only_problem(driver=hardware.find_driver())
     assert problem.startswith("there is a GPU (NVIDIA H200), but TensorFlow sees none: CUDA libraries")
     assert remedy == "pip install 'jenacast[gpu]'"
 
 
+@pytest.mark.system
 def test_faults_are_told_with_their_remedies_and_nothing_is_trained_with_what_is_broken(
     diagnose, fake_nvidia_smi, monkeypatch
 ):
@@ -141,7 +166,7 @@ def test_faults_are_told_with_their_remedies_and_nothing_is_trained_with_what_is
 @pytest.mark.parametrize(("visible", "hides"), [("-1", True), ("", True), ("-1,0", True), ("1", True), ("0", False)])
 def test_the_variable_that_hides_the_gpus_is_named_as_the_cause(monkeypatch, visible, hides):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    problem, remedy = only_problem(examine.driver_problems(hardware.find_driver(), []))
+    problem, remedy = only_problem(driver=hardware.find_driver())
     assert (f"CUDA_VISIBLE_DEVICES={visible!r}" in problem) == hides
     assert (remedy == "unset CUDA_VISIBLE_DEVICES") == hides
 
@@ -151,7 +176,7 @@ def test_a_driver_that_lists_nothing_is_a_gpu_all_the_same(monkeypatch, tmp_path
     monkeypatch.setattr(hardware, "DRIVER_FILE", tmp_path / "version")
     monkeypatch.setenv("PATH", str(tmp_path))  # no nvidia-smi
     assert hardware.find_driver() == Driver(loaded=True, gpus=[], fault="")
-    problem, remedy = only_problem(examine.driver_problems(hardware.find_driver(), []))
+    problem, remedy = only_problem(driver=hardware.find_driver())
     assert problem.startswith("there is an NVIDIA driver, but TensorFlow sees none")
     assert remedy
 
@@ -159,7 +184,7 @@ def test_a_driver_that_lists_nothing_is_a_gpu_all_the_same(monkeypatch, tmp_path
 def test_where_the_libraries_are_there_the_driver_is_suspected(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(hardware, "distribution", lambda name: None)
-    problem, remedy = only_problem(examine.driver_problems(Driver(loaded=True, gpus=["NVIDIA H200"], fault=""), []))
+    problem, remedy = only_problem(driver=Driver(loaded=True, gpus=["NVIDIA H200"], fault=""))
     assert "the driver may be older than CUDA 1" in problem
     assert "update the NVIDIA driver" in remedy
     assert "--gpus all" in remedy
@@ -187,7 +212,7 @@ def test_an_nvidia_smi_that_fails_is_a_problem_and_no_more(fake_nvidia_smi, monk
     driver = hardware.find_driver()
     assert time.monotonic() - began < 10
     assert driver == Driver(loaded=False, gpus=[], fault=fault)
-    problem, remedy = only_problem(examine.driver_problems(driver, []))
+    problem, remedy = only_problem(driver=driver)
     assert problem == f"nvidia-smi fails: {fault}"
     assert "driver" in remedy
 
@@ -223,6 +248,7 @@ def test_a_trial_that_hangs_or_crashes_is_a_finding(place_tensorflow, monkeypatc
     assert tried.error.startswith(told)
 
 
+@pytest.mark.system
 def test_cudnn_works_where_there_is_a_gpu_and_says_why_elsewhere():
     tried = probe("cudnn")
     assert tried.started
@@ -232,10 +258,9 @@ def test_cudnn_works_where_there_is_a_gpu_and_says_why_elsewhere():
 
 def test_a_gpu_that_is_not_used_well_is_told_with_its_remedies():
     gpu = Gpu("NVIDIA H200", "9.0", memory_growth=True)
-    assert examine.gpu_problems([gpu], Probe(started=True, works=True, error="")) == []
-    assert examine.gpu_problems([], None) == []
+    assert problems(gpus=[gpu], cudnn=SOUND.xla) == problems() == []
     broken = Probe(started=True, works=False, error="DNN library initialization failed")
-    first, second = examine.gpu_problems([Gpu("NVIDIA H200", "9.0", memory_growth=False)], broken)
+    first, second = problems(gpus=[replace(gpu, memory_growth=False)], cudnn=broken)
     assert first.problem == "cuDNN does not work: DNN library initialization failed"
     assert "pip install 'jenacast[gpu]' brings cuDNN" in first.remedy
     assert second.remedy == "unset TF_FORCE_GPU_ALLOW_GROWTH"
@@ -254,7 +279,8 @@ def test_a_training_that_fails_is_a_finding(monkeypatch):
     _, training = examine.measure_speed(kernels, broken={Backend.XLA})
     assert [speed.steps_per_second for speed in training] == [None, None]
     assert [speed.error for speed in training] == ["OOM when allocating a tensor", "XLA does not work"]
-    problem, remedy = only_problem(examine.training_problems(training, broken={Backend.XLA}))
+    broken = Probe(started=True, works=False, error="it fails")
+    _, (problem, remedy) = map(astuple, problems(training=training, xla=broken))
     assert problem == "stacked-gru does not train with engine keras: OOM when allocating a tensor"
     assert "nvidia-smi" in remedy
 
@@ -270,7 +296,7 @@ def test_a_process_bound_to_one_core_of_many_is_told():
     finally:
         os.sched_setaffinity(0, cores)
     assert cpu == Cpu(cores=1, machine_cores=os.cpu_count())
-    problem, remedy = only_problem(examine.cpu_problems(cpu))
+    problem, remedy = only_problem(cpu=cpu)
     assert problem == f"this process may use 1 core of the machine's {os.cpu_count()}"
     assert "taskset" in remedy
-    assert examine.cpu_problems(hardware.find_cpu()) == []
+    assert problems(cpu=hardware.find_cpu()) == []

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from jenacast.config import ModelSettings, load_recipe, recipe_names
@@ -77,16 +77,15 @@ def examine() -> Findings:
     if not xla.started:
         remedy = _unset_flags() or "reinstall it: pip install --force-reinstall tensorflow keras"
         raise JenacastError(f"TensorFlow does not start: {xla.error}; {remedy}")
-    driver, cpu, gpus = find_driver(), find_cpu(), find_gpus()
+    driver, gpus = find_driver(), find_gpus()
     cudnn = probe("cudnn") if gpus else None
-    probed = {RecurrentBackend.XLA: xla, RecurrentBackend.CUDNN: cudnn}
-    broken = {kernel for kernel, tried in probed.items() if tried and not tried.works}
     kernels = find_kernels()
-    logger.info("measuring speed, a few seconds")
-    delivered, training = measure_speed(kernels, broken)
-    return Findings(
+    logger.info("measuring speed on a made-up series, a few seconds")
+    delivered, training = measure_speed(kernels, _broken(xla, cudnn))
+    notes = [] if gpus or driver.loaded or driver.gpus else ["no GPU: training runs on the CPU"]
+    findings = Findings(
         versions=versions(),
-        cpu=cpu,
+        cpu=find_cpu(),
         gpus=gpus,
         driver=driver,
         cudnn=cudnn,
@@ -94,15 +93,10 @@ def examine() -> Findings:
         kernels=kernels,
         windows_per_second=delivered,
         training=training,
-        notes=find_notes(driver, gpus),
-        problems=[
-            *driver_problems(driver, gpus),
-            *gpu_problems(gpus, cudnn),
-            *xla_problems(xla),
-            *training_problems(training, broken),
-            *cpu_problems(cpu),
-        ],
+        notes=notes + [f"{name} is set: {os.environ[name]}" for name in XLA_VARIABLES if os.environ.get(name)],
+        problems=[],
     )
+    return replace(findings, problems=find_problems(findings))
 
 
 def find_kernels() -> list[RecipeKernels]:
@@ -142,58 +136,40 @@ def measure_speed(kernels: list[RecipeKernels], broken: set[RecurrentBackend]) -
     return windows_per_second(batches, config), speeds
 
 
-def find_notes(driver: Driver, gpus: list[Gpu]) -> list[str]:
-    """What is worth knowing and no problem."""
-    notes = [] if gpus or driver.loaded or driver.gpus else ["no GPU: training runs on the CPU"]
-    return notes + [f"{name} is set: {os.environ[name]}" for name in XLA_VARIABLES if os.environ.get(name)]
-
-
-def driver_problems(driver: Driver, gpus: list[Gpu]) -> list[Problem]:
-    """A driver that fails, or a GPU that it lists and TensorFlow does not see."""
-    problems = []
+def find_problems(found: Findings) -> list[Problem]:
+    """What of the findings keeps this machine from training well, each with its remedy."""
+    problems, driver, cpu = [], found.driver, found.cpu
     if driver.fault:
         remedy = "mend the NVIDIA driver: reboot, else reinstall it; without a GPU, uninstall nvidia-smi"
         problems.append(Problem(f"nvidia-smi fails: {driver.fault}", remedy))
-    if not gpus and (driver.gpus or driver.loaded):
+    if not found.gpus and (driver.gpus or driver.loaded):
         cause, remedy = why_unseen(driver)
         there = f"there is a GPU ({', '.join(driver.gpus)})" if driver.gpus else "there is an NVIDIA driver"
         problems.append(Problem(f"{there}, but TensorFlow sees none: {cause}", remedy))
-    return problems
-
-
-def gpu_problems(gpus: list[Gpu], cudnn: Probe | None) -> list[Problem]:
-    """A GPU that is seen and yet not used well."""
-    problems = []
-    if cudnn and not cudnn.works:
+    if found.cudnn and not found.cudnn.works:
         version = load_tensorflow().sysconfig.get_build_info().get("cudnn_version", "")
         remedy = f"{INSTALL_GPU} brings cuDNN {version}; take others off LD_LIBRARY_PATH; see that the GPU is free"
-        problems.append(Problem(f"cuDNN does not work: {cudnn.error}", remedy))
-    if not all(gpu.memory_growth for gpu in gpus):
+        problems.append(Problem(f"cuDNN does not work: {found.cudnn.error}", remedy))
+    if not all(gpu.memory_growth for gpu in found.gpus):
         problems.append(Problem("TensorFlow takes all memory of a GPU at once", "unset TF_FORCE_GPU_ALLOW_GROWTH"))
+    if not found.xla.works:
+        remedy = _unset_flags() or f"reinstall TensorFlow, on a GPU with {INSTALL_GPU}"
+        remedy += "; until then train with --set model.engine=keras"
+        problems.append(Problem(f"XLA does not work: {found.xla.error}", remedy))
+    for speed in found.training:
+        if speed.error and speed.kernel not in _broken(found.xla, found.cudnn):
+            remedy = "see that no other process fills the memory: nvidia-smi for a GPU's, else free"
+            problem = f"{speed.recipe} does not train with engine {speed.engine}: {speed.error}"
+            problems.append(Problem(problem, remedy))
+    if cpu.cores == 1 < cpu.machine_cores:
+        remedy = f"start it with taskset -c 0-{cpu.machine_cores - 1}, or ask the scheduler for more cores"
+        problems.append(Problem(f"this process may use 1 core of the machine's {cpu.machine_cores}", remedy))
     return problems
 
 
-def xla_problems(xla: Probe) -> list[Problem]:
-    """XLA not working."""
-    if xla.works:
-        return []
-    remedy = _unset_flags() or f"reinstall TensorFlow, on a GPU with {INSTALL_GPU}"
-    return [Problem(f"XLA does not work: {xla.error}", f"{remedy}; until then train with --set model.engine=keras")]
-
-
-def training_problems(training: list[TrainingSpeed], broken: set[RecurrentBackend]) -> list[Problem]:
-    """A training that fails although its kernel works."""
-    remedy = "see that no other process fills the memory: nvidia-smi for a GPU's, else free"
-    failed = [speed for speed in training if speed.error and speed.kernel not in broken]
-    return [Problem(f"{one.recipe} does not train with engine {one.engine}: {one.error}", remedy) for one in failed]
-
-
-def cpu_problems(cpu: Cpu) -> list[Problem]:
-    """A process bound to one core of many."""
-    if cpu.cores > 1 or cpu.machine_cores == 1:
-        return []
-    remedy = f"start it with taskset -c 0-{cpu.machine_cores - 1}, or ask the scheduler for more cores"
-    return [Problem(f"this process may use 1 core of the machine's {cpu.machine_cores}", remedy)]
+def _broken(xla: Probe, cudnn: Probe | None) -> set[RecurrentBackend]:
+    tried = {RecurrentBackend.XLA: xla, RecurrentBackend.CUDNN: cudnn}
+    return {kernel for kernel, probed in tried.items() if probed and not probed.works}
 
 
 def _unset_flags() -> str:

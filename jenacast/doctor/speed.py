@@ -2,61 +2,35 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
-from jenacast.columns import NAMES, TARGET
 from jenacast.config import Config
-from jenacast.data.series import Floats
-from jenacast.data.synthetic import synthetic_series
-from jenacast.data.windows import Windows, book_windows
-from jenacast.features.datasets import Batches, Samples
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.features.datasets import Batches, split_samples
+from jenacast.features.encoding import fit_encoding
 from jenacast.models.build import build_model
 from jenacast.training.backend import RecurrentBackend
 from jenacast.training.learner import Learner
 
-HOURS = 35_000  # rows; as many as the hourly series has to train on
+ROWS = 20_000  # hourly, of which half train
 SECONDS = 1.0  # of each measurement
 
 
 def make_batches(config: Config) -> Batches:
-    """The windows of `config` over a synthetic hourly series, in full batches alone: no step traces anew."""
-    history, lead = config.data.history_hours, config.data.lead_hours
-    _, values = synthetic_series(rows=HOURS, step_minutes=60, warts=False)
-    windows = book_windows(HOURS, 0, HOURS, rows_per_hour=1, history_hours=history, lead_hours=lead)
-    full = len(windows) - len(windows) % config.train.batch_size
-    windows = replace(windows, starts=windows.starts[:full], targets=windows.targets[:full])
-    return Batches(make_samples(*make_station(values), windows))
-
-
-def make_station(values: Floats) -> tuple[Floats, Floats]:
-    """Inputs standardised over all rows, (rows, columns), and temperatures in degC, (rows,); both float32.
-
-    Args:
-        values: (rows, len(NAMES)) in the units of `columns.COLUMNS`.
-    """
-    inputs: Floats = ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
-    return inputs, values[:, NAMES.index(TARGET)].astype(np.float32)
-
-
-def make_samples(inputs: Floats, temperatures: Floats, windows: Windows) -> Samples:
-    """Windows of a station's rows as `make_station` gives them; their times are left out."""
-    truth, nowhen = temperatures[windows.targets, None], np.zeros(len(windows), dtype="datetime64[s]")
-    return Samples(
-        inputs=inputs[windows.lanes],
-        starts=windows.starts,
-        history=windows.history,
-        targets=truth,
-        truth_c=truth,
-        last_observed_c=temperatures[windows.last_rows],
-        rows=windows.last_rows,
-        now=nowhen,
-        valid_at=nowhen,
-        dropped=0,
-    )
+    """The train windows of `config` over a made-up series, in full batches alone: no step traces anew."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_csv(folder / CSV_NAME, *synthetic_series(rows=ROWS, step_minutes=60, warts=False))
+        prepare(folder, synthetic=True)
+        prepared = load_prepared(folder)
+        samples = split_samples(prepared, "train", fit_encoding(prepared, config.data))
+    return Batches(samples.pick(slice(len(samples) - len(samples) % config.train.batch_size)))
 
 
 def windows_per_second(batches: Batches, config: Config) -> float:
