@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from spoil import snapshot, unboxed
 from typer.testing import CliRunner
 
 from jenacast.cli import app
@@ -137,3 +138,26 @@ def jenacast_process():
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
     return run
+
+
+@pytest.fixture
+def assert_refused(jenacast, tmp_path, monkeypatch):
+    """A function that runs a command, sees it refused in one message, and nothing changed on disk."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(arguments, told, code=1):
+        before = snapshot(tmp_path)
+        done = jenacast(*arguments)
+        assert done.exit_code == code, done.output
+        assert isinstance(done.exception, SystemExit)
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        message = unboxed(done.stderr) if code == 2 else done.stderr
+        assert message.count("Error " if code == 2 else "error: ") == 1
+        missing = [text for text in told if text not in message]
+        assert not missing, message
+        assert snapshot(tmp_path) == before
+
+    return refuse

@@ -226,6 +226,10 @@ def test_a_name_that_makes_no_folder_is_refused(load, name):
         ("epochs = five\n", "is not valid TOML"),
         (b"summary = '\xff'\n", "is not valid TOML: .*utf-8"),
         (b"PK\x03\x04\x00", "is not valid TOML"),
+        ('summary = "x"\n'.encode("utf-16"), "is not valid TOML: .*utf-8"),
+        (bytes(100), "is not valid TOML"),
+        ("x = " + "[" * 100_000, "is not valid TOML"),
+        ("[train]\nseed = " + "9" * 10_000, "is not valid TOML"),
     ],
 )
 def test_a_broken_file_is_named(load, content, told):

@@ -474,89 +474,78 @@ def test_progress_is_shown_on_a_terminal_alone(data, copies, monkeypatch):
 
 
 @pytest.mark.real
-def test_the_real_hourly_series_is_known(data):
-    path = os.environ.get("JENACAST_TEST_SERIES")
-    if not path:
-        pytest.skip("JENACAST_TEST_SERIES does not name the real hourly series")
-    done = download(data, origin=path)
+def test_the_real_hourly_series_is_known(data, real_series):
+    done = download(data, origin=str(real_series))
     assert (done.source, done.rows) == ("hourly", 70_092)
-    assert held(data) == Path(path).read_bytes()
+    assert held(data) == real_series.read_bytes()
 
 
-def run(data, *args, python=("-m", "jenacast"), **env):
-    """The exit code, stdout and stderr of the command in a process of its own; never a traceback."""
-    done = subprocess.run(
-        [sys.executable, *python, "download", *args],
-        env=os.environ | {"JENACAST_DATA_DIR": str(data)} | env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def run(jenacast, data):
+    """A function that runs the command and returns its exit code, stdout and stderr."""
+
+    def run(*args):
+        done = jenacast("download", "--data-dir", data, *args)
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+        return done.exit_code, done.stdout, done.stderr
+
+    return run
 
 
-def test_the_command_prints_the_path_alone_and_imports_nothing_heavy(data, server):
+@pytest.mark.system
+def test_the_command_imports_nothing_heavy(data, server):
     server.routes["/my.zip"] = zipped(("a.csv", OTHER_CSV))
-    url = f"{server.url}/my.zip"
-    code, out, err = run(data, "--from", url, python=("-X", "importtime", "-m", "jenacast"))
-    assert (code, out) == (0, f"{data / CSV_NAME}\n")
-    imported = {line.split("|")[2].strip().split(".")[0] for line in err.splitlines() if line.count("|") == 2}
+    command = [sys.executable, "-X", "importtime", "-m", "jenacast", "download", "--from", f"{server.url}/my.zip"]
+    done = subprocess.run(
+        [*command, "--data-dir", data], capture_output=True, text=True, timeout=60, check=True
+    )
+    lines = done.stderr.splitlines()
+    imported = {line.split("|")[2].strip().split(".")[0] for line in lines if line.count("|") == 2}
     assert "pooch" in imported
     assert not imported & {"tensorflow", "keras", "pandas"}
+
+
+def test_the_command_prints_the_path_alone(run, data, server):
+    server.routes["/my.zip"] = zipped(("a.csv", OTHER_CSV))
+    url = f"{server.url}/my.zip"
+    code, out, err = run("--from", url)
+    assert (code, out) == (0, f"{data / CSV_NAME}\n")
     assert f"warning: {url} is none of the known copies" in err
-    code, out, _ = run(data, "--from", url, "--json")
+    code, out, _ = run("--from", url, "--json")
     assert code == 0
-    assert json.loads(out) == {
-        "path": str(data / CSV_NAME),
-        "source": "unknown",
-        "rows": 7,
-        "sha256": sha256(OTHER_CSV),
-        "url": url,
-        "changed": False,
-    }
+    expected = {"path": str(data / CSV_NAME), "source": "unknown", "rows": 7, "url": url, "changed": False}
+    assert json.loads(out) == expected | {"sha256": sha256(OTHER_CSV)}
     assert held(data) == OTHER_CSV
 
 
-def test_the_command_fails_in_words(data, server, tmp_path):
-    code, out, err = run(data, "--from", given(tmp_path, HTML))
+def test_the_command_fails_in_words(run, data, tmp_path):
+    code, out, err = run("--from", given(tmp_path, HTML))
     assert (code, out) == (1, "")
     assert err.startswith("error: ")
     for wrong in (["--source", "elsewhere"], ["--source", "book", "--from", "a"], ["--nonsense"]):
-        assert run(data, *wrong)[:2] == (2, "")
+        assert run(*wrong)[:2] == (2, "")
     assert held(data) is None
 
 
-def test_the_command_without_a_network_names_both_ways_out(data):
-    quick = "import jenacast.data.download as d, jenacast.cli as c; d.RETRIES = 0; c.main()"
+def test_the_command_without_a_network_names_both_ways_out(run, data, monkeypatch):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        env = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
-        code, out, err = run(data, python=("-c", quick), **env)
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{closed.getsockname()[1]}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        code, out, err = run()
     assert (code, out) == (1, "")
     assert "jenacast download --from FILE" in err
     assert "jenacast demo" in err
     assert held(data) is None
 
 
+@pytest.mark.system
 def test_a_terminated_download_leaves_nothing(data, server):
     server.routes["/my.zip"] = stall
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "jenacast",
-            "download",
-            "--from",
-            f"{server.url}/my.zip",
-            "--data-dir",
-            str(data),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "jenacast", "download", "--from", f"{server.url}/my.zip", "--data-dir", data]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not server.hits:
         assert process.poll() is None
         time.sleep(0.02)

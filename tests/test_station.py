@@ -149,6 +149,26 @@ REFUSED = {
         PUBLISHED[: PUBLISHED.rindex(",")],
         f"line 31: expected 15 cells, received 14; {MEND}",
     ),
+    "semicolons": (PUBLISHED.replace(",", ";"), f"begins with .*; {FETCH}"),
+    "UTF-16": (PUBLISHED.encode("utf-16"), "is written in UTF-16 or the like.*save it as UTF-8"),
+    "a zip": (b"PK\x03\x04" + bytes(100), "is a zip archive.*unpack it first"),
+    "no times": (table(HEADERS[1:], [row[1:] for row in ROWS]), rf"lacks the column\(s\) 'Date Time'; {FETCH}"),
+    "gzip with false bytes": (
+        gzip.compress(PUBLISHED.encode())[:200] + bytes(100) + gzip.compress(PUBLISHED.encode())[300:],
+        f"damaged or cut-off gzip file.*{FETCH}",
+    ),
+    "an American date": (table(HEADERS, with_cell(0, 0, "01/13/2009 00:10:00")), f"line 2: expected a time.*{MEND}"),
+    "Latin-1 after a number": (
+        table(HEADERS, with_cell(3, 14, "1.0\xb5")).encode("latin-1"),
+        rf"line 5: expected a number in 'wd \(deg\)', received '1.0µ'; {MEND}",
+    ),
+    "NUL in a number": (table(HEADERS, with_cell(3, 2, "3.\0" + "71")), r"line 5: expected a number.*'3\.\\x0071'"),
+    "NULs at the end": (PUBLISHED + "\0" * 4096, f"expected 15 cells, received 1; {MEND}"),
+    "a short row whose quoted comma makes up for it": (
+        table(HEADERS, [*ROWS[:10], [*ROWS[10][:13], '"3,71"'], *ROWS[11:]]),
+        f"line 12: expected 15 cells, received 14; {MEND}",
+    ),
+    "a line of a megabyte": (table(HEADERS, with_cell(3, 2, "9" * 1_000_000)), "line 5: longer than 100,000 char"),
     "a quote without end": (
         table(HEADERS, with_cell(3, 0, '"01.01.2009 03:10:00')),
         f"line 5: quotes that do not pair up .*{MEND}",
