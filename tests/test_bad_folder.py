@@ -26,7 +26,7 @@ PREPARED = {
         PREPARE_AGAIN,
     ),
     "a later manifest": (MANIFEST, json_values(format=2), "has format 2, this version reads 1", PREPARE_AGAIN),
-    "another protocol": (MANIFEST, json_values(protocol="loose"), "protocol: Input should be 'strict' or", PREPARE_AGAIN),
+    "another protocol": (MANIFEST, json_values(protocol="loose"), "Input should be 'strict' or 'book'", PREPARE_AGAIN),
     "no row an hour": (MANIFEST, json_values(rows_per_hour=0), "rows_per_hour: Input should be greater", PREPARE_AGAIN),
     "no splits": (MANIFEST, json_values(splits={}), "splits: expected train, val, test", PREPARE_AGAIN),
     "a split beyond the series": (

@@ -18,6 +18,7 @@ from jenacast.files import folder_lock
 from jenacast.models.checkpoint import load_checkpoint
 from jenacast.training.state import load_state
 
+pytestmark = pytest.mark.system
 SETTINGS = ("data.history_hours=12", "model.units=4", "train.batch_size=128", "train.save_every_seconds=0.05")
 TRAIN = ("train", "--model", "dense", *(part for setting in SETTINGS for part in ("--set", setting)))
 NAMESPACE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]

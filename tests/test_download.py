@@ -496,9 +496,7 @@ def run(jenacast, data):
 def test_the_command_imports_nothing_heavy(data, server):
     server.routes["/my.zip"] = zipped(("a.csv", OTHER_CSV))
     command = [sys.executable, "-X", "importtime", "-m", "jenacast", "download", "--from", f"{server.url}/my.zip"]
-    done = subprocess.run(
-        [*command, "--data-dir", data], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([*command, "--data-dir", data], capture_output=True, text=True, timeout=60, check=True)
     lines = done.stderr.splitlines()
     imported = {line.split("|")[2].strip().split(".")[0] for line in lines if line.count("|") == 2}
     assert "pooch" in imported
