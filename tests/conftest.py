@@ -1,4 +1,5 @@
 import gc
+import json
 import logging
 import os
 import shutil
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from spoil import snapshot, unboxed
 from typer.testing import CliRunner
@@ -49,6 +51,11 @@ def refused(done, *texts):
     assert done.stderr.count("error: ") == 1
     message = done.stderr.split("error: ")[-1]
     assert all(text in message for text in texts), message
+
+
+def files(*folders):
+    """All files below these folders, by their path: their content."""
+    return {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +132,37 @@ def jenacast():
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
         logging.getLogger("jenacast").handlers.clear()  # they write to a stream that is closed now
         return result
+
+    return run
+
+
+@pytest.fixture
+def ask(jenacast, _synthetic_data_dir):
+    """A function that runs a command on the series of `data_dir` and returns its JSON answer."""
+
+    def run(*arguments):
+        done = jenacast(*arguments, "--data-dir", _synthetic_data_dir, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def _forecasts():
+    return {}
+
+
+@pytest.fixture
+def forecasts(ask, _forecasts, tmp_path):
+    """A function: what `evaluate --predictions` says of checkpoints, by the time forecast for; asked once a module."""
+
+    def run(*arguments):
+        if arguments not in _forecasts:
+            table = tmp_path / "forecasts.csv"
+            ask("evaluate", *arguments, "--predictions", table, "--force", "--out", tmp_path / "scores")
+            _forecasts[arguments] = pd.read_csv(table, index_col="valid_at")
+        return _forecasts[arguments]
 
     return run
 
