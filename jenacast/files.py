@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def atomic_path(target: Path, *, make_folder: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; on success its content becomes `target`, else it goes.
+    """Yield a temporary path beside `target`; on success its content becomes `target`, else it is removed.
 
     Without `make_folder` the folder must be there: one that somebody removed is not made anew.
 
@@ -43,7 +43,7 @@ def atomic_path(target: Path, *, make_folder: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `target`; on success it takes the place of `target`, else it goes."""
+    """Yield a temporary folder beside `target`; on success it takes the place of `target`, else it is removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
@@ -148,14 +148,14 @@ def process_lock(path: Path) -> Iterator[None]:
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
-            with suppress(OSError):  # a disk that is gone or read-only by now is told of by what failed before
+            with suppress(OSError):  # what failed before reports a disk that is gone or read-only by now
                 path.unlink()
     finally:
         os.close(descriptor)
 
 
 def _lock(path: Path) -> int:
-    """A locked descriptor of the file that stands at `path`."""
+    """A locked descriptor of the file at `path`."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:

@@ -107,7 +107,7 @@ def device_name() -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold standard error back, C++'s lines too; let it through if the block fails."""
+    """Hold standard error back, C++'s lines too; print it if the block fails."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         original = os.dup(2)

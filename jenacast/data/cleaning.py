@@ -24,8 +24,8 @@ class Cleaned:
         source_rows: (rows,) row in the file of each row kept.
         replaced: (rows, columns) where a value is not the one measured.
         sentinels: (rows, columns) where the file has the station's mark for missing.
-        duplicates: rows dropped because they stand twice, values included.
-        conflicts: rows dropped because their time stands twice with other values; the first is kept.
+        duplicates: rows dropped because they repeat a row, values included.
+        conflicts: rows dropped because they repeat a time with other values; the first is kept.
     """
 
     series: Series
@@ -44,7 +44,7 @@ class Cleaned:
 def clean(raw: Series, protocol: Protocol) -> Cleaned:
     """Order the rows as `protocol` asks and replace what cannot be true by the column's last valid value.
 
-    `book` keeps the file's rows and order. `strict` sorts by time, drops rows whose time stands twice, and
+    `book` keeps the file's rows and order. `strict` sorts by time, drops rows that repeat a time, and
     leaves NaN where the last valid value is more than `STALE_HOURS` old. Before a column's first valid
     value both leave NaN, since only the future could fill it.
     """
@@ -75,7 +75,7 @@ def unique_in_time(raw: Series) -> tuple[Rows, int, int]:
     """Rows in order of time, the first of each time alone.
 
     Returns:
-        The rows kept, and how many were dropped because they stand twice: values included, and with other values.
+        The rows kept, and how many were dropped: repeated with the same values, and with other values.
     """
     order = np.argsort(raw.times, kind="stable")
     times = raw.times[order]

@@ -157,7 +157,7 @@ def _fetch(url: str, folder: Path) -> Path:
 
 
 class _Bounded:
-    """A file to write to that refuses to grow past `MAX_BYTES`, or to go on after a deadline."""
+    """A file to write to that refuses to grow past `MAX_BYTES`, or to be written after a deadline."""
 
     def __init__(self, file: BinaryIO, label: str, deadline: float = math.inf) -> None:
         self._file, self._label, self._deadline, self._bytes = file, label, deadline, 0

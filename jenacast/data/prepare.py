@@ -25,24 +25,24 @@ logger = logging.getLogger(__name__)
 def prepare(data_dir: Path, *, protocol: Protocol = "strict", force: bool = False, synthetic: bool = False) -> Manifest:
     """Prepare the CSV in `data_dir` for training, as `data_dir`/prepared; the old result stays until then.
 
-    The same source and protocol again is no work.
+    A result from the same source under the same protocol is kept.
 
     Args:
         data_dir: where the CSV lies.
-        protocol: how windows are found; see `jenacast.windows`.
-        force: replace a result of another source or protocol.
+        protocol: how windows are found; see `jenacast.data.windows`.
+        force: replace a result that exists.
         synthetic: the CSV is made up; every report will say so, also after the same file is prepared again.
 
     Raises:
         DataError: the CSV cannot be used.
-        ExistsError: another result stands there and `force` is not given.
+        ExistsError: another result exists and `force` is not given.
     """
     csv = data_dir / CSV_NAME
     if not csv.exists():
         raise DataError(f"{csv} not found; run: jenacast download")
     if not csv.is_file():
         raise DataError(f"{csv} is not a regular file; move it away, then run: jenacast download")
-    with folder_lock(data_dir):  # two at once: the second finds what the first has made
+    with folder_lock(data_dir):  # of two at once the second finds the result of the first
         clear_leftovers(data_dir / FOLDER)
         return _prepare(csv, data_dir / FOLDER, protocol, force=force, synthetic=synthetic)
 
@@ -52,12 +52,12 @@ def _prepare(csv: Path, folder: Path, protocol: Protocol, *, force: bool, synthe
 
     sha256 = file_sha256(csv)
     if folder.exists() and not force:
-        present = load_manifest(folder)
-        if (present.source_sha256, present.protocol) == (sha256, protocol):
+        existing = load_manifest(folder)
+        if (existing.source_sha256, existing.protocol) == (sha256, protocol):
             logger.info("%s is already there, from the same file under %s: nothing to do", folder, protocol)
-            return present
+            return existing
         raise ExistsError(
-            f"{folder} holds another series or protocol ({present.protocol}, source {present.source_sha256[:12]}; "
+            f"{folder} holds another series or protocol ({existing.protocol}, source {existing.source_sha256[:12]}; "
             f"asked: {protocol}, {sha256[:12]}); --force replaces it"
         )
     logger.info("reading %s", csv)
@@ -79,10 +79,10 @@ def _prepare(csv: Path, folder: Path, protocol: Protocol, *, force: bool, synthe
 
 def _is_known_synthetic(folder: Path, sha256: str) -> bool:
     try:
-        present = load_manifest(folder)
+        existing = load_manifest(folder)
     except DataError:
         return False
-    return present.synthetic and present.source_sha256 == sha256
+    return existing.synthetic and existing.source_sha256 == sha256
 
 
 def _describe(

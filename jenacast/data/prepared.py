@@ -112,7 +112,7 @@ class Prepared:
         return windows_of_split(self.series, self.manifest.protocol, split, self.borders(split), self.folder, **hours)
 
     def windows_between(self, start: int, stop: int, *, history_hours: int, lead_hours: int) -> Windows:
-        """The windows of rows [start, stop) under the prepared protocol, as if they were a split; perhaps none."""
+        """The windows of rows [start, stop) under the prepared protocol, as if they were a split; possibly none."""
         hours = {"history_hours": history_hours, "lead_hours": lead_hours}
         return find_windows(self.series, self.manifest.protocol, start, stop, **hours)
 

@@ -35,7 +35,7 @@ def read_station_csv(path: Path) -> Series:
     Values are as written, sentinels included; a blank field is NaN. Rows keep the file's order.
 
     Raises:
-        DataError: the file is absent, is not such a table, or holds a cell that cannot be read.
+        DataError: the file is missing, is not such a table, or holds a cell that cannot be read.
     """
     if not path.exists():
         raise DataError(f"{path} not found; `jenacast download` places it there")

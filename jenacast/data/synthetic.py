@@ -25,7 +25,7 @@ CHUNK_ROWS = 10_000  # as Python objects, all rows at once would take hundreds o
 
 # Where the clock jumps, as a fraction of the rows, and by how many minutes beyond its usual step.
 JUMPS = (
-    (0.19, -24 * 60),  # a day stands twice
+    (0.19, -24 * 60),  # a day is repeated
     (0.30, 20),
     (0.55, 10),
     (0.65, -30 * 60 - 30),  # the half hour puts an hourly series between the rows it already has
@@ -52,7 +52,7 @@ def synthetic_series(*, rows: int, step_minutes: int = 10, seed: int = 0, warts:
     that noise follows the pressure a day later, so a forecast that looks at it can beat persistence.
     Temperature, pressure and dew point are rounded first and the other air columns follow from them.
 
-    With warts, from 60 days on: rows of 24 hours that stand twice (at 19 % of the rows), a second jump
+    With warts, from 60 days on: 24 hours of rows that are repeated (at 19 % of the rows), a second jump
     back over 30.5 hours (65 %), gaps of 17 hours (72 %) and 75 hours (90 %), three of 10 or 20 minutes, and
     three hours of the sentinel in both wind speeds (82 %). A shorter series has one gap of 10 minutes
     (55 %) and the sentinel only. Jumps add to the usual step.

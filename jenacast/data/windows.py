@@ -75,7 +75,7 @@ def split_rows(rows: int) -> tuple[int, int]:
 def find_windows(
     series: Series, protocol: Protocol, start: int, stop: int, *, history_hours: int, lead_hours: int
 ) -> Windows:
-    """The windows of rows [start, stop) under `protocol`; perhaps none.
+    """The windows of rows [start, stop) under `protocol`; possibly none.
 
     Args:
         series: the whole series.
@@ -164,7 +164,7 @@ def strict_windows(
         times: (rows,) datetime64[s], strictly increasing.
         start: first row of the split.
         stop: row after the split's last.
-        usable: (stop - start,) rows that may stand in a history.
+        usable: (stop - start,) rows that may be part of a history.
         observed: (stop - start,) rows whose target value was truly measured.
         history_hours: observations in a history.
         lead_hours: hours from the last observation to the target.
@@ -192,7 +192,7 @@ def persistence(series: Series, windows: Windows) -> Floats:
 
 
 def truth(series: Series, windows: Windows) -> Floats:
-    """The temperature that came, (windows,) degC."""
+    """The measured temperature at the target, (windows,) degC."""
     return series.column(TARGET)[windows.targets]
 
 
