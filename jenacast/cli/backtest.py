@@ -21,12 +21,9 @@ from jenacast.cli.app import (
 )
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
-from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from jenacast.experiments.backtest import Backtest
 
 
 def backtest(
@@ -62,7 +59,7 @@ def backtest(
     Example: jenacast backtest --model best --from 2012 --step 1y
     """
     from jenacast.experiments.backtest import backtest as run
-    from jenacast.experiments.backtest import resume_backtest
+    from jenacast.experiments.backtest import folds_table, resume_backtest
     from jenacast.training.run_folder import default_run_dir
 
     if resume is not None:
@@ -74,7 +71,9 @@ def backtest(
         settings = load_settings(model, config, assignments or [])
         folder = run_dir or default_run_dir(f"backtest-{settings.name}")
         done = run(settings, data_dir=data_dir, first=begin, step_months=months, folder=folder, force=force)
-    typer.echo(json.dumps(asdict(done)) if json_output else describe(done))
+    warning = f"; {SYNTHETIC_WARNING}" if done.synthetic else ""
+    text = f"{done.model}, protocol {done.protocol}{warning}\n{folds_table(done).as_text()}"
+    typer.echo(json.dumps(asdict(done)) if json_output else text)
     last = Path(done.folds[-1].run)
     say(f"kept in {done.folder}; to look into a fold: jenacast evaluate {last} --data-dir {last.parent}")
 
@@ -100,21 +99,3 @@ def parse_step(text: str) -> int:
     if not match:
         raise typer.BadParameter(f"--step: expected years or months such as 1y, 6m or 3m, received {text!r}")
     return int(match[1]) * (12 if match[2] == "y" else 1)
-
-
-def describe(done: "Backtest") -> str:
-    """The folds as a table, and all windows together."""
-    windows = [*columns("train windows", "test windows", form=","), Column("epochs")]
-    errors = [*columns("validation MAE", "test MAE", form=".3f", unit="°C"), Column("95 % interval", ".3f")]
-    baseline = [Column("baseline MAE", ".3f", "°C"), Column("skill", ".1%")]
-    rows: list[list[Value]] = [
-        [
-            *(f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}", fold.train_windows, fold.test_windows),
-            *(fold.epochs, fold.val_mae_c, fold.test_mae_c, fold.test_mae_ci95_c, fold.baseline_mae_c, fold.skill),
-        ]
-        for fold in done.folds
-    ]
-    rows.append(["all", "", done.test_windows, "", "", done.test_mae_c, "", done.baseline_mae_c, done.skill])
-    table = Table([Column("test"), *windows, *errors, *baseline], rows)
-    warning = f"; {SYNTHETIC_WARNING}" if done.synthetic else ""
-    return f"{done.model}, protocol {done.protocol}{warning}\n{table.as_text()}"

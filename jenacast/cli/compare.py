@@ -9,7 +9,7 @@ import typer
 
 from jenacast.cli.app import Force, say
 from jenacast.data import SAME_AS_NOW
-from jenacast.tables import Column, Table, columns
+from jenacast.tables import Table, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,24 +50,13 @@ def compare(
 
 
 def _render(rows: "Sequence[RecipeScores]", form: TableFormat) -> str:
+    from jenacast.experiments.compare import comparison_table
+
     if form == "json":
         return json.dumps([asdict(row) for row in rows])
     if form == "csv":
         fields = [asdict(row) for row in rows]
         return Table(columns(*fields[0]), [list(row.values()) for row in fields]).as_csv()
-    errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
-    steps = [Column("epochs", "g"), Column("steps", ",.0f")]
-    speed = [Column("s/epoch", ".1f"), Column("windows/s", ",.0f"), Column("device")]
-    table = Table(
-        [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *steps, *speed],
-        [
-            [
-                *(row.model, row.parameters, ",".join(map(str, row.seeds))),
-                *(row.val_text, row.test_text, row.skill, row.epochs, row.steps),
-                *(row.seconds_per_epoch, row.windows_per_second, row.device),
-            ]
-            for row in rows
-        ],
-    )
+    table = comparison_table(rows)
     text = table.as_text() if form == "table" else table.as_markdown()
     return f"{text}\n\nbaseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C on test"

@@ -26,6 +26,7 @@ from jenacast.experiments.run_set import RunSet, remove_runs
 from jenacast.files import clear_leftovers, write_json
 from jenacast.models.build import check_model
 from jenacast.models.checkpoint import BEST
+from jenacast.tables import Column, Table, Value, columns
 from jenacast.training import run_folder
 from jenacast.training.run import train_or_resume
 
@@ -219,3 +220,19 @@ def _run_fold(config: Config, place: Path, splits: Mapping[str, SplitRecord]) ->
     )
     write_json(place / SCORES, asdict(scores))
     return scores
+
+
+def folds_table(done: Backtest) -> Table:
+    """A row for each fold, and one for the windows of all folds together."""
+    windows = [*columns("train windows", "test windows", form=","), Column("epochs")]
+    errors = [*columns("validation MAE", "test MAE", form=".3f", unit="°C"), Column("95 % interval", ".3f")]
+    baseline = [Column("baseline MAE", ".3f", "°C"), Column("skill", ".1%")]
+    rows: list[list[Value]] = [
+        [
+            *(f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}", fold.train_windows, fold.test_windows),
+            *(fold.epochs, fold.val_mae_c, fold.test_mae_c, fold.test_mae_ci95_c, fold.baseline_mae_c, fold.skill),
+        ]
+        for fold in done.folds
+    ]
+    rows.append(["all", "", done.test_windows, "", "", done.test_mae_c, "", done.baseline_mae_c, done.skill])
+    return Table([Column("test"), *windows, *errors, *baseline], rows)

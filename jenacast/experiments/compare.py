@@ -13,6 +13,7 @@ from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import stored_scores, write_evaluation
 from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.models.checkpoint import BEST
+from jenacast.tables import Column, Table, columns
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,24 @@ def compare(paths: Sequence[Path]) -> list[RecipeScores]:
     for run in runs:
         groups.setdefault(recipe_of(run.config), []).append(run)
     return sorted(map(_summarise, groups.values()), key=_rank)
+
+
+def comparison_table(rows: Sequence[RecipeScores]) -> Table:
+    """The recipes' errors as mean ± standard deviation over seeds, and what their trainings cost."""
+    errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
+    steps = [Column("epochs", "g"), Column("steps", ",.0f")]
+    speed = [Column("s/epoch", ".1f"), Column("windows/s", ",.0f"), Column("device")]
+    return Table(
+        [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *steps, *speed],
+        [
+            [
+                *(row.model, row.parameters, ",".join(map(str, row.seeds))),
+                *(row.val_text, row.test_text, row.skill, row.epochs, row.steps),
+                *(row.seconds_per_epoch, row.windows_per_second, row.device),
+            ]
+            for row in rows
+        ],
+    )
 
 
 def recipe_of(config: Config) -> str:
