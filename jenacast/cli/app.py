@@ -39,7 +39,7 @@ Storage = Annotated[
     ),
 ]
 
-DEFAULT_DATA_DIR = Path("data")
+DATA_DIR = Path("data")
 
 
 def run_dir_option(default: str) -> Any:

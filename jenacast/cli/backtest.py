@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import (
-    DEFAULT_DATA_DIR,
-    Assignments,
-    ConfigFile,
-    DataDir,
-    Force,
-    Json,
-    ModelName,
-    run_dir_option,
-    say,
-)
+from jenacast.cli.app import DATA_DIR, Assignments, ConfigFile, DataDir, Force, Json, ModelName, run_dir_option, say
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
 
@@ -39,7 +29,7 @@ def backtest(
     ] = None,
     run_dir: Annotated[Path | None, run_dir_option("runs/backtest-<model>-<date>-<time>")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue this backtest.")] = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json
+from jenacast.cli.app import DATA_DIR, DataDir, Json
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
-    from jenacast.data.prepared import Split
     from jenacast.evaluation.baselines import Fitted
-    from jenacast.evaluation.metrics import ErrorMetrics
+
+Figures = dict[str, dict[str, float]]  # by split, then by name
 
 
 def baseline(
@@ -25,7 +25,7 @@ def baseline(
             "window; its penalty is chosen on validation).",
         ),
     ] = False,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     json_output: Json = False,
 ) -> None:
     """Measure the common-sense guess, 'the same as now', on validation and test.
@@ -39,51 +39,39 @@ def baseline(
     """
     from jenacast.data.prepared import load_prepared
     from jenacast.evaluation.baselines import fit_baselines, measure_baselines
+    from jenacast.evaluation.metrics import skill
 
     prepared = load_prepared(data_dir)
     manifest = prepared.manifest
     hours = {"history_hours": manifest.history_hours, "lead_hours": manifest.lead_hours}
     fitted = fit_baselines(prepared, **hours) if fit_all else None
     errors = measure_baselines(prepared, ("val", "test"), fitted, **hours)
+    same: Figures = {split: error.as_dict() for split, error in errors["persistence"].items()}
+    every: dict[str, Figures] = {}  # with the skill of each
+    for name, by_split in errors.items() if fitted else ():
+        skills = {split: skill(error.mae_c, same[split]["mae_c"]) for split, error in by_split.items()}
+        every[name] = {split: error.as_dict() | {"skill": skills[split]} for split, error in by_split.items()}
     if json_output:
-        splits = {split: error.as_dict() for split, error in errors["persistence"].items()}
-        answer: dict[str, Any] = {"protocol": manifest.protocol, "synthetic": manifest.synthetic, "splits": splits}
-        typer.echo(json.dumps(answer | ({"fitted": _as_json(fitted, errors)} if fitted else {})))
+        answer = {"protocol": manifest.protocol, "synthetic": manifest.synthetic, "splits": same}
+        typer.echo(json.dumps(answer | ({"fitted": _as_json(fitted, every)} if fitted else {})))
         return
     head = f"{manifest.lead_hours} h ahead" if fitted else f"the same as {manifest.lead_hours} h before"
     note = f"; {SYNTHETIC_WARNING}" if manifest.synthetic else ""
-    typer.echo(f"{head}; protocol {manifest.protocol}{note}\n{_table(errors)}")
+    typer.echo(f"{head}; protocol {manifest.protocol}{note}\n{_table(same, every)}")
 
 
-def _as_json(fitted: "Fitted", errors: "dict[str, dict[Split, ErrorMetrics]]") -> dict[str, Any]:
+def _as_json(fitted: "Fitted", every: dict[str, Figures]) -> dict[str, Any]:
     numbers = {"damped_anomaly": {"damping": fitted.damping}, "ridge": {"penalty": fitted.ridge.penalty}}
-    return {
-        name: {
-            **numbers.get(name, {}),
-            "splits": {
-                split: error.as_dict() | {"skill": _skill(error, errors, split)}
-                for split, error in errors[name].items()
-            },
-        }
-        for name in errors
-        if name != "persistence"
-    }
+    return {name: numbers.get(name, {}) | {"splits": every[name]} for name in every if name != "persistence"}
 
 
-def _table(errors: "dict[str, dict[Split, ErrorMetrics]]") -> str:
-    several = len(errors) > 1
+def _table(same: Figures, every: dict[str, Figures]) -> str:
     heads = [*columns("split", "windows", form=","), *columns("MAE", "RMSE", form=".3f", unit="°C")]
     heads.append(Column("bias", "+.3f", "°C"))
-    rows: list[list[Value]] = []
-    for name, by_split in errors.items():
-        label = SAME_AS_NOW if name == "persistence" else name.replace("_", " ")
-        for split, error in by_split.items():
-            row: list[Value] = [split, error.windows, error.mae_c, error.rmse_c, error.bias_c]
-            rows.append([label, *row, _skill(error, errors, split)] if several else row)
-    return Table([Column("forecast"), *heads, Column("skill", ".1%")] if several else heads, rows).as_text()
-
-
-def _skill(error: "ErrorMetrics", errors: "dict[str, dict[Split, ErrorMetrics]]", split: "Split") -> float:
-    from jenacast.evaluation.metrics import skill
-
-    return skill(error.mae_c, errors["persistence"][split].mae_c)
+    if not every:
+        return Table(heads, [[split, *figures.values()] for split, figures in same.items()]).as_text()
+    labels = {name: SAME_AS_NOW if name == "persistence" else name.replace("_", " ") for name in every}
+    rows: list[list[Value]] = [
+        [labels[name], split, *of.values()] for name, by_split in every.items() for split, of in by_split.items()
+    ]
+    return Table([Column("forecast"), *heads, Column("skill", ".1%")], rows).as_text()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, run_dir_option, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, run_dir_option, say
 from jenacast.cli.evaluate import describe
 
 SYNTHETIC_ROWS = 420_551  # as many as the real series has
@@ -16,7 +16,7 @@ SYNTHETIC_FOLDER = "synthetic"
 
 def demo(
     run_dir: Annotated[Path | None, run_dir_option("runs/demo-<date>-<time>")] = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:

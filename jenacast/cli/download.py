@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json
 from jenacast.data import download as plain
 
 Source = Literal["tensorflow", "book"]  # the public copies
@@ -20,7 +20,7 @@ def download(
     origin: Annotated[
         str | None, typer.Option("--from", metavar="FILE|URL", help="Take this zip or CSV instead of a public copy.")
     ] = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     as_json: Json = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, FitBlend, Force, Json
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json
 
 
 def ensemble(
@@ -14,7 +14,7 @@ def ensemble(
     out: Annotated[Path, typer.Option("--out", "-o", help="The checkpoint to write.")] = Path("ensemble.keras"),
     name: Annotated[str, typer.Option(help="What tables call it.")] = "ensemble",
     fit_blend: FitBlend = False,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, FitBlend, Force, Json, say
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.plotting import Format
 from jenacast.tables import Column, Table, Value
@@ -55,7 +55,7 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.")
     ] = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:

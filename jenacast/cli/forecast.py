@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.tables import Table, Value, columns
 
@@ -54,7 +54,7 @@ def forecast(
     max_gap: MaxGap = 3.0,
     predictions: Annotated[Path | None, typer.Option(help="CSV file for every hour of every forecast.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.")] = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json
 from jenacast.data import Protocol
 from jenacast.tables import Table
 
@@ -19,7 +19,7 @@ def prepare(
     protocol: Annotated[
         Protocol, typer.Option(help="strict: windows by time, inside one split. book: by row position, as published.")
     ] = "strict",
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:

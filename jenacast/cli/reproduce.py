@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, say
 
 
 def reproduce(
@@ -21,7 +21,7 @@ def reproduce(
         Path, typer.Option(help="Where the runs are kept; finished ones are not trained again.")
     ] = Path("runs/reproduce"),
     out: Annotated[Path | None, typer.Option(help="Write the ledger, as Markdown.")] = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:

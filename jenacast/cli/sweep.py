@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DEFAULT_DATA_DIR, DataDir, Json, Storage, run_dir_option, say
+from jenacast.cli.app import DATA_DIR, DataDir, Json, Storage, run_dir_option, say
 from jenacast.sweep import Pruner, Sampler
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def sweep(
     run_dir: RunDir = None,
     dry_run: DryRun = False,
     worker: WorkerNumber = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     json_output: Json = False,
 ) -> None:
     """Search for better settings: many trainings, judged by the validation MAE of their best epoch.

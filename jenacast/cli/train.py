@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jenacast.cli.app import (
-    DEFAULT_DATA_DIR,
-    Assignments,
-    ConfigFile,
-    DataDir,
-    Force,
-    Json,
-    ModelName,
-    run_dir_option,
-    say,
-)
+from jenacast.cli.app import DATA_DIR, Assignments, ConfigFile, DataDir, Force, Json, ModelName, run_dir_option, say
 
 if TYPE_CHECKING:
     from jenacast.config import Config
@@ -34,8 +24,7 @@ Patience = Annotated[
 Refit = Annotated[
     Path | None,
     typer.Option(
-        metavar="RUN",
-        help="Train this run's network again, on train and validation together, up to its best epoch.",
+        metavar="RUN", help="Train this run's network again, on train and validation together, up to its best epoch."
     ),
 ]
 
@@ -58,7 +47,7 @@ def train(
         bool, typer.Option("--require-cudnn", help="Fail where cuDNN cannot run this network, instead of going slower.")
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs.")] = False,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:
