@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
+from conftest import refused
 from warm import Command
 
 from jenacast.config import load_config, load_recipe
@@ -27,7 +28,8 @@ from jenacast.training.learner import Learner
 from jenacast.training.run import train
 
 KILLS = int(os.environ.get("JENACAST_KILLS", "1"))  # for each network; `make crash-test` asks for many
-SMALL = ("data.history_hours=12", "model.units=4", "train.batch_size=32", "train.save_every_seconds=0.01")
+# 665 train windows in batches of 95: there is no smaller last one, which would be traced apart.
+SMALL = ("data.history_hours=12", "model.units=4", "train.batch_size=95", "train.save_every_seconds=0.01")
 
 
 def settings(epochs):
@@ -92,6 +94,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.system
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("network", NETWORKS if KILLS > 1 else ["keras", "stateful"])
 def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(network, data_dir, tmp_path):
@@ -120,7 +123,7 @@ def test_a_run_killed_at_random_moments_and_resumed_is_the_same_run(network, dat
     print(f"\n{network}: {kills} kills, {kills} resumes, differences: none", file=sys.stderr)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("model", "number", "code", "message"),
     [
@@ -163,21 +166,18 @@ def whole(_synthetic_data_dir, tmp_path_factory):
     return folder
 
 
-def test_a_finished_run_says_so_and_may_be_trained_further(data_dir, tmp_path, jenacast):
-    short, long = tmp_path / "short", tmp_path / "long"
-    options = ("--model", "dense", *settings(2), "--data-dir", data_dir, "--run-dir")
-    assert jenacast("train", *options, short).exit_code == 0
+def test_a_finished_run_says_so_and_may_be_trained_further(whole, data_dir, tmp_path, jenacast):
+    short, long = shutil.copytree(whole, tmp_path / "short"), tmp_path / "long"
     again = jenacast("train", "--resume", short)
     assert again.exit_code == 0
     assert "finished: nothing to do" in again.stderr
-    assert again.stdout == f"{short / 'best.keras'}\n"
+    assert again.stdout == f"{short / 'best.keras'}\n"  # where it lies now
 
-    assert jenacast("train", "--resume", short, "--epochs", 4).exit_code == 0
-    assert jenacast("train", *options, long, "--epochs", 4).exit_code == 0
+    assert jenacast("train", "--resume", short, "--epochs", 3).exit_code == 0
+    options = ("--model", "dense", *settings(3), "--data-dir", data_dir, "--run-dir", long)
+    assert jenacast("train", *options).exit_code == 0
     assert_same_run(short, long)
-    lowered = jenacast("train", "--resume", short, "--epochs", 3)
-    assert lowered.exit_code == 1
-    assert "may only be raised" in lowered.stderr
+    refused(jenacast("train", "--resume", short, "--epochs", 2), "may only be raised")
 
 
 def test_a_run_killed_before_its_first_state_starts_from_its_beginning(whole, tmp_path, jenacast):
@@ -221,6 +221,7 @@ main()
 """
 
 
+@pytest.mark.system
 def test_a_run_killed_while_its_calibration_is_written_gets_it_when_it_goes_on(whole, data_dir, tmp_path, jenacast):
     cut = tmp_path / "cut"
     options = ("--model", "dense", *settings(2), "--data-dir", data_dir, "--run-dir")
@@ -313,27 +314,20 @@ def test_a_run_with_everything_that_has_a_state_goes_on_from_the_middle_of_an_ep
             np.testing.assert_array_equal(mine[name], theirs[name])
 
 
-def test_more_epochs_than_a_schedule_was_made_for_are_refused(data_dir, tmp_path, jenacast):
-    run = tmp_path / "run"
-    options = ("--model", "dense", *settings(1), "--set", "train.schedule=cosine", "--data-dir", data_dir)
-    assert jenacast("train", *options, "--run-dir", run).exit_code == 0
-    config = (run / "config.toml").read_text()
-    refused = jenacast("train", "--resume", run, "--epochs", 2)
-    assert refused.exit_code == 1
-    assert refused.stderr.splitlines()[-1] == (
-        "error: --epochs 2: the learning rate of this run has fallen to 0 by epoch 1, as train.schedule=cosine says; "
-        "start a new run with more epochs"
+def test_more_epochs_than_a_schedule_was_made_for_are_refused(trained_run, jenacast):
+    config = trained_run / "config.toml"
+    config.write_text(config.read_text().replace('schedule = "constant"', 'schedule = "cosine"'))
+    refused(
+        jenacast("train", "--resume", trained_run, "--epochs", 3),
+        "--epochs 3: the learning rate of this run has fallen to 0 by epoch 2, as train.schedule=cosine says; start a "
+        "new run with more epochs",
     )
-    assert (run / "config.toml").read_text() == config
-    assert "finished: nothing to do" in jenacast("train", "--resume", run, "--epochs", 1).stderr
 
 
 def test_changed_settings_are_refused_by_name(trained_run, jenacast):
     config = trained_run / "config.toml"
     config.write_text(config.read_text().replace("learning_rate = 0.001", "learning_rate = 0.002"))
-    refused = jenacast("train", "--resume", trained_run, "--epochs", 3)
-    assert refused.exit_code == 1
-    assert "train.learning_rate: 0.001, now 0.002" in refused.stderr
+    refused(jenacast("train", "--resume", trained_run, "--epochs", 3), "train.learning_rate: 0.001, now 0.002")
 
 
 def test_a_run_of_a_version_with_other_settings_goes_on(trained_run, tmp_path, jenacast):
@@ -365,18 +359,7 @@ def test_changed_data_are_refused_by_their_hash(trained_run, data_dir, jenacast)
     manifest = data_dir / "prepared" / "manifest.json"
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "source_sha256": "0" * 64}))
-    refused = jenacast("train", "--resume", trained_run, "--epochs", 3)
-    assert refused.exit_code == 1
-    assert content["source_sha256"] in refused.stderr
-    assert "0" * 64 in refused.stderr
-
-
-def test_a_damaged_state_is_an_error_with_what_is_left(trained_run, jenacast):
-    state = trained_run / "state.npz"
-    state.write_bytes(state.read_bytes()[:1000])
-    refused = jenacast("train", "--resume", trained_run, "--epochs", 3)
-    assert refused.exit_code == 1
-    assert "use the run's best.keras" in refused.stderr
+    refused(jenacast("train", "--resume", trained_run, "--epochs", 3), content["source_sha256"], "0" * 64)
 
 
 def test_a_second_process_on_a_run_is_refused_with_the_first_ones_id(trained_run, jenacast):
@@ -387,12 +370,10 @@ def test_a_second_process_on_a_run_is_refused_with_the_first_ones_id(trained_run
     lock = trained_run / "train.lock"
     with subprocess.Popen([sys.executable, "-c", holder, lock], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        refused = jenacast("train", "--resume", trained_run, "--epochs", 3)
-        assert refused.exit_code == 1
-        assert f"in use by process {process.pid}" in refused.stderr
+        refused(jenacast("train", "--resume", trained_run), f"in use by process {process.pid}")
         process.kill()
     assert lock.exists()  # left behind by a process that died
-    assert jenacast("train", "--resume", trained_run, "--epochs", 3).exit_code == 0
+    assert jenacast("train", "--resume", trained_run).exit_code == 0
 
 
 def test_a_lock_is_gone_after_its_block(tmp_path):
@@ -403,17 +384,4 @@ def test_a_lock_is_gone_after_its_block(tmp_path):
 
 def test_resume_goes_with_epochs_alone(trained_run, jenacast):
     assert jenacast("train", "--resume", trained_run, "--seed", 1).exit_code == 2
-    refused = jenacast("train", "--resume", trained_run.parent)
-    assert refused.exit_code == 1
-    assert "not a run folder" in refused.stderr
-
-
-def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_step(data_dir, tmp_path, jenacast):
-    values = np.load(data_dir / "prepared" / "values.npy")
-    values[400] = 1e38  # finite, and so taken; its square is not
-    np.save(data_dir / "prepared" / "values.npy", values)
-    options = ("--model", "dense", *settings(3), "--data-dir", data_dir, "--run-dir", tmp_path / "run")
-    done = jenacast("train", *options)
-    assert done.exit_code == 1
-    assert "not finite at step" in done.stderr
-    assert "train.learning_rate" in done.stderr
+    refused(jenacast("train", "--resume", trained_run.parent), "not a run folder")
