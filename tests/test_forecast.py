@@ -12,7 +12,6 @@ from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from station_files import write_station_file
-from warm import Command
 
 from jenacast.columns import COLUMNS, NAMES, TARGET, measured_columns
 from jenacast.config import load_recipe
@@ -110,21 +109,6 @@ def same(one, other):
 # The figures
 
 
-def test_the_newest_forecast_is_evaluates_last_one(ask, jenacast, run, tmp_path):
-    whole, known = station_file(tmp_path / "whole.csv", 100), station_file(tmp_path / "known.csv", 76)
-    assert jenacast("evaluate", run, "--csv", whole, "--predictions", tmp_path / "judged.csv").exit_code == 0
-    judged, answer = table(tmp_path / "judged.csv"), ask("--csv", known)
-    assert answer["last_observation"] == hour(75)
-    assert answer["valid_at"] == hour(99) == str(judged["valid_at"][-1])
-    assert answer["temperature_c"] == pytest.approx(judged["forecast_c"][-1], abs=2e-4)
-    assert answer["baseline_c"] == pytest.approx(judged["baseline_c"][-1], abs=2e-4)
-    for name, ends_c in answer["intervals"].items():
-        expected_c = judged[f"low_{name}_c"][-1], judged[f"high_{name}_c"][-1]
-        assert ends_c == pytest.approx(expected_c, abs=2e-4)
-    assert (answer["synthetic"], answer["interpolated_hours"]) == (True, 0)
-    assert answer["checkpoint"] == str(run / "best.keras")
-
-
 def test_every_hour_of_a_clean_file_is_what_evaluate_forecasts(ask, jenacast, run, tmp_path):
     file = station_file(tmp_path / "file.csv", 100)
     assert jenacast("evaluate", run, "--csv", file, "--predictions", tmp_path / "judged.csv").exit_code == 0
@@ -133,6 +117,13 @@ def test_every_hour_of_a_clean_file_is_what_evaluate_forecasts(ask, jenacast, ru
     judged, made = table(tmp_path / "judged.csv"), table(tmp_path / "made.csv")
     of_the_lead = made["valid_at"] - made["last_observation"] == DAY
     made = {name: values[of_the_lead][:-24] for name, values in made.items()}  # no truth yet for the last day
+    known = ask("--csv", station_file(tmp_path / "known.csv", 76))
+    assert (known["last_observation"], known["valid_at"]) == (hour(75), str(judged["valid_at"][-1]))
+    assert same(known, answers[75 - NEEDED_HOURS + 1])
+    assert [each["valid_at"] for each in known["hours"]] == [hour(75 + lead) for lead in range(1, 25)]
+    assert known["hours"][-1] == {key: known[key] for key in ("valid_at", "temperature_c", "intervals")}
+    assert (known["synthetic"], known["interpolated_hours"]) == (True, 0)
+    assert known["checkpoint"] == str(run / "best.keras")
     np.testing.assert_array_equal(made["valid_at"], judged["valid_at"])
     np.testing.assert_allclose(made["temperature_c"], judged["forecast_c"], atol=2e-4)
     for name in ("low_50_c", "high_50_c", "low_80_c", "high_80_c", "low_90_c", "high_90_c", "baseline_c"):
@@ -147,15 +138,11 @@ def test_ten_minute_rows_forecast_what_their_hourly_thinning_does(ask, tmp_path)
     assert len(one) == 40 - NEEDED_HOURS + 1
     assert same(one, other)
     assert same(ask("--csv", ten), one[-1])
+    halves = [answer["last_observation"] for answer in ask("--csv", ten, "--every", "30m")]
+    first = times[0] + np.timedelta64(NEEDED_HOURS - 1, "h")
+    assert halves == [str(time) for time in times[::-1][::3] if time >= first][::-1]
     third = write_station_file(tmp_path / "third.csv", times[2::6], values[2::6])
     assert same(ask("--csv", ten, "--at", times[-10]), ask("--csv", third, "--at", times[-10]))
-
-
-def test_every_hour_of_the_day_is_told(ask, tmp_path):
-    file = station_file(tmp_path / "file.csv", 40)
-    answer = ask("--csv", file)
-    assert [each["valid_at"] for each in answer["hours"]] == [hour(39 + lead) for lead in range(1, 25)]
-    assert answer["hours"][-1] == {key: answer[key] for key in ("valid_at", "temperature_c", "intervals")}
 
 
 @settings(max_examples=8, deadline=None)
@@ -211,6 +198,8 @@ def test_the_last_observation_at_or_before_counts(at, last, ask, tmp_path):
 def test_what_came_later_does_not_count(ask, tmp_path):
     whole, known = station_file(tmp_path / "whole.csv", 40), station_file(tmp_path / "known.csv", 31)
     assert same(ask("--csv", whole, "--at", hour(30)), ask("--csv", known))
+    # The newest of hourly rows is still now, whatever the longest gap.
+    assert ask("--csv", whole, "--max-gap", "0", "--at", hour(30, 69))["last_observation"] == hour(30)
 
 
 def test_a_short_gap_is_no_origin(ask, tmp_path):
@@ -250,16 +239,10 @@ def test_a_time_that_cannot_be_forecast_from_is_refused_and_one_that_can_be_is_n
     assert answer["last_observation"] == (hour(39) if at > hour(39) else hour(NEEDED_HOURS - 1))
 
 
-@pytest.mark.parametrize("at", ["yesterday", "2026-06-02T10:10Z", "02.06.2026 10:10", ""])
-def test_a_time_that_is_none_is_wrong_usage(at, jenacast, run, tmp_path):
-    assert jenacast("forecast", run, "--csv", tmp_path / "file.csv", "--at", at).exit_code == 2
-
-
 @pytest.mark.parametrize(
     ("step", "rows"),
     [
         ("1h", range(16, 60)),
-        ("60m", range(16, 60)),
         ("30m", range(16, 60)),  # finer than the rows: every one of them
         ("6h", range(17, 60, 6)),
         ("1d", [35, 59]),
@@ -273,15 +256,6 @@ def test_once_in_every_step_back_from_the_newest(step, rows, jenacast, run, tmp_
     assert [answer["last_observation"] for answer in json.loads(done.stdout)] == [hour(row) for row in rows]
 
 
-def test_steps_finer_than_an_hour_take_ten_minute_rows(ask, tmp_path):
-    times, _ = weather(6 * 20, step_minutes=10)
-    file = station_file(tmp_path / "file.csv", 6 * 20, step_minutes=10)
-    answers = ask("--csv", file, "--every", "30m")
-    first = times[0] + np.timedelta64(NEEDED_HOURS - 1, "h")
-    expected = [str(time) for time in times[::-1][::3] if time >= first][::-1]
-    assert [answer["last_observation"] for answer in answers] == expected
-
-
 def test_a_clock_that_was_set_forward_loses_nothing_but_what_it_lacks(jenacast, run, tmp_path):
     times, values = weather(80)
     times = times + np.where(np.arange(80) < 40, 0, 30).astype("timedelta64[m]")  # half an hour, as in 2014
@@ -292,7 +266,7 @@ def test_a_clock_that_was_set_forward_loses_nothing_but_what_it_lacks(jenacast, 
     assert "origins lack hours of the 17 needed" in done.stderr
 
 
-@pytest.mark.parametrize("step", ["", "0h", "1", "h", "1.5h", "1 h", "-1h", "1w", "1H", "10000h", "１h"])
+@pytest.mark.parametrize("step", ["", "0h", "1", "1.5h", "-1h", "1w", "10000h", "１h"])
 def test_a_step_that_is_none_is_wrong_usage(step, jenacast, run, tmp_path):
     done = jenacast("forecast", run, "--csv", tmp_path / "file.csv", "--every", step)
     assert done.exit_code == 2
@@ -307,14 +281,15 @@ def test_what_excludes_each_other_is_wrong_usage(jenacast, run, tmp_path):
         ("--csv", file, "--plot", "one.png", "--predictions", "one.png"),
         ("--csv", file, "--max-gap", "-1"),
         ("--csv", file, "--max-gap", "nan"),
+        ("--csv", file, "--at", "2026-06-02T10:10Z"),
+        ("--csv", file, "--at", "02.06.2026 10:10"),
     ):
         assert jenacast("forecast", run, *arguments).exit_code == 2, arguments
-
-
-def test_a_shells_list_of_files_is_told_from_a_checkpoint(jenacast, tmp_path):
-    done = jenacast("forecast", "--csv", tmp_path / "a.csv", tmp_path / "b.csv")
+    done = jenacast("forecast", "--csv", tmp_path / "a.csv", tmp_path / "b.csv")  # as a shell lists files
     assert done.exit_code == 2
     assert "repeat --csv" in done.stderr
+    done = jenacast("forecast", tmp_path / "no.keras", "--csv", tmp_path / "no.csv", "--plot", tmp_path / "a.gif")
+    refused(done, "a.gif ends in", "expected .png, .svg or .pdf")  # before any work
 
 
 # Gaps
@@ -352,11 +327,6 @@ def test_in_a_long_gap_only_its_first_hours_are_near_enough(ask, refuse, tmp_pat
     assert message.strip().endswith("or: --at 2026-06-02T05:10")
     refuse(["--csv", file, "--at", hour(50)], "6 are missing: 2026-06-02 10:10 to ", "or: --at 2026-06-02T05:10")
     assert ask("--csv", file, "--at", hour(57))["last_observation"] == hour(57)
-
-
-def test_the_newest_of_hourly_rows_is_still_now_whatever_the_longest_gap(ask, tmp_path):
-    file = station_file(tmp_path / "file.csv", 40)
-    assert ask("--csv", file, "--max-gap", "0", "--at", hour(30, 69))["last_observation"] == hour(30)
 
 
 def test_a_clock_with_seconds_is_told_with_seconds(refuse, ask, tmp_path):
@@ -528,10 +498,7 @@ def test_a_network_made_elsewhere_forecasts_by_the_prepared_scaling(foreign, jen
     assert "gives no intervals: it was made elsewhere, or" in done.stderr
     assert "ensemble" not in done.stderr
     assert len(table(tmp_path / "one.csv")["valid_at"]) == 1
-
-
-def test_a_network_made_elsewhere_needs_prepared_data(foreign, jenacast, tmp_path):
-    done = jenacast("forecast", foreign, "--csv", station_file(tmp_path / "file.csv", 130), "--data-dir", tmp_path)
+    done = jenacast("forecast", foreign, "--csv", file, "--data-dir", tmp_path)
     refused(done, "needs the prepared data's scaling", "jenacast prepare")
 
 
@@ -606,12 +573,6 @@ def test_a_picture_of_every_suffix(suffix, magic, arguments, jenacast, run, tmp_
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file.csv", path.name]
 
 
-def test_another_suffix_is_refused_before_any_work(jenacast, tmp_path):
-    for name in ("picture.gif", "picture"):
-        done = jenacast("forecast", tmp_path / "no.keras", "--csv", tmp_path / "no.csv", "--plot", tmp_path / name)
-        refused(done, f"{tmp_path / name} ends in", "expected .png, .svg or .pdf")
-
-
 def test_what_was_interpolated_is_not_drawn_as_observed(jenacast, run, tmp_path, monkeypatch):
     file, drawn = station_file(tmp_path / "file.csv", 60, without=[40, 41]), {}
     monkeypatch.setattr("jenacast.forecasting.plots.forecasts", lambda path, **what: drawn.update(what))
@@ -634,17 +595,6 @@ def test_nothing_is_overwritten_unasked(option, name, jenacast, run, tmp_path):
     assert there.read_text() == "mine"
     assert jenacast("forecast", run, "--csv", file, option, there, "--force").exit_code == 0
     assert there.read_bytes() != b"mine"
-
-
-def test_a_process_forecasts_from_a_month_of_ten_minute_rows(run, tmp_path):
-    file = station_file(tmp_path / "month.csv", 6 * 24 * 30, step_minutes=10)
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    done = Command("forecast", run, "--csv", file, "--json", cwd=tmp_path)
-    assert done.wait() == 0, done.stderr
-    assert json.loads(done.stdout)["last_observation"] == "2026-07-01T00:00:00"
-    assert done.stderr == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["month.csv"]
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
 @pytest.mark.real

@@ -143,13 +143,6 @@ def test_rows_are_weighed_by_time():
     np.testing.assert_array_equal(temperatures(found)[:7], [8, 9, 12, 6, 8, 14, 18])
 
 
-def test_nothing_is_guessed_outside_a_columns_values():
-    found = join(hourly([NAN, NAN, 5, NAN, 7, NAN]), max_gap_hours=100)
-    np.testing.assert_array_equal(temperatures(found), [NAN, NAN, 5, 6, 7, NAN])
-    np.testing.assert_array_equal(found.measured, [False, False, True, False, True, False])
-    np.testing.assert_array_equal(found.filled, [False, False, False, True, False, False])
-
-
 def test_each_column_has_gaps_of_its_own():
     series = hourly([1, NAN, 3, 4, 5, 6])
     series.values[2:5, WD] = NAN
@@ -209,10 +202,6 @@ def test_a_column_that_nobody_looks_at_has_no_hole():
     np.testing.assert_array_equal(unseen.filled, [False, True, *[False] * 6])
 
 
-def test_rows_at_most_an_hour_apart_stand_in_one_gap():
-    assert describe_hours(at(0, 10, 70, 131)) == "2026-10-03 00:10 to 2026-10-03 01:20, 2026-10-03 02:21"
-
-
 # Several files, one clock
 
 
@@ -226,17 +215,20 @@ def test_the_file_named_last_counts_and_the_first_row_inside_it(said):
     assert said() == [("WARNING", text)] * 2
 
 
+def test_rows_without_any_value_do_not_lengthen_the_series_and_a_history_must_fit_into_it():
+    series = hourly([1, 2, 3, 4, 5])
+    series.values[[0, 4]] = SENTINEL
+    found = join(series)
+    np.testing.assert_array_equal(found.series.times, at(60, 120, 180))
+    np.testing.assert_array_equal(complete_rows(found, 3), [2])
+    assert [len(complete_rows(found, hours)) for hours in (4, 100)] == [0, 0]
+
+
 def test_a_withdrawn_value_stays_withdrawn_but_an_empty_row_hides_nothing(said):
     older, newer = hourly([1, 2, 3, 4]), hourly([1, 2, SENTINEL, SENTINEL])
     newer.values[1] = SENTINEL
     np.testing.assert_array_equal(temperatures(join(older, newer)), [1, 2, NAN, NAN])
     assert "dropped 2 row(s)" in said()[0][1]
-
-
-def test_rows_without_any_value_do_not_lengthen_the_series():
-    series = hourly([1, 2, 3, 4, 5])
-    series.values[[0, 4]] = SENTINEL
-    np.testing.assert_array_equal(join(series).series.times, at(60, 120, 180))
 
 
 def test_hourly_and_ten_minute_rows_together_are_ten_minute_rows():
@@ -293,15 +285,6 @@ def test_slips_of_the_clock_are_dropped_and_counted(said):
 def test_what_makes_no_series_is_refused(files, message):
     with pytest.raises(DataError, match=message):
         join(*files)
-
-
-def test_a_slip_alone_makes_no_series():
-    dead = hourly([0] * 200)
-    dead.values[:] = SENTINEL
-    slip = make_series([5], [33])
-    both = Series(np.concatenate([dead.times, slip.times]), np.concatenate([dead.values, slip.values]))
-    with pytest.raises(DataError, match=r"no value in 200 row\(s\) lies in its column's valid range"):
-        join(both)
 
 
 CELSIUS = st.one_of(st.integers(-6000, 6000).map(lambda cents: cents / 100), st.sampled_from([NAN, SENTINEL, 61.0]))
@@ -392,13 +375,6 @@ def test_missing_hours_go_by_the_lane_of_the_moment():
     np.testing.assert_array_equal(missing_hours(found, at(535)[0], 2), at(475, 535))  # at a minute without rows
     np.testing.assert_array_equal(missing_hours(found, at(540)[0].astype("datetime64[m]"), 5), at(300))
     np.testing.assert_array_equal(complete_rows(found, 10), [57, 58, 59])
-
-
-@pytest.mark.parametrize("hours", [4, 5, 100])
-def test_a_history_longer_than_the_series_has_no_moment(hours):
-    found = join(hourly([1, 2, 3]))
-    np.testing.assert_array_equal(complete_rows(found, 3), [2])
-    assert len(complete_rows(found, hours)) == 0
 
 
 def test_seventeen_years_of_ten_minute_rows_take_a_moment():

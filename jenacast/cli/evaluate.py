@@ -88,8 +88,7 @@ def evaluate(
         say(f"wrote {predictions}")
     home = Path(scores.checkpoint).parent
     is_own = is_run_dir(home) and len(checkpoints) == 1 and not (fit_blend or against)  # what `compare` may read
-    folder = out or (home if is_own else None)
-    if folder:
+    if folder := out or (home if is_own else None):
         for file in write_evaluation(evaluation, folder, groups, form=form):
             say(f"wrote {file}")
     if json_output:
