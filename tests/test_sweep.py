@@ -7,17 +7,16 @@ import signal
 import socket
 import statistics
 import sys
-from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
 
 import pytest
 from conftest import refused
+from made_sweeps import made_up_training
 from warm import Command
 
 from jenacast.config import load_config
 from jenacast.errors import ConfigError, JenacastError
-from jenacast.files import write_json
 from jenacast.sweep import storage as storages
 from jenacast.sweep import trials
 from jenacast.sweep.results import read_result
@@ -49,22 +48,8 @@ def place(tmp_path, _synthetic_data_dir):
 
 @pytest.fixture
 def made_up(monkeypatch):
-    """Trainings that take no time: the lower the learning rate, the higher their error at every epoch."""
-
-    def train(config, *, data_dir, run_dir, callback=None):
-        settings = config.train
-        maes_c = [2 - 10 * settings.learning_rate + 0.1 * settings.seed + 1 / (n + 1) for n in range(settings.epochs)]
-        ends = (epoch for epoch, mae_c in enumerate(maes_c, start=1) if callback and callback(epoch, mae_c))
-        epochs = next(ends, settings.epochs)
-        finished = epochs == settings.epochs
-        outcome = run_folder.Outcome(
-            *(str(run_dir), "", config.name, settings.seed, epochs, epochs, maes_c[epochs - 1], 2.5),
-            *(finished, "strict", True, 1, epochs, 1.0, "cpu"),
-        )
-        write_json(run_dir / run_folder.METRICS, asdict(outcome))
-        return outcome
-
-    monkeypatch.setattr(trials, "train_or_resume", train)
+    """Trainings that take no time."""
+    monkeypatch.setattr(trials, "train_or_resume", made_up_training)
 
 
 def result_of(folder):
@@ -231,7 +216,7 @@ def test_what_is_said_of_storage_is_checked_before_any_work(place, jenacast, mon
 @pytest.mark.system
 def test_terminated_workers_leave_their_trials_and_others_continue_them(place, tmp_path, jenacast, monkeypatch):
     monkeypatch.setenv(storages.HEARTBEAT_VARIABLE, "1")
-    space = SPACE.replace("epochs = 3", "epochs = 12\ntrain.save_every_seconds = 0.05")
+    space = SPACE.replace("epochs = 3", "epochs = 8\ntrain.save_every_seconds = 0.05")
     order = [*place(space, trials=2), "--workers", 2]
     sweep = Command(*order)
     sweep.wait_until(lambda: len(list((tmp_path / "sweep").glob("trial-*/state.npz"))) == 2, timeout=120)
@@ -248,7 +233,7 @@ def test_terminated_workers_leave_their_trials_and_others_continue_them(place, t
     assert len({trial.run for trial in result.complete}) == len(result.complete) >= 2
     for trial in result.complete:
         assert run_folder.read_outcome(Path(trial.run)).val_mae_c == trial.val_mae_c
-        assert len(trial.curve_c) == 12  # those before the interruption too
+        assert len(trial.curve_c) == 8  # those before the interruption too
     given_up = [trial for trial in result.trials if trial.state == "failed"]
     for trial in given_up:
         again = result.trials[int(trial.reason.split()[-1])]
