@@ -104,6 +104,15 @@ def _synthetic_data_dir(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def years(tmp_path_factory):
+    """A data folder with three years of hourly rows, 2009-01-01T00:10 to 2011-12-31T23:10, prepared under `strict`."""
+    folder = tmp_path_factory.mktemp("years")
+    write_csv(folder / CSV_NAME, *synthetic_series(rows=3 * 365 * 24, step_minutes=60, seed=3, warts=False))
+    prepare(folder, synthetic=True)
+    return folder
+
+
 @pytest.fixture
 def data_dir(_synthetic_data_dir, tmp_path):
     """A data folder of its own with a small hourly synthetic series, prepared under `strict`."""

@@ -11,31 +11,21 @@ from warm import Command
 
 from jenacast.cli import app
 from jenacast.config import load_recipe
-from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare, prepare_fold
 from jenacast.data.prepared import load_prepared
-from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.data.synthetic import synthetic_series
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.experiments import plots
 from jenacast.experiments.folds import Fold, FoldScores
 from jenacast.files import process_lock
 from jenacast.training.run import train
 
-ROWS = 3 * 365 * 24  # hourly: 2009-01-01T00:10 to 2011-12-31T23:10
+ROWS = 3 * 365 * 24  # hourly
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.save_every_seconds=0.01")
 CONFIG = load_recipe("dense", SMALL)
 SETTINGS = ("--model", "dense", *(word for setting in SMALL for word in ("--set", setting)))
 WHEN = ("--from", "2010-07", "--step", "6m")
 NAMED = ["2010-07-01", "2011-01-01", "2011-07-01"]
-
-
-@pytest.fixture(scope="module")
-def years(tmp_path_factory):
-    """A data folder with three years of hourly rows, prepared under `strict`."""
-    folder = tmp_path_factory.mktemp("years")
-    write_csv(folder / CSV_NAME, *synthetic_series(rows=ROWS, step_minutes=60, seed=3, warts=False))
-    prepare(folder, synthetic=True)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -13,18 +13,9 @@ from jenacast.data.prepared import load_prepared
 from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.experiments.folds import Fold, find_edges, first_row_from, make_folds, shift
 
-ROWS = 3 * 365 * 24  # hourly: 2009-01-01T00:10 to 2011-12-31T23:10
+ROWS = 3 * 365 * 24  # hourly
 SETTINGS = load_recipe("dense", ["data.history_hours=12"]).data
 DAYS = [np.datetime64(day) for day in ("2010-01-01", "2010-07-01", "2011-01-01", "2011-07-01", "2012-01-01")]
-
-
-@pytest.fixture(scope="module")
-def years(tmp_path_factory):
-    """Three years of hourly rows, prepared under `strict`."""
-    folder = tmp_path_factory.mktemp("years")
-    write_csv(folder / CSV_NAME, *synthetic_series(rows=ROWS, step_minutes=60, seed=3, warts=False))
-    prepare(folder, synthetic=True)
-    return load_prepared(folder)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +34,12 @@ def test_months_are_the_calendars(day, months, expected):
 
 
 def test_the_folds_of_a_series_lie_where_the_calendar_says(years):
-    edges = find_edges(years, np.datetime64("2010-07-01"), 6, SETTINGS)
+    prepared = load_prepared(years)
+    edges = find_edges(prepared, np.datetime64("2010-07-01"), 6, SETTINGS)
     assert edges == DAYS
     first, _, last = make_folds(edges)
     year, half, leap = 365 * 24, 181 * 24, 184 * 24  # January to June, July to December
-    times = years.series.times
+    times = prepared.series.times
     assert first.borders(times) == {
         "train": (0, year),
         "val": (year, year + half),
@@ -89,7 +81,7 @@ def test_folds_are_in_order_adjacent_and_tile_the_tests_whatever_the_clock_does(
 
 def test_a_last_period_cut_short_counts_from_56_days_with_windows_on(years):
     for day, folds in (("2011-05-05", 2), ("2011-05-06", 1)):  # its second period has 57 days, the first without target
-        edges = find_edges(years, np.datetime64(day), 6, SETTINGS)
+        edges = find_edges(load_prepared(years), np.datetime64(day), 6, SETTINGS)
         assert len(make_folds(edges)) == folds
 
 

@@ -89,16 +89,6 @@ def test_finished_seeds_are_kept_and_the_others_continue_or_begin(copied, asked,
     assert set(asked) == {"seed 6"}
 
 
-def test_seeds_that_are_interrupted_say_how_to_continue(copied, monkeypatch, caplog):
-    def interrupt(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(seeds, "run_side_by_side", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        resume_seeds(copied)
-    assert f"To continue: jenacast train --resume {copied}" in caplog.text
-
-
 def test_force_replaces_the_old_seeds_and_nothing_else(copied, monkeypatch, data_dir):
     mine = [copied / "seed-5" / "notes.txt", copied / "seed-6-copy" / "metrics.json", copied / "seed-7" / "notes.txt"]
     shutil.copytree(copied / "seed-6", mine[1].parent)
