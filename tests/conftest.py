@@ -21,6 +21,8 @@ from jenacast.data.prepare import prepare
 from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.training.run import train
 
+pytest.register_assert_rewrite("download_server")
+
 
 def pytest_runtest_setup():
     """Let no collection look at what TensorFlow's import left: Keras asks for one before every network."""

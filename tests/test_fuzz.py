@@ -22,7 +22,7 @@ from jenacast.features.climatology import TERMS, Climatology
 from jenacast.features.encoding import ColumnEncoding, Encoding, TargetEncoding
 from jenacast.models.checkpoint import FORMAT, MEMBER, Metadata, read_metadata
 
-EXAMPLES = int(os.environ.get("JENACAST_FUZZ", "150"))  # for each property; 5,000 take minutes
+EXAMPLES = int(os.environ.get("JENACAST_FUZZ", "75"))  # for each property; 5,000 take minutes
 fuzzed = settings(
     max_examples=EXAMPLES,
     deadline=None,
