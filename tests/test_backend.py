@@ -84,7 +84,7 @@ def test_a_training_that_requires_cudnn_fails_before_anything_is_written(data_di
 
 def test_the_kernel_is_printed_and_stands_in_the_record(data_dir, tmp_path, jenacast):
     run = tmp_path / "run"
-    small = ("--set", "data.history_hours=8", "--set", "model.units=4", "--epochs", 1)
+    small = ("--set", "data.history_hours=8", "--set", "model.units=4", "--epochs", 1, "--set", "train.batch_size=669")
     options = ("--set", "model.engine=tied", *small, "--data-dir", data_dir, "--run-dir", run)
     result = jenacast("train", "--model", "lstm-dropout", *options)
     assert "with XLA" in result.stderr
