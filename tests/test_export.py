@@ -18,9 +18,9 @@ def trained(tmp_path_factory, _synthetic_data_dir):
     from jenacast.cli import app
 
     run = tmp_path_factory.mktemp("export") / "run"
-    small = ["--set", "data.history_hours=6", "--set", "model.units=4", "--epochs", "1", "--set", "train.batch_size=671"]
-    options = ["--model", "stacked-gru", *small, "--data-dir", str(_synthetic_data_dir), "--run-dir", str(run)]
-    done = CliRunner().invoke(app, ["train", *options])
+    small = ["--set", "data.history_hours=6", "--set", "model.units=4", "--set", "train.batch_size=671"]
+    place = ["--data-dir", str(_synthetic_data_dir), "--run-dir", str(run)]
+    done = CliRunner().invoke(app, ["train", "--model", "stacked-gru", "--epochs", "1", *small, *place])
     assert done.exit_code == 0, done.stderr
     scores = evaluate(run, data_dir=_synthetic_data_dir, split="val").scores
     return run, _synthetic_data_dir, scores.mae_c

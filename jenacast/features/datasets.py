@@ -200,7 +200,7 @@ class Batches:
         # There is nothing to tune, and at its end a dataset waits for the tuner's next turn, up to half its own time.
         options.autotune.enabled = False
         batches = numbers.map(gather).with_options(options)
-        if has_gpu():  # this must stand last
+        if has_gpu():  # this must come last
             return batches.apply(tf.data.experimental.prefetch_to_device("GPU:0", PREFETCH_BATCHES))
         return batches.prefetch(PREFETCH_BATCHES)
 

@@ -22,7 +22,7 @@ def derive(series: Series, names: Sequence[str], climatology: Climatology | None
     """The columns `names` at every row of `series`, in its order, one after the other: together they may be large.
 
     Args:
-        series: rows in any order; a time that stands twice counts once.
+        series: rows in any order; a time that occurs twice counts once.
         names: as `parse_column` takes them.
         climatology: needed where a column is a departure.
 
@@ -30,7 +30,7 @@ def derive(series: Series, names: Sequence[str], climatology: Climatology | None
         (rows,) float64 in the column's unit; NaN where a row's past lacks an hour that the column needs.
 
     Raises:
-        ConfigError: a name that is none.
+        ConfigError: an unknown name.
         ValueError: a departure without a climatology.
     """
     specs = [parse_column(name) for name in names]
@@ -85,7 +85,7 @@ class _Past:
         self._keys, self._firsts, self._place = np.unique(keys, return_index=True, return_inverse=True)
 
     def _before(self, hours: int) -> Rows:
-        """For each distinct time the place of the time `hours` before, -1 where there is none."""
+        """For each distinct time the place of the time `hours` before, -1 where that is missing."""
         wanted = self._keys - hours * HOUR_S
         place = np.searchsorted(self._keys, wanted)
         return np.where(self._keys[place] == wanted, place, -1)

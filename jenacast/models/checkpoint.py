@@ -55,7 +55,7 @@ class Metadata(Record):
     """
 
     format: int
-    model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)  # the recipe's: it is printed and stands in titles
+    model: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)  # the recipe's: it is printed, in titles too
     config: dict[str, Any]
     encoding: Encoding
     protocol: str

@@ -17,7 +17,7 @@ from jenacast.runtime import load_tensorflow
 
 logger = logging.getLogger(__name__)
 
-# What an exported folder holds beside `jenacast.json`, by which its format is told
+# What an exported folder holds beside `jenacast.json`, by which its format is recognised
 KERAS_FILE = "model.keras"
 ARCHITECTURE_FILE, WEIGHTS_FILE = "model.json", "model.weights.h5"
 SAVED_MODEL_FOLDER = "saved_model"
@@ -58,7 +58,7 @@ def open_forecaster(path: Path) -> Forecaster:
     """Open a `.keras` or HDF5 file, a run folder (its best checkpoint) or a folder that `export` wrote.
 
     Raises:
-        CheckpointError: absent, damaged, hostile, or of a format that needs an extra which is not installed.
+        CheckpointError: missing, damaged, hostile, or of a format that needs an extra which is not installed.
     """
     if (path / MEMBER).is_file():
         return _open_export(path)
@@ -69,11 +69,11 @@ def open_forecaster(path: Path) -> Forecaster:
 
 
 def open_checked(path: Path, data_dir: Path) -> tuple[Forecaster, Encoding]:
-    """A checkpoint and how it is fed, by what it says of itself, or else as the book does.
+    """A checkpoint and its encoding: the one in its metadata, or else that of the book.
 
     Raises:
         CheckpointError: it cannot be loaded, or its shapes are not what it says.
-        DataError: it says nothing of itself, and there is no prepared data to take the scaling from.
+        DataError: it has no metadata, and there is no prepared data to take the scaling from.
     """
     checkpoint = open_forecaster(path)
     encoding = checkpoint.metadata.encoding if checkpoint.metadata else _assumed_encoding(checkpoint, data_dir)

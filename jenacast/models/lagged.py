@@ -1,4 +1,4 @@
-"""A network that is told how the weather has changed, instead of having to find it out step by step."""
+"""A network whose inputs are the present, its changes and its running means, instead of the whole history."""
 
 from collections.abc import Sequence
 from typing import Any

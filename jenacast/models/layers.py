@@ -27,7 +27,7 @@ _registered = keras.saving.register_keras_serializable("jenacast")
 
 
 class _SharedMask:
-    """What the layers have in common; stands before Keras' layer in the order of inheritance."""
+    """What the layers have in common; comes before Keras' layer in the order of inheritance."""
 
     per_window: bool  # whether every window has a mask of its own, or the batch has one
 
@@ -55,7 +55,7 @@ class _SharedMask:
 
     @property
     def recurrent_dropout(self) -> float:
-        """Share of the state dropped in training; stands in the layer's config."""
+        """Share of the state dropped in training; part of the layer's config."""
         return self._recurrent_dropout
 
     def inner_loop(

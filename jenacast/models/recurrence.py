@@ -6,7 +6,7 @@ steps after it.
 
 Written for XLA on a CPU (`docs/experiments.md` has the figures): in the forward loop every gate is an array of its
 own, since cutting gates out of one wide product keeps XLA from vectorising the activations, which triples the time;
-on the way back the gates stand side by side, since nothing is cut out there. `keras.ops.scan` would carry the state
+on the way back the gates lie side by side, since nothing is cut out there. `keras.ops.scan` would carry the state
 through an array of its own in every step, hence the loop at the end.
 
 Gate order, biases and equations are those of Keras' GRU (`reset_after=True`) and LSTM. Shapes: windows B, steps T,

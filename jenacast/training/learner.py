@@ -77,7 +77,7 @@ class Learner:
         return float(loss / windows), float(absolute / windows)
 
     def reset_sums(self) -> None:
-        """Begin the sums of an epoch anew."""
+        """Set the sums of the epoch to 0."""
         self._sums.assign(np.zeros(3))
 
     def predict(self, batches: Batches, between: Callable[[], None]) -> Floats:

@@ -1,6 +1,5 @@
 """The parts of one run, put together in memory, and what is saved of them while it trains."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +17,6 @@ from jenacast.training.backend import RecurrentBackend
 from jenacast.training.learner import Learner
 from jenacast.training.run_folder import RunRecord
 from jenacast.training.state import Progress, save_state
-
-logger = logging.getLogger(__name__)
 
 # Called after each epoch with (epoch, validation MAE in degC), after a resumption with all earlier epochs first; where
 # it returns True, the run ends there.
@@ -79,7 +76,7 @@ class Run:
         return measure(self.val.last_observed_c, self.val.truth_c[:, -1]).mae_c if self.val else None
 
     def metadata(self, val_mae_c: float | None) -> Metadata:
-        """What a checkpoint of this epoch says of itself."""
+        """The metadata of a checkpoint of this epoch."""
         return Metadata(
             format=FORMAT,
             model=self.config.name,

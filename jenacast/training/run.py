@@ -79,7 +79,7 @@ def train_or_resume(config: Config, *, data_dir: Path, run_dir: Path, callback: 
 
 
 def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback | None = None) -> Outcome:
-    """Continue a run that was stopped or killed, as if it never had been.
+    """Continue a run that was stopped or killed, with the same result as if it had not been.
 
     On a CPU, with the same versions, weights and history come out bit for bit the same. A finished run is left
     as it is, unless `epochs` is raised.

@@ -65,7 +65,7 @@ def load_state(path: Path) -> tuple[Progress, list[np.ndarray], dict[str, Any]]:
             names = sorted(name for name in file.files if name.startswith("variable_"))
             variables = [file[name] for name in names]
     except Exception as error:  # zipfile, numpy and json have a dozen ways to say that a file is damaged
-        reason = str(error).split(". ")[0]  # numpy goes on with how to unpickle what one trusts
+        reason = str(error).split(". ")[0]  # numpy adds how to unpickle trusted files
         raise JenacastError(f"{path} is damaged ({reason}); {LEFT}") from error
     state = check_record(about, _About, str(path), damaged=LEFT, format=FORMAT)
     return state.progress, variables, state.config
