@@ -18,7 +18,11 @@ from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.config import load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
+from jenacast.data.prepared import load_prepared
 from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.features.encoding import fit_encoding
+from jenacast.models.checkpoint import Metadata, save_checkpoint
+from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train
 
 pytest.register_assert_rewrite("download_server")
@@ -210,3 +214,62 @@ def assert_refused(jenacast, tmp_path, monkeypatch):
         assert snapshot(tmp_path) == before
 
     return refuse
+
+
+@pytest.fixture
+def linear(tmp_path):
+    """A function that writes a checkpoint which forecasts `weight` times the last temperature plus `shift_c`."""
+    load_tensorflow()
+    import keras
+
+    def write(data_dir, weight, shift_c, name="linear.keras", history=12, lead=24, outputs=1, calibration=None):
+        prepared = load_prepared(data_dir)
+        manifest = prepared.manifest
+        every_hour = f"data.every_hour={str(outputs > 1).lower()}"
+        config = load_recipe("dense", [f"data.history_hours={history}", f"data.lead_hours={lead}", every_hour])
+        encoding = fit_encoding(prepared, config.data)
+        inputs = keras.Input((history, len(NAMES)))
+        output = keras.layers.Dense(outputs)
+        model = keras.Model(inputs, output(keras.layers.Flatten()(inputs)))
+        kernel = np.zeros((history, len(NAMES), outputs))
+        kernel[-1, NAMES.index(TARGET)] = weight * manifest.columns[TARGET].deviation
+        bias = weight * manifest.columns[TARGET].mean + shift_c
+        output.set_weights([kernel.reshape(-1, outputs), np.full(outputs, bias)])
+        metadata = Metadata(
+            format=1,
+            model="linear",
+            config=config.model_dump(),
+            encoding=encoding,
+            protocol=manifest.protocol,
+            source_sha256=manifest.source_sha256,
+            synthetic=manifest.synthetic,
+            seed=0,
+            epoch=1,
+            val_mae_c=1.0,
+            versions={},
+            calibration=calibration,
+        )
+        save_checkpoint(model, metadata, tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def ramp_dir(place_csv, ramp):
+    """Hourly rows whose temperature rises by 0.01 degC each: -20 degC in row 0."""
+    folder = place_csv(*ramp(1_400), name="ramp")
+    prepare(folder)
+    return folder
+
+
+@pytest.fixture
+def scores(jenacast):
+    """A function that evaluates a checkpoint and returns the JSON answer."""
+
+    def evaluate(*arguments):
+        done = jenacast("evaluate", *arguments, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    return evaluate
