@@ -211,7 +211,7 @@ def test_what_cannot_be_a_member_or_a_result_is_refused(members, jenacast, data_
     def run(*arguments):
         return jenacast("ensemble", *arguments, "--data-dir", data_dir)
 
-    refused(run(members[0], elsewhere, "-o", path), str(elsewhere), "does not say how it was fed")
+    refused(run(members[0], elsewhere, "-o", path), str(elsewhere), "has no record of its inputs")
     refused(run(members[0], tmp_path / "absent.keras", "-o", path), "absent.keras not found")
     refused(run(*members, "-o", tmp_path / "out.h5"), "out.h5", "ends with .keras")
     refused(run(*members, "-o", path, "--name", "My Mean"), "'My Mean'", "lower-case letters")

@@ -41,7 +41,7 @@ def backtest(
     period are not forecast.
 
     Each fold is a folder named by its first test day, with data and run, for the other commands: jenacast compare
-    A/2012-01-01/run B/2012-01-01/run. Beside them stand backtest.json and backtest.png. `all` is over the windows
+    A/2012-01-01/run B/2012-01-01/run. Beside them are backtest.json and backtest.png. `all` is over the windows
     of all folds.
 
     A backtest that was stopped or killed continues with --resume DIR.

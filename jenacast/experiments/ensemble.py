@@ -100,7 +100,7 @@ def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:
     abouts: list[Metadata] = []
     for member in members:
         if member.metadata is None:
-            raise CheckpointError(f"{member.path} does not say how it was fed; only what jenacast trained is averaged")
+            raise CheckpointError(f"{member.path} has no record of its inputs; only networks of jenacast have one")
         abouts.append(member.metadata)
         about, first = member.metadata, abouts[0]
         for what, theirs, mine in (

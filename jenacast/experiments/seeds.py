@@ -39,7 +39,7 @@ class SeedsPlan:
 
 @dataclass(frozen=True)
 class Summary:
-    """The results of the seeds on validation; the deviation is None for one seed. The test split stays unread."""
+    """The results of the seeds on validation; `val_mae_std_c` is None for one seed. The test split is never read."""
 
     folder: str
     model: str
@@ -117,7 +117,7 @@ def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
         assignments: further changes, such as `train.seed=1`.
 
     Raises:
-        JenacastError: not a run, not finished, or one without a validation to tell its best epoch.
+        JenacastError: not a run, not finished, or trained without a validation, which leaves its best epoch unknown.
     """
     runs = run_folders(path)
     outcomes = [run_folder.read_outcome(run) for run in runs]
