@@ -67,7 +67,7 @@ def evaluate(
     --predictions says where.
 
     A checkpoint that gives intervals is judged by how often they hold the truth, how wide they are, and by the CRPS.
-    --by lead shows the error of each hour of the next day, for networks that say all of them.
+    --by lead shows the error of each hour of the next day, for networks that forecast all of them.
 
     Example: jenacast evaluate runs/stacked-gru-20260101-120000 --json
     Example: jenacast evaluate pretrained --by season --by lead --out pictures

@@ -60,7 +60,7 @@ def find_gpus() -> list[Gpu]:
 
 
 def find_driver() -> Driver:
-    """NVIDIA's driver and the GPUs it lists; what fails is told in `fault`."""
+    """NVIDIA's driver and the GPUs it lists; `fault` names what fails."""
     loaded = DRIVER_FILE.exists()
     try:
         process = subprocess.Popen(
@@ -77,8 +77,8 @@ def find_driver() -> Driver:
         return Driver(loaded, [], f"no answer within {NVIDIA_SMI_SECONDS:g} s")
     gpus = re.findall(r"^GPU \d+: (.+?)(?: \(UUID.*)?$", output, flags=re.MULTILINE)
     failed = process.returncode or not gpus
-    told = first_sentence(output) or f"it ends with code {process.returncode}"
-    return Driver(loaded, gpus, told if failed else "")
+    reason = first_sentence(output) or f"it ends with code {process.returncode}"
+    return Driver(loaded, gpus, reason if failed else "")
 
 
 def why_unseen(driver: Driver) -> tuple[str, str]:

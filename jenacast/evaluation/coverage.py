@@ -21,7 +21,7 @@ class IntervalScores:
         width_c: mean width.
         pinball_c: mean pinball loss of each interval's two ends (Koenker & Bassett 1978).
         crps_c: continuous ranked probability score: twice the pinball loss, integrated over the levels (Gneiting &
-            Ranjan 2011) by the trapezoidal rule; at levels 0 and 1 there is none.
+            Ranjan 2011) by the trapezoidal rule; at levels 0 and 1 the loss is 0.
         reliability: for each level the share of truths at or below its quantile.
     """
 

@@ -26,8 +26,8 @@ CHANGES_C = (2.0, 4.0, 6.0, 10.0)  # where a change of the temperature, up or do
 class Group:
     """The errors of some windows.
 
-    Intervals, `ci95`, are None for too few days, `skill` where the baseline does not err, and what is said of coverage
-    for forecasts without intervals.
+    `mae_ci95_c` and `coverage_ci95` hold None where there are too few days, `skill` is None where the baseline makes no
+    error, and both coverages are None for forecasts without intervals.
     """
 
     label: str
@@ -57,10 +57,10 @@ def errors_by(leads: Sequence["Lead"], by: By) -> list[Group]:
     """The errors of each group of windows, in the groups' own order; empty groups are left out.
 
     `month`, `season`, `hour` and `year` are those of the time forecast for, by the station's clock; `change` is how far
-    the temperature then is from the present one; `lead` is the hours from now on, for networks that say them all.
+    the temperature then is from the present one; `lead` is the hours from now on, of every hour forecast.
 
     Args:
-        leads: the hours that a network says; all groups but `lead` are of the last.
+        leads: the hours that a network forecasts; all groups but `lead` are of the last.
         by: what the windows are grouped by.
     """
     if by == "lead":

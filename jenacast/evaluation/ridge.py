@@ -1,7 +1,7 @@
 """A linear forecast from the whole window: features of its history, and ridge regression on them.
 
 The regression of the later weather on what is known now is the classical statistical forecast (Glahn & Lowry
-1972); the penalty keeps columns that say nearly the same from playing against each other (Hoerl & Kennard 1970).
+1972); the penalty keeps nearly equal columns from taking large weights of opposite sign (Hoerl & Kennard 1970).
 """
 
 from collections.abc import Iterator, Sequence

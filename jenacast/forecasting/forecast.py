@@ -78,7 +78,7 @@ def forecast(
     Args:
         path: a checkpoint, a run folder, an export, or `pretrained`.
         csv_paths: station files; they may overlap.
-        data_dir: where `prepared/` lies; needed for a network alone that does not say how it was fed.
+        data_dir: where `prepared/` lies; needed only for a network without jenacast's metadata.
         max_gap_hours: the longest gap that is interpolated, and the age, if above an hour, of a last observation that
             still counts as now.
         at: forecast from the last observation at or before each of these times; by default from the newest one.

@@ -41,7 +41,7 @@ def all_origins(observations: Observations, *, every_s: int, hours: int) -> Time
     On a file without gaps they are so far apart; rows that are further apart than a step all count.
 
     Raises:
-        DataError: there is none.
+        DataError: no history in the files is complete.
     """
     times, origins = observations.series.times, _complete_origins(observations, hours)
     if not len(origins):
