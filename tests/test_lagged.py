@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import refused
 
 from jenacast.columns import CALENDAR
 from jenacast.config import load_recipe
@@ -114,7 +115,5 @@ def test_a_training_that_cannot_be_is_refused_before_anything_is_written(data_di
     run = tmp_path / "run"
     short = ("--set", "data.history_hours=12", "--set", "data.target=change", "--set", 'data.columns=["temperature_c"]')
     done = jenacast("train", "--model", "best", *short, "--data-dir", data_dir, "--run-dir", run)
-    assert done.exit_code == 1
-    assert isinstance(done.exception, SystemExit)
-    assert "data.history_hours: expected at least 25" in done.stderr
+    refused(done, "data.history_hours: expected at least 25")
     assert not run.exists()
