@@ -18,16 +18,7 @@ MANIFEST, VALUES, TIMES = "manifest.json", "values.npy", "times.npy"
 PREPARED = {
     "no manifest": (MANIFEST, gone, "manifest.json not found", "run: jenacast prepare"),
     "half a manifest": (MANIFEST, content(lambda old: old[: len(old) // 2]), "manifest.json is damaged", PREPARE_AGAIN),
-    "a manifest of NULs": (MANIFEST, content(lambda old: bytes(len(old))), "manifest.json is damaged", PREPARE_AGAIN),
-    "a manifest nested without end": (
-        MANIFEST,
-        content(lambda old: b"[" * 100_000),
-        "manifest.json is damaged",
-        PREPARE_AGAIN,
-    ),
     "a later manifest": (MANIFEST, json_values(format=2), "has format 2, this version reads 1", PREPARE_AGAIN),
-    "another protocol": (MANIFEST, json_values(protocol="loose"), "Input should be 'strict' or 'book'", PREPARE_AGAIN),
-    "no row an hour": (MANIFEST, json_values(rows_per_hour=0), "rows_per_hour: Input should be greater", PREPARE_AGAIN),
     "no splits": (MANIFEST, json_values(splits={}), "splits: expected train, val, test", PREPARE_AGAIN),
     "a split beyond the series": (
         MANIFEST,
@@ -53,17 +44,13 @@ PREPARED = {
         "NaN is not JSON",
         PREPARE_AGAIN,
     ),
-    "a manifest that is a list": (MANIFEST, content(lambda old: b"[]"), "has format None", PREPARE_AGAIN),
-    "a field too many": (MANIFEST, json_values(colour="red"), "colour: Extra inputs are not", PREPARE_AGAIN),
     "no columns": (MANIFEST, json_values(columns={}), "columns: other columns than those", PREPARE_AGAIN),
     "a target row beyond the series": (MANIFEST, json_values(replaced_target_rows=[1400]), "beyond", PREPARE_AGAIN),
     "values of another type": (VALUES, lambda path: np.save(path, np.zeros((1400, 14))), "float64", PREPARE_AGAIN),
     "no values": (VALUES, gone, "values.npy", PREPARE_AGAIN),
     "half the values": (VALUES, content(lambda old: old[: len(old) // 2]), "is damaged", PREPARE_AGAIN),
     "values that are pickled": (VALUES, array_of_objects, "is damaged", PREPARE_AGAIN),
-    "values of another length": (VALUES, lambda path: np.save(path, np.zeros((5, 14), "f4")), "(5, 14)", PREPARE_AGAIN),
     "no times": (TIMES, gone, "times.npy", PREPARE_AGAIN),
-    "half the times": (TIMES, content(lambda old: old[: len(old) // 2]), "is damaged", PREPARE_AGAIN),
     "times that are pickled": (TIMES, array_of_objects, "is damaged", "allow_pickle=False", PREPARE_AGAIN),
     "times that are numbers": (TIMES, lambda path: np.save(path, np.arange(1400.0)), "float64", PREPARE_AGAIN),
     "times without end": (
@@ -134,8 +121,6 @@ RESUMED = {
     "no record": (RECORD, gone, "is not a run folder that can be resumed", "jenacast train --model NAME"),
     "half a record": (RECORD, content(lambda old: old[:100]), "run.json is damaged", ANEW),
     "an empty record": (RECORD, content(lambda old: b"{}"), "run.json is damaged (data_dir: Field required", ANEW),
-    "a record of a list": (RECORD, content(lambda old: b"[]"), "is damaged (Input should be a valid dict", ANEW),
-    "a record nested without end": (RECORD, content(lambda old: b"[" * 100_000), "run.json is damaged", ANEW),
     "a record of data that are gone": (
         RECORD,
         json_values(data_dir="gone"),

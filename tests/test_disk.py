@@ -257,7 +257,7 @@ def test_a_missing_permission_is_told_and_changes_nothing(name, data_dir, traine
 def test_prepared_data_in_a_read_only_folder_can_be_used(data_dir, ordinary, protect, tmp_path):
     protect(data_dir / "prepared", 0o555)
     protect(data_dir, 0o555)
-    for command, told in (("prepare", "nothing to do"), ("baseline", "synthetic")):
+    for command, told in (("prepare", "nothing to do"), ("baseline", "SYNTHETIC")):
         line = [*ordinary, sys.executable, "-m", "jenacast", command, "--data-dir", data_dir]
         done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
