@@ -38,7 +38,7 @@ def coverage(errors, truth, block_days):
 
 
 def test_it_holds_the_true_mean_as_often_as_it_says_and_days_drawn_one_by_one_do_not():
-    errors = 2.5 + correlated_days(250, 365, correlation=0.4, seed=1)
+    errors = 2.5 + correlated_days(120, 365, correlation=0.4, seed=1)
     blocks, single_days = coverage(errors, 2.5, BLOCK_DAYS), coverage(errors, 2.5, 1)
     assert 0.88 <= blocks <= 0.99
     assert single_days < blocks - 0.08
