@@ -195,12 +195,12 @@ def jenacast_process():
 
 @pytest.fixture
 def assert_refused(jenacast, tmp_path, monkeypatch):
-    """A function that runs a command, sees it refused in one message, and nothing changed on disk."""
+    """A function that runs a command, sees it refused in one message and nothing changed on disk, and returns that."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     monkeypatch.chdir(tmp_path)
 
-    def refuse(arguments, told, code=1):
+    def refuse(arguments, told=(), code=1):
         before = snapshot(tmp_path)
         done = jenacast(*arguments)
         assert done.exit_code == code, done.output
@@ -212,8 +212,15 @@ def assert_refused(jenacast, tmp_path, monkeypatch):
         missing = [text for text in told if text not in message]
         assert not missing, message
         assert snapshot(tmp_path) == before
+        return message
 
     return refuse
+
+
+@pytest.fixture
+def refused_checkpoint(assert_refused, data_dir):
+    """A function that evaluates a file, sees it refused as `assert_refused` does, and returns the message."""
+    return lambda path: assert_refused(["evaluate", path, "--data-dir", data_dir])
 
 
 @pytest.fixture

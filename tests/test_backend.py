@@ -10,8 +10,6 @@ from jenacast.models.build import build_model
 from jenacast.training import backend
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 
-COLUMNS = 3
-
 
 def kernel_of(recipe, *assignments):
     config = load_recipe(recipe, ["data.history_hours=8", "model.units=4", *assignments])

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zipfile
 
 import h5py
 import pytest
@@ -47,6 +48,22 @@ def only_weights(path):
     weights.replace(path)
 
 
+def false_bytes_in(member):
+    """Compress the members, and blank out half of one."""
+
+    def spoil(path):
+        with zipfile.ZipFile(path) as old:
+            members = {name: old.read(name) for name in old.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+            for name, written in members.items():
+                new.writestr(name, written)
+            info = new.getinfo(member)
+        begin, length = info.header_offset + 30 + len(member), info.compress_size // 2
+        content(lambda old: old[:begin] + bytes(length) + old[begin + length :])(path)
+
+    return spoil
+
+
 def hdf5_with(config):
     """Put an HDF5 file there whose model is this text."""
 
@@ -63,6 +80,7 @@ MADE_BY_TRAIN = "give a network that jenacast train made"
 FOR_THIS_TASK = "evaluate a network made for this task"
 CHECKPOINTS = {
     "absent": (lambda path: path.unlink(), "best.keras not found", GIVE_ONE),
+    "a folder": (replaced_by(lambda path: path.mkdir()), "best.keras", GIVE_ONE),
     "a link to nothing": (
         replaced_by(lambda path: path.symlink_to("gone.keras")),
         "best.keras not found",
@@ -78,6 +96,11 @@ CHECKPOINTS = {
         "Bad CRC-32",
         MADE_BY_TRAIN,
     ),
+    "false bytes in compressed metadata": (false_bytes_in("jenacast.json"), "is damaged"),
+    "false bytes in a compressed config": (false_bytes_in("config.json"), "was not loaded"),
+    "false bytes in compressed weights": (false_bytes_in("model.weights.h5"), "was not loaded"),
+    "a zip without its last bytes": (content(lambda old: old[:-10]), "is damaged", RESTORE),
+    "an empty zip": (content(lambda old: b"PK\x05\x06" + bytes(18)), r"begins with b'PK\x05\x06", GIVE_A_FILE),
     "a zip of something else": (
         zipped(config__json=None, metadata__json=None, model__weights__h5=None, jenacast__json=None, photo__txt=b"!"),
         "was not loaded",
@@ -96,7 +119,14 @@ CHECKPOINTS = {
         "encrypted",
     ),
     "metadata that are not JSON": (zipped(jenacast__json=b"{'format': 1}"), "jenacast.json is damaged", RESTORE),
+    "metadata that are a list": (zipped(jenacast__json=b"[]"), "has format None"),
+    "endless metadata": (zipped(jenacast__json=b" " * 10_000_001), "larger than 10,000,000 bytes"),
+    "a later format": (metadata(format=2), "has format 2, this version reads 1", "use the jenacast that wrote it"),
     "metadata without a seed": (metadata(seed=None), "jenacast.json is damaged (seed:", RESTORE),
+    "a column nobody knows": (
+        encoding(lambda told: told["columns"][3].update(name="sunshine_h")),
+        *("encoding.columns.3.name", "'sunshine_h'"),
+    ),
     "a column twice": (
         encoding(lambda told: told["columns"][3].update(name="pressure_mbar")),
         "'pressure_mbar'",

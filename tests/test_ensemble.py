@@ -47,10 +47,6 @@ def altered(members, tmp_path):
     return write
 
 
-def changed_encoding(run, **changes):
-    return read_metadata(run / "best.keras").encoding.model_copy(update=changes)
-
-
 def test_the_plain_mean_is_one_checkpoint_like_any_other(members, ask, forecasts, jenacast, tmp_path):
     path = tmp_path / "mean.keras"
     before = files(*members)

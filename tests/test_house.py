@@ -1,5 +1,6 @@
-"""The order of the stages: each imports only from those below it."""
+"""Rules of the source: each stage imports only from those below it, and nothing runs a file from elsewhere."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -51,3 +52,50 @@ def test_a_planted_wrong_import_is_found(lint_imports, file, line, contract):
     done = lint_imports(file, line)
     assert done.returncode == 1
     assert f"{contract} BROKEN" in done.stdout
+
+
+def dangers(source):
+    """What a piece of source does that no file from elsewhere may be given to."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            found += [name for name in names if name.split(".")[0] in {"pickle", "marshal", "shelve", "dill", "joblib"}]
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if name in {"eval", "exec", "compile", "__import__"} or "unsafe" in name or name == "os.system":
+            found.append(name)
+        if keywords.get("shell", "False") != "False" or keywords.get("allow_pickle", "False") != "False":
+            found.append(name)
+        if name == "np.load" and "allow_pickle" not in keywords:
+            found.append(name)
+        if keywords.get("safe_mode", "True") != "True" or (name.endswith("load_model") and "safe_mode" not in keywords):
+            found.append(name)
+    return found
+
+
+DANGEROUS = {
+    "import pickle": "pickle",
+    "from joblib import load": "joblib",
+    "def f(x):\n    return eval(x)": "eval",
+    "exec('1')": "exec",
+    "np.load(path, allow_pickle=True)": "np.load",
+    "np.load(path)": "np.load",
+    "keras.models.load_model(path, safe_mode=False)": "keras.models.load_model",
+    "keras.models.load_model(path)": "keras.models.load_model",
+    "layer.from_config(c, safe_mode=safe)": "layer.from_config",
+    "keras.config.enable_unsafe_deserialization()": "keras.config.enable_unsafe_deserialization",
+    "subprocess.run(line, shell=True)": "subprocess.run",
+}
+
+
+def test_a_danger_in_source_is_seen():
+    assert {source: dangers(source) for source in DANGEROUS} == {source: [name] for source, name in DANGEROUS.items()}
+
+
+def test_the_package_hands_no_file_to_what_would_run_it():
+    sources = sorted((ROOT / "jenacast").rglob("*.py"))
+    assert sources
+    assert {path: found for path in sources if (found := dangers(path.read_text(encoding="utf-8")))} == {}
