@@ -84,6 +84,11 @@ class TrainSettings(_Settings):
     seed: int = Field(ge=0, lt=2**32)
     deterministic: bool
 
+    @property
+    def last_epoch(self) -> int:
+        """The epoch that ends a run if patience does not."""
+        return self.stop_epoch or self.epochs
+
     @model_validator(mode="after")
     def _no_unused_settings(self) -> "TrainSettings":
         for setting, is_changed, owner, is_set in (

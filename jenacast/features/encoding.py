@@ -82,7 +82,7 @@ class Encoding(Record):
     @property
     def needed_hours(self) -> int:
         """Hours of observations that a forecast needs: the history and what its first step looks back."""
-        return self.history_hours + look_back_hours(self.names)
+        return self.history_hours + max(parse_column(name).look_back_hours for name in self.names)
 
     def inputs(self, series: Series) -> Floats:
         """(rows, columns) float32, standardised: the rows of every history; NaN where a look-back lacks an hour."""
@@ -98,7 +98,14 @@ class Encoding(Record):
             now: (windows,) times of the last observations.
             last_observed_c: (windows,) the temperatures then, degC.
         """
-        return _references_c(self.target.kind, self.climatology, self.leads, now, last_observed_c)
+        last_observed_c = last_observed_c.astype(np.float64)[:, None]
+        shape, kind = (len(now), len(self.leads)), self.target.kind
+        if self.climatology is None or kind in ("absolute", "change"):
+            return np.broadcast_to(last_observed_c if kind == "change" else 0.0, shape)
+        # The times asked for, not the target rows' own: under `book` a gap may lie between. Most are many windows'.
+        times, places = np.unique(now[:, None] + np.array(self.leads, "timedelta64[h]"), return_inverse=True)
+        later_c: Floats = self.climatology.at(times)[places.reshape(shape)]
+        return later_c if kind == "departure" else later_c + last_observed_c - self.climatology.at(now)[:, None]
 
     def encode(self, truth_c: Floats, now: Times, last_observed_c: Floats) -> Floats:
         """(windows, outputs) float32: what the network should say.
@@ -121,11 +128,6 @@ class Encoding(Record):
 def needs_climatology(columns: list[str], target: TargetKind) -> bool:
     """Whether a column or the target is relative to a climatology."""
     return target in ("departure", "departure-change") or any(parse_column(name).needs_climatology for name in columns)
-
-
-def look_back_hours(columns: list[str]) -> int:
-    """Hours before its own time that the column which looks back furthest needs."""
-    return max(parse_column(name).look_back_hours for name in columns)
 
 
 def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
@@ -157,32 +159,19 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
             )
         unit = parse_column(name).unit
         columns.append(ColumnEncoding(name=name, unit=unit, mean=float(known.mean()), deviation=deviation))
-    offset_c, scale_c = 0.0, 1.0
-    if data.target != "absolute":
-        hours = data.history_hours + look_back_hours(data.columns)
-        windows = prepared.windows(data.fit_on, history_hours=hours, lead_hours=data.lead_hours)
-        now, last_observed_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
-        references_c = _references_c(data.target, climatology, [data.lead_hours], now, last_observed_c)
-        relative_c = truth(prepared.series, windows) - references_c[:, -1]
-        offset_c, scale_c = float(relative_c.mean()), float(relative_c.std())
-    return Encoding(
+    # The target's own scale follows, from windows and what the lead's temperature is relative to.
+    encoding = Encoding(
         columns=tuple(columns),
-        target=TargetEncoding(kind=data.target, offset_c=offset_c, scale_c=scale_c),
+        target=TargetEncoding(kind=data.target, offset_c=0.0, scale_c=1.0),
         history_hours=data.history_hours,
         lead_hours=data.lead_hours,
-        every_hour=data.every_hour,
         climatology=climatology,
     )
-
-
-def _references_c(
-    kind: TargetKind, climatology: Climatology | None, lead_hours: list[int], now: Times, last_observed_c: Floats
-) -> Floats:
-    last_observed_c = last_observed_c.astype(np.float64)[:, None]
-    shape = len(now), len(lead_hours)
-    if climatology is None or kind in ("absolute", "change"):
-        return np.broadcast_to(last_observed_c if kind == "change" else 0.0, shape)
-    # The times asked for, not the target rows' own: under `book` a gap may lie between. Most belong to many windows.
-    times, places = np.unique(now[:, None] + np.array(lead_hours, "timedelta64[h]"), return_inverse=True)
-    later_c: Floats = climatology.at(times)[places.reshape(shape)]
-    return later_c if kind == "departure" else later_c + last_observed_c - climatology.at(now)[:, None]
+    target = encoding.target
+    if data.target != "absolute":
+        hours = {"history_hours": encoding.needed_hours, "lead_hours": data.lead_hours}
+        windows = prepared.windows(data.fit_on, **hours)
+        now, last_observed_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
+        relative_c = truth(prepared.series, windows) - encoding.references_c(now, last_observed_c)[:, -1]
+        target = TargetEncoding(kind=data.target, offset_c=float(relative_c.mean()), scale_c=float(relative_c.std()))
+    return encoding.model_copy(update={"target": target, "every_hour": data.every_hour})

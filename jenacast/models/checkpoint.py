@@ -207,26 +207,18 @@ def _forget_time_major(path: Path, shown: Path) -> None:
     """Drop `time_major: false`, which Keras 2 wrote into recurrent layers and Keras 3 refuses."""
     import h5py
 
+    def dropped(node: dict[str, Any]) -> dict[str, Any]:
+        if node.pop("time_major", False):
+            raise CheckpointError(f"{shown} was built with time_major=True; only (windows, steps, columns) is read")
+        return node
+
     try:
         with h5py.File(path, "r+") as file:
             text = file.attrs.get("model_config")
             if text is None:
                 raise CheckpointError(f"{shown} holds weights without a model; save the whole model instead")
-            config = json.loads(text)
-            _drop_time_major(config, shown)
-            file.attrs["model_config"] = json.dumps(config)
+            file.attrs["model_config"] = json.dumps(json.loads(text, object_hook=dropped))
     except CheckpointError:
         raise
     except Exception as error:  # h5py and json raise every kind for a damaged file
         raise CheckpointError(f"{shown} is damaged ({error}); restore a copy") from None
-
-
-def _drop_time_major(node: Any, shown: Path) -> None:
-    if isinstance(node, dict):
-        if node.pop("time_major", False):
-            raise CheckpointError(f"{shown} was built with time_major=True; only (windows, steps, columns) is read")
-        for value in node.values():
-            _drop_time_major(value, shown)
-    elif isinstance(node, list):
-        for value in node:
-            _drop_time_major(value, shown)

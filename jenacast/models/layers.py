@@ -26,26 +26,14 @@ from jenacast.models import recurrence
 _registered = keras.saving.register_keras_serializable("jenacast")
 
 
-class _SharedMask:
-    """What the layers have in common; comes before Keras' layer in the order of inheritance."""
+class _SharedMask(keras.layers.RNN):
+    """What the layers have in common; comes before Keras' GRU or LSTM in the order of inheritance."""
 
     per_window: bool  # whether every window has a mask of its own, or the batch has one
 
-    # Keras' layers have these; its package ships no types.
-    cell: Any
-    units: Any
-    compute_dtype: Any
-    activation: Any
-    recurrent_activation: Any
-    use_bias: Any
-    dropout: Any
-    unroll: Any
-    go_backwards: Any
-    return_sequences: Any
-
     def __init__(self, units: int, *, recurrent_dropout: float = 0.0, **options: Any) -> None:
         self._recurrent_dropout = recurrent_dropout
-        super().__init__(units, **options)  # type: ignore[call-arg]  # Keras' layer: its own masks stay off
+        super().__init__(units, **options)  # of Keras' layer: its own masks stay off
         wanted = (self.activation, self.recurrent_activation) == (keras.activations.tanh, keras.activations.sigmoid)
         if not (wanted and self.use_bias and getattr(self, "reset_after", True)) or self.unroll or self.dropout:
             raise ValueError(
@@ -58,9 +46,7 @@ class _SharedMask:
         """Share of the state dropped in training; part of the layer's config."""
         return self._recurrent_dropout
 
-    def inner_loop(
-        self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
-    ) -> tuple[Any, Any, list[Any]]:
+    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """The last output, all outputs, (B, T, U), and the last states, from sequences (B, T, C).
 
         Raises:
@@ -82,18 +68,11 @@ class _SharedMask:
             except NotImplementedError:
                 pass
         if not training:
-            plain = super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
-            return tuple(plain)
+            return super().inner_loop(sequences, initial_state, mask, training)
         steps_first = ops.transpose(ops.flip(sequences, axis=1) if self.go_backwards else sequences, (1, 0, 2))
         weights = (ops.copy(self.cell.kernel), kernel, ops.copy(self.cell.bias))
         outputs, states = self._loop(steps_first, *weights, *initial_state, dropped)
         return states[0], ops.transpose(outputs, (1, 0, 2)), states
-
-    def _cudnn(self, sequences: Any, initial_state: Any, kernel: Any) -> tuple[Any, Any, list[Any]]:
-        raise NotImplementedError
-
-    def _loop(self, *arguments: Any) -> tuple[Any, list[Any]]:
-        raise NotImplementedError
 
     def _options(self, kernel: Any) -> dict[str, Any]:
         """What Keras hands to cuDNN, with `kernel` for its own."""

@@ -17,7 +17,7 @@ from jenacast.runtime import load_tensorflow
 from jenacast.training import run_folder
 from jenacast.training.finish import calibrate_best, write_outcome
 from jenacast.training.interrupts import Deferred, deferred_signals
-from jenacast.training.parts import Run, is_out_of_patience
+from jenacast.training.parts import Run
 from jenacast.training.run_folder import Outcome, read_outcome
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ def fit(run: Run) -> Outcome:
     """
     _log_start(run)
     train_batches, val_batches = Batches(run.train), Batches(run.val) if run.val else None
-    done = run.progress.epoch * run.steps + run.progress.step
+    done, total = run.progress.epoch * run.steps + run.progress.step, run.config.train.last_epoch * run.steps
     with (
         resume_hint(run),
         deferred_signals() as signals,
-        tqdm(total=run.epochs * run.steps, initial=done, unit="step", disable=None, leave=False) as bar,
+        tqdm(total=total, initial=done, unit="step", disable=None, leave=False) as bar,
     ):
         try:
             pruned = True in [_should_prune(run, record) for record in run.progress.history]  # all are reported
@@ -57,7 +57,7 @@ def fit(run: Run) -> Outcome:
         finally:
             if run.progress.history and (run.folder / run_folder.RECORD).is_file():
                 write_outcome(run)
-    if is_out_of_patience(run.progress, run.config.train):
+    if run.progress.is_out_of_patience(run.config.train):
         logger.info("stopped early: no better validation MAE in %d epochs", run.config.train.patience)
     outcome = read_outcome(run.folder)
     logger.info("best checkpoint: %s (epoch %d)", outcome.checkpoint, outcome.best_epoch)
@@ -173,11 +173,11 @@ def _validate(run: Run, batches: Batches | None, signals: Deferred) -> ErrorMetr
 
 def _epoch_line(run: Run) -> str:
     progress, record = run.progress, run.progress.history[-1]
-    left_s = progress.seconds / progress.epoch * (run.epochs - progress.epoch)
+    left_s = progress.seconds / progress.epoch * (run.config.train.last_epoch - progress.epoch)
     mark = " (best)" if progress.best_epoch == progress.epoch else ""
     validation = f", validation MAE {record['val_mae_c']:.3f} °C{mark}" if run.val else ""
     return (
-        f"epoch {progress.epoch}/{run.epochs}: train MAE {record['train_mae_c']:.3f} °C{validation}; "
+        f"epoch {progress.epoch}/{run.config.train.last_epoch}: train MAE {record['train_mae_c']:.3f} °C{validation}; "
         f"{progress.seconds:.0f} s, about {left_s:.0f} s left"
     )
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, TrainSettings
+from jenacast.config import Config
 from jenacast.errors import JenacastError
 from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Samples, batch_count
@@ -61,14 +61,9 @@ class Run:
         return batch_count(len(self.train), self.config.train.batch_size)
 
     @property
-    def epochs(self) -> int:
-        """Epochs that the run has if patience does not end it."""
-        return last_epoch(self.config.train)
-
-    @property
     def finished(self) -> bool:
         """Whether the last epoch is done, or patience ran out."""
-        return is_finished(self.progress, self.config.train)
+        return self.progress.is_finished(self.config.train)
 
     @cached_property
     def baseline_mae_c(self) -> float | None:
@@ -129,18 +124,3 @@ class Run:
                 f"the loss is not finite at step {step} (epoch {self.progress.epoch + 1}): the training diverges.{kept}"
                 " Try a smaller train.learning_rate, or train.clip_norm=1"
             )
-
-
-def last_epoch(settings: TrainSettings) -> int:
-    """The epoch that ends a run if patience does not."""
-    return settings.stop_epoch or settings.epochs
-
-
-def is_finished(progress: Progress, settings: TrainSettings) -> bool:
-    """Whether the last epoch is done, or patience ran out."""
-    return progress.epoch >= last_epoch(settings) or is_out_of_patience(progress, settings)
-
-
-def is_out_of_patience(progress: Progress, settings: TrainSettings) -> bool:
-    """Whether as many epochs as `train.patience` allows have brought no better validation MAE."""
-    return 0 < settings.patience <= progress.stale_epochs

@@ -20,7 +20,7 @@ from jenacast.training import run_folder
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 from jenacast.training.learner import Learner
 from jenacast.training.loop import fit
-from jenacast.training.parts import EpochCallback, Run, is_finished
+from jenacast.training.parts import EpochCallback, Run
 from jenacast.training.run_folder import Outcome, RunRecord, read_outcome
 from jenacast.training.state import Progress, load_state
 
@@ -101,7 +101,7 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
         if (run_dir / run_folder.STATE).exists():
             progress, variables, settings = load_state(run_dir / run_folder.STATE)
             _refuse_other_settings(config, settings, run_dir)
-        if is_finished(progress, config.train) and _is_reported(progress, run_dir):
+        if progress.is_finished(config.train) and _is_reported(progress, run_dir):
             # The folder may have been moved since.
             logger.info("%s is finished: nothing to do. --epochs trains further", run_dir)
             return replace(read_outcome(run_dir), run_dir=str(run_dir), checkpoint=str(run_dir / BEST))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jenacast.config import Config
+from jenacast.config import Config, TrainSettings
 from jenacast.errors import JenacastError
 from jenacast.files import atomic_path
 from jenacast.records import check_record
@@ -32,6 +32,14 @@ class Progress:
     best_val_mae_c: float = math.inf
     stale_epochs: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def is_finished(self, settings: TrainSettings) -> bool:
+        """Whether the last epoch is done, or patience ran out."""
+        return self.epoch >= settings.last_epoch or self.is_out_of_patience(settings)
+
+    def is_out_of_patience(self, settings: TrainSettings) -> bool:
+        """Whether as many epochs as `train.patience` allows have brought no better validation MAE."""
+        return 0 < settings.patience <= self.stale_epochs
 
 
 @dataclass(frozen=True)
