@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,15 @@ def write_json(target: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically. NaN is refused: it is not JSON."""
     with atomic_path(target) as path:
         path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_columns(target: Path, columns: Mapping[str, Any]) -> None:
+    """Write arrays of one length as CSV, atomically: numbers with four decimals, times by ISO 8601, NaN as nothing."""
+    import pandas as pd
+
+    forms: dict[str, Any] = {"float_format": "%.4f", "date_format": "%Y-%m-%dT%H:%M:%S", "lineterminator": "\n"}
+    with atomic_path(target) as path:
+        pd.DataFrame(columns).to_csv(path, index=False, compression=None, **forms)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def test_four_errors_by_hand():
     assert errors.mae_c == 8 / 4
     assert errors.rmse_c == pytest.approx(math.sqrt(30 / 4), rel=1e-15)
     assert errors.bias_c == 4 / 4  # too warm
-    assert errors.as_dict() == {"windows": 4, "mae_c": 2.0, "rmse_c": errors.rmse_c, "bias_c": 1.0}
+    assert asdict(errors) == {"windows": 4, "mae_c": 2.0, "rmse_c": errors.rmse_c, "bias_c": 1.0}
 
 
 @given(st.lists(CELSIUS, min_size=1, max_size=30), CELSIUS)

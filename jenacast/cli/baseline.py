@@ -1,6 +1,7 @@
 """`jenacast baseline`."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,11 +47,11 @@ def baseline(
     hours = {"history_hours": manifest.history_hours, "lead_hours": manifest.lead_hours}
     fitted = fit_baselines(prepared, **hours) if fit_all else None
     errors = measure_baselines(prepared, ("val", "test"), fitted, **hours)
-    same: Figures = {split: error.as_dict() for split, error in errors["persistence"].items()}
+    same: Figures = {split: asdict(error) for split, error in errors["persistence"].items()}
     every: dict[str, Figures] = {}  # with the skill of each
     for name, by_split in errors.items() if fitted else ():
         skills = {split: skill(error.mae_c, same[split]["mae_c"]) for split, error in by_split.items()}
-        every[name] = {split: error.as_dict() | {"skill": skills[split]} for split, error in by_split.items()}
+        every[name] = {split: asdict(error) | {"skill": skills[split]} for split, error in by_split.items()}
     if json_output:
         answer = {"protocol": manifest.protocol, "synthetic": manifest.synthetic, "splits": same}
         typer.echo(json.dumps(answer | ({"fitted": _as_json(fitted, every)} if fitted else {})))

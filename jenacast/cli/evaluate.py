@@ -15,6 +15,7 @@ from jenacast.tables import Column, Table, Value
 if TYPE_CHECKING:
     from jenacast.evaluation.bootstrap import Interval
     from jenacast.evaluation.evaluate import Scores
+    from jenacast.evaluation.files import Groups
 
 
 class ByName(StrEnum):
@@ -74,15 +75,16 @@ def evaluate(
     Example: jenacast evaluate best/seed-0 best/seed-1 --against pretrained
     """
     from jenacast.evaluation.evaluate import evaluate as run
-    from jenacast.evaluation.files import as_json, group_errors, write_evaluation, write_predictions
-    from jenacast.evaluation.groups import group_table
+    from jenacast.evaluation.files import as_json, write_evaluation, write_predictions
+    from jenacast.evaluation.groups import errors_by, group_table
     from jenacast.files import refuse_existing
     from jenacast.training.run_folder import is_run_dir
 
     if predictions:
         refuse_existing(predictions, force=force)
     evaluation = run(*checkpoints, data_dir=data_dir, split=split, csv_paths=csv or [], against=against, fit=fit_blend)
-    scores, groups = evaluation.scores, group_errors(evaluation, [each.value for each in by or []])
+    scores = evaluation.scores
+    groups: Groups = {each.value: errors_by(evaluation.leads, each.value) for each in by or []}
     if predictions:
         write_predictions(evaluation.judged, predictions)
         say(f"wrote {predictions}")

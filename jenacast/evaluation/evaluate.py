@@ -143,34 +143,36 @@ def _leads(hindcasts: Sequence[Hindcast], blend: Blend) -> Leads:
 def _errors(judged: Lead) -> dict[str, Any]:
     """The errors beside the baseline's, as `Scores` names them."""
     errors, baseline = measure(judged.forecast_c, judged.truth_c), measure(judged.baseline_c, judged.truth_c)
-    absolute_c = absolute_errors(judged.forecast_c, judged.truth_c)
-    baseline_absolute_c = absolute_errors(judged.baseline_c, judged.truth_c)
+    quantiles_c, truth_c, valid_at = judged.quantiles_c, judged.truth_c, judged.valid_at
     return {
-        **errors.as_dict(),
+        **vars(errors),
         "baseline_mae_c": baseline.mae_c,
         "baseline_rmse_c": baseline.rmse_c,
         "skill": skill(errors.mae_c, baseline.mae_c),
-        "mae_ci95_c": mean_interval(absolute_c, judged.valid_at),
-        "baseline_mae_ci95_c": mean_interval(baseline_absolute_c, judged.valid_at),
+        "mae_ci95_c": mean_interval(absolute_errors(judged.forecast_c, truth_c), valid_at),
+        "baseline_mae_ci95_c": mean_interval(absolute_errors(judged.baseline_c, truth_c), valid_at),
         "difference_c": errors.mae_c - baseline.mae_c,
-        "difference_ci95_c": mean_interval(absolute_c - baseline_absolute_c, judged.valid_at),
-        "intervals": None
-        if judged.quantiles_c is None
-        else score_intervals(judged.quantiles_c, judged.truth_c, judged.valid_at),
+        "difference_ci95_c": _difference_interval(judged, judged.baseline_c),
+        "intervals": None if quantiles_c is None else score_intervals(quantiles_c, truth_c, valid_at),
     }
 
 
 def _errors_against(judged: Lead, other: Hindcast) -> dict[str, Any]:
     """The difference to another checkpoint's errors on the same windows, as `Scores` names it."""
     other_c = other.forecast_c()
-    absolute_c, other_absolute_c = (absolute_errors(each, judged.truth_c) for each in (judged.forecast_c, other_c))
     other_mae_c = measure(other_c, judged.truth_c).mae_c
     return {
         "against": str(other.checkpoint.path),
         "against_mae_c": other_mae_c,
         "difference_to_against_c": measure(judged.forecast_c, judged.truth_c).mae_c - other_mae_c,
-        "difference_to_against_ci95_c": mean_interval(absolute_c - other_absolute_c, judged.valid_at),
+        "difference_to_against_ci95_c": _difference_interval(judged, other_c),
     }
+
+
+def _difference_interval(judged: Lead, other_c: Floats) -> Interval | None:
+    """The paired 95 % interval of the checkpoint's MAE less that of `other_c`, (windows,) degC."""
+    absolute_c, other_absolute_c = (absolute_errors(each, judged.truth_c) for each in (judged.forecast_c, other_c))
+    return mean_interval(absolute_c - other_absolute_c, judged.valid_at)
 
 
 def _stacked(hindcasts: Sequence[Hindcast]) -> Floats:

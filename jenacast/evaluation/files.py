@@ -1,25 +1,18 @@
 """What an evaluation leaves: the answer as JSON, pictures, and every forecast as CSV."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jenacast.evaluation import plots
 from jenacast.evaluation.evaluate import Evaluation
-from jenacast.evaluation.groups import By, Group, Lead, errors_by
-from jenacast.files import atomic_path, write_json
+from jenacast.evaluation.groups import By, Group, Lead
+from jenacast.files import write_columns, write_json
 from jenacast.models.checkpoint import BEST
 from jenacast.models.intervals import ENDS, LEVELS
 from jenacast.plotting import Format
 
 Groups = dict[By, list[Group]]
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
-
-
-def group_errors(evaluation: Evaluation, by: Sequence[By]) -> Groups:
-    """The errors of each group of each kind that is asked for."""
-    return {each: errors_by(evaluation.leads, each) for each in by}
 
 
 def as_json(evaluation: Evaluation, groups: Groups) -> dict[str, Any]:
@@ -65,13 +58,8 @@ def write_evaluation(
 
 def write_predictions(judged: Lead, path: Path) -> None:
     """Write `valid_at, forecast_c, truth_c, baseline_c` as CSV, one line a window, and the intervals' ends if any."""
-    import pandas as pd
-
     columns = {name: getattr(judged, name) for name in ("valid_at", "forecast_c", "truth_c", "baseline_c")}
     if judged.quantiles_c is not None:
         for name, (low, high) in ENDS.items():
             columns[f"low_{name}_c"], columns[f"high_{name}_c"] = judged.quantiles_c[:, (low, high)].T
-    with atomic_path(path) as temporary:
-        pd.DataFrame(columns).to_csv(
-            temporary, index=False, float_format="%.4f", date_format=TIME_FORMAT, lineterminator="\n", compression=None
-        )
+    write_columns(path, columns)

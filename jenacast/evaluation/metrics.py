@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,10 +18,6 @@ class ErrorMetrics:
     mae_c: float
     rmse_c: float
     bias_c: float
-
-    def as_dict(self) -> dict[str, int | float]:
-        """The fields by name, as the JSON answers give them."""
-        return asdict(self)
 
 
 def absolute_errors(forecast_c: Floats, truth_c: Floats) -> Floats:

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -196,28 +196,13 @@ def _run_fold(config: Config, place: Path, splits: Mapping[str, SplitRecord]) ->
     outcome = train_or_resume(config, data_dir=place, run_dir=run)
     evaluation = evaluate(run / BEST, data_dir=place)
     write_evaluation(evaluation, run)
-    record, test = run_folder.read_record(run), evaluation.scores
-    scores = FoldScores(
-        run=str(run),
-        train_first_time=splits["train"].first_time,
-        train_last_time=splits["train"].last_time,
-        test_first_time=splits["test"].first_time,
-        test_last_time=splits["test"].last_time,
-        train_windows=record.train_windows,
-        val_windows=record.val_windows,
-        epochs=outcome.epochs,
-        best_epoch=outcome.best_epoch,
-        seconds=outcome.seconds,
-        val_mae_c=outcome.val_mae_c,
-        test_windows=test.windows,
-        test_mae_c=test.mae_c,
-        test_mae_ci95_c=test.mae_ci95_c,
-        baseline_mae_c=test.baseline_mae_c,
-        baseline_mae_ci95_c=test.baseline_mae_ci95_c,
-        difference_c=test.difference_c,
-        difference_ci95_c=test.difference_ci95_c,
-        skill=test.skill,
-    )
+    of_test = vars(evaluation.scores)
+    known = {
+        **{f"{split}_{name}": value for split, each in splits.items() for name, value in each},
+        **{f"test_{name}": value for name, value in of_test.items()},
+        **(of_test | vars(outcome) | dict(run_folder.read_record(run)) | {"run": str(run)}),
+    }
+    scores = FoldScores(**{field.name: known[field.name] for field in fields(FoldScores)})
     write_json(place / SCORES, asdict(scores))
     return scores
 

@@ -70,7 +70,9 @@ def reproduce(
     entries = []
     for name in names or PUBLISHED:
         paths = [_trained(name, seed, data_dir, runs_dir, edition, epochs) for seed in range(seeds)]
-        entries.append(_judge(compare(paths)[0], PUBLISHED[name]))
+        measured, published = compare(paths)[0], PUBLISHED[name]
+        allowed_c = tolerance(measured.test_mae_spread_c, seeds)
+        entries.append(LedgerEntry(measured, published, allowed_c, _verdict(measured, published, allowed_c)))
     return entries
 
 
@@ -93,11 +95,6 @@ def _trained(name: str, seed: int, data_dir: Path, runs_dir: Path, edition: int,
         logger.info("training %s, seed %d", name, seed)
         train(config, data_dir=data_dir, run_dir=path, force=path.exists())
     return path
-
-
-def _judge(measured: RecipeScores, published: Published) -> LedgerEntry:
-    allowed_c = tolerance(measured.test_mae_spread_c, len(measured.seeds))
-    return LedgerEntry(measured, published, allowed_c, _verdict(measured, published, allowed_c))
 
 
 def _verdict(measured: RecipeScores, published: Published, allowed_c: float | None) -> str:

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from jenacast.columns import TARGET
-from jenacast.files import atomic_path
+from jenacast.files import write_columns
 from jenacast.forecasting import plots
 from jenacast.forecasting.forecast import Forecasts
 from jenacast.forecasting.observations import minute
 from jenacast.models.intervals import ENDS
 
 SHOWN_HOURS = 72  # of the past, in a picture
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
 def as_json(made: Forecasts, number: int) -> dict[str, Any]:
@@ -39,8 +38,6 @@ def as_json(made: Forecasts, number: int) -> dict[str, Any]:
 
 def write_forecasts(made: Forecasts, path: Path) -> None:
     """Write every hour of every forecast as a line of CSV."""
-    import pandas as pd
-
     hours = made.valid_at.shape[1]
     columns = {
         "last_observation": np.repeat(made.last_observation, hours),
@@ -51,10 +48,7 @@ def write_forecasts(made: Forecasts, path: Path) -> None:
         ends_c = made.ends_c.get(name, np.full((len(made), hours, 2), np.nan)).reshape(-1, 2)
         columns[f"low_{name}_c"], columns[f"high_{name}_c"] = ends_c.T
     columns["baseline_c"] = np.repeat(made.baseline_c, hours)
-    with atomic_path(path) as temporary:
-        pd.DataFrame(columns).to_csv(
-            temporary, index=False, float_format="%.4f", date_format=TIME_FORMAT, lineterminator="\n", compression=None
-        )
+    write_columns(path, columns)
 
 
 def draw_forecasts(made: Forecasts, path: Path) -> None:
