@@ -61,24 +61,7 @@ def read_record(
         raise
     except (OSError, ValueError) as problem:  # a null byte in the path is a ValueError
         raise error(f"{path} is damaged ({problem}); {damaged}") from None
-    return parse_record(text, kind, str(path), damaged=damaged, error=error, format=format)
-
-
-def parse_record(
-    text: bytes | str,
-    kind: type[_Kind],
-    where: str,
-    *,
-    damaged: str,
-    error: type[JenacastError] = JenacastError,
-    format: int | None = None,  # noqa: A002
-) -> _Kind:
-    """Check JSON text that has been read already; `where` names its file. The rest is as for `read_record`."""
-    try:
-        content = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as problem:  # no JSON, no UTF-8, too many digits; or too deeply nested
-        raise error(f"{where} is damaged ({problem}); {damaged}") from None
-    return check_record(content, kind, where, damaged=damaged, error=error, format=format)
+    return check_record(text, kind, str(path), damaged=damaged, error=error, format=format)
 
 
 def check_record(
@@ -90,7 +73,15 @@ def check_record(
     error: type[JenacastError] = JenacastError,
     format: int | None = None,  # noqa: A002
 ) -> _Kind:
-    """Check what JSON held; `where` names its file. The rest is as for `read_record`."""
+    """Check JSON that was read already, as bytes or as what it holds; the rest is as for `read_record`.
+
+    `where` names its file in errors.
+    """
+    if isinstance(content, bytes):
+        try:
+            content = json.loads(content, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as problem:  # no JSON, no UTF-8, too many digits; or too deeply nested
+            raise error(f"{where} is damaged ({problem}); {damaged}") from None
     found = content.get("format") if isinstance(content, dict) else None
     if format is not None and found != format:
         raise error(

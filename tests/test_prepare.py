@@ -131,7 +131,7 @@ def test_a_missing_hour_costs_its_windows(place_csv, series):
     assert counts.kept == 699 - BORDER - 120
 
     book = windows_of(prepare(folder, protocol="book", force=True), "train")
-    assert (book.kept, book.touched_by_gaps) == (699 - 119, 143)
+    assert (book.kept, book.touched_by_gaps, book.other_lead) == (699 - 119, 143, 24)
 
 
 def test_a_false_temperature_costs_its_target_and_touches_its_histories(place_csv, series):
@@ -248,14 +248,17 @@ def test_the_table_names_what_was_found(place_csv, series, jenacast):
     times, values = (np.insert(part, 300, part[276:300], axis=0) for part in series)
     times, values = (np.delete(part, slice(500, 510), axis=0) for part in (times, values))
     values[1200, WIND] = -9999
-    result = jenacast("prepare", "--data-dir", place_csv(times, values))
+    folder = place_csv(times, values)
+    result = jenacast("prepare", "--data-dir", folder)
     assert result.exit_code == 0
+    assert "lead not" not in result.stdout
+    assert "lead not 24 h" in jenacast("prepare", "--data-dir", folder, "--protocol", "book", "--force").stdout
     lines = {line.split("  ")[0]: line.split() for line in result.stdout.splitlines() if line}
     assert result.stdout.startswith("1,414 rows, one every 60 minutes; protocol strict")
     assert lines["duplicate rows"][-1] == "24"
-    assert lines["gap"] == ["gap", "2009-01-20T19:10:00", "1", "11", "h"]
-    assert lines["backward jump"] == ["backward", "jump", "2009-01-13T11:10:00", "1", "-23", "h"]
-    assert lines["wind_speed_m_per_s: sentinels"][-2:] == ["1", "120"]
+    assert lines["gap"] == ["gap", "2009-01-20T19:10:00", "2009-01-21T06:10:00", "1", "11", "h"]
+    assert lines["backward jump"][2:] == ["2009-01-13T11:10:00", "2009-01-12T12:10:00", "1", "-23", "h"]
+    assert lines["wind_speed_m_per_s: sentinels"][2:] == ["test", str(times[1200]), "1", "120"]
 
 
 def test_without_a_csv_the_remedy_is_named(tmp_path, jenacast):
@@ -419,3 +422,5 @@ def test_the_real_series_is_audited(real_series, tmp_path):
         assert value.first_time.startswith("2015-07-13")
     for split in ("train", "val", "test"):
         windows_of(manifest, split)
+    book = prepare(tmp_path, protocol="book", force=True).audit.windows
+    assert [book[split].other_lead for split in ("train", "val", "test")] == [48, 96, 24]

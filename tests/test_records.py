@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from jenacast.errors import DataError, JenacastError
-from jenacast.records import MAX_PROBLEMS, Record, check_record, parse_record, read_record
+from jenacast.records import MAX_PROBLEMS, Record, check_record, read_record
 
 
 class Inner(Record):
@@ -92,7 +92,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
 
 
 def test_text_and_content_read_elsewhere_are_checked_alike():
-    assert parse_record(b'{"seeds": [1]}', Plan, "x.zip: plan", damaged="mend it") == Plan([1])
+    assert check_record(b'{"seeds": [1]}', Plan, "x.zip: plan", damaged="mend it") == Plan([1])
     with pytest.raises(JenacastError, match=r"x\.zip: plan is damaged \(seeds: Field required\); mend it"):
         check_record({}, Plan, "x.zip: plan", damaged="mend it")
 

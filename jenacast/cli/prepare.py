@@ -41,7 +41,7 @@ def _describe(manifest: "Manifest") -> str:
 
     audit, found = manifest.audit, findings_table(manifest.audit)
     if len(found.rows) > SHOWN:
-        more = [f"... and {len(found.rows) - SHOWN} more in manifest.json", "", "", "", ""]
+        more = [f"... and {len(found.rows) - SHOWN} more in manifest.json", *[""] * (len(found.columns) - 1)]
         found = Table(found.columns, [*found.rows[:SHOWN], more])
     head = f"{audit.rows_in_file:,} rows, one every {audit.row_minutes} minutes; protocol {manifest.protocol}"
     return "\n\n".join(

@@ -8,8 +8,9 @@ kept although something in them is not as measured are counted as touched.
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.columns import NAMES, TARGET
 from jenacast.data import Protocol
 from jenacast.data.cleaning import Cleaned
 from jenacast.data.series import HOUR_S, Series, Times, rows_per_hour
@@ -39,25 +40,22 @@ class InvalidValues(Record):
 class WindowCounts(Record):
     """The rows of a split, the windows kept, and the rows that make no window, by cause.
 
-    `touched` counts windows in which something is not as measured: a value, under `book` also a step in time.
+    `touched` counts windows in which something is not as measured. Under `book` windows also span gaps and jumps back
+    in time, and their target may then lie at another time than the lead says.
     """
 
     rows: int
     kept: int
     touched_by_values: int
     touched: int
+    touched_by_gaps: int = 0
+    touched_by_backward_jumps: int = 0
+    other_lead: int = 0
     lost: dict[str, int]
 
 
-class BookWindowCounts(WindowCounts):
-    """Under `book`, windows also span gaps and jumps back in time."""
-
-    touched_by_gaps: int
-    touched_by_backward_jumps: int
-
-
-class SeriesAudit(Record):
-    """What was found in the whole series, however it is split."""
+class Audit(Record):
+    """What was found in a series and, except in the fold of a backtest, in each of its splits."""
 
     rows_in_file: int
     row_minutes: int
@@ -65,13 +63,8 @@ class SeriesAudit(Record):
     conflicting_rows: int
     gaps: list[TimeStep]
     backward_jumps: list[TimeStep]
-
-
-class Audit(SeriesAudit):
-    """Everything found in a series and its splits."""
-
-    values: list[InvalidValues]
-    windows: dict[str, BookWindowCounts | WindowCounts]
+    values: list[InvalidValues] = Field(default_factory=list)
+    windows: dict[str, WindowCounts] = Field(default_factory=dict)
 
 
 def audit_series(
@@ -89,10 +82,10 @@ def audit_series(
     """
     step_s = HOUR_S // rows_per_hour(raw.times)
     times = cleaned.series.times
-    counts: dict[str, BookWindowCounts | WindowCounts] = {}
+    counts = {}
     for split, border in borders.items():
         if protocol == "book":
-            counts[split] = _book_counts(cleaned, border, windows[split], step_s)
+            counts[split] = _book_counts(cleaned, border, windows[split], step_s, lead_hours)
         else:
             counts[split] = _strict_counts(raw, cleaned, border, windows[split], lead_hours)
     return Audit(
@@ -119,18 +112,14 @@ def _invalid_values(cleaned: Cleaned, borders: Borders, windows: dict[str, Windo
     """One entry for each column and split that holds a value that cannot be true."""
     found = []
     for split, (start, stop) in borders.items():
-        for index, column in enumerate(COLUMNS):
-            replaced = cleaned.replaced[:, index]
-            rows = start + np.flatnonzero(replaced[start:stop])
-            if not len(rows):
-                continue
+        for index in np.flatnonzero(cleaned.replaced[start:stop].any(axis=0)):
+            name = NAMES[index]
+            rows = start + np.flatnonzero(cleaned.replaced[start:stop, index])
             sentinels = int(cleaned.sentinels[start:stop, index].sum())
-            touched = _in_history(windows[split], replaced)
-            if column.name == TARGET:
-                touched |= replaced[windows[split].targets]
+            touched = _touched(windows[split], cleaned.replaced[:, [index]], target=0 if name == TARGET else None)
             found.append(
                 InvalidValues(
-                    column=column.name,
+                    column=name,
                     split=split,
                     sentinels=sentinels,
                     missing_or_out_of_range=len(rows) - sentinels,
@@ -141,37 +130,33 @@ def _invalid_values(cleaned: Cleaned, borders: Borders, windows: dict[str, Windo
     return found
 
 
-def _in_history(windows: Windows, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(windows,) whether one of the flagged (rows,) is in the history."""
-    before = np.concatenate([[0], np.cumsum(rows[windows.lanes])])
-    inside: NDArray[np.bool_] = before[windows.starts + windows.history] > before[windows.starts]
-    return inside
+def _touched(windows: Windows, replaced: NDArray[np.bool_], target: int | None) -> NDArray[np.bool_]:
+    """(windows,) whether one of the (rows, columns) replaced is in the history, or in column `target` the target."""
+    before = np.concatenate([[0], np.cumsum(replaced[windows.lanes].any(axis=1))])
+    touched: NDArray[np.bool_] = before[windows.starts + windows.history] > before[windows.starts]
+    return touched if target is None else touched | replaced[windows.targets, target]
 
 
-def _touched_by_values(cleaned: Cleaned, windows: Windows) -> NDArray[np.bool_]:
-    """(windows,) whether a value of the history, or the target, is not the one measured."""
-    target_replaced = cleaned.replaced[:, NAMES.index(TARGET)]
-    return _in_history(windows, np.asarray(cleaned.replaced.any(axis=1))) | target_replaced[windows.targets]
-
-
-def _book_counts(cleaned: Cleaned, border: tuple[int, int], windows: Windows, step_s: int) -> BookWindowCounts:
-    steps_s = np.diff(cleaned.series.times.astype(np.int64))
+def _book_counts(
+    cleaned: Cleaned, border: tuple[int, int], windows: Windows, step_s: int, lead_hours: int
+) -> WindowCounts:
+    seconds = cleaned.series.times.astype(np.int64)
+    steps_s = np.diff(seconds)
     first_rows = windows.lanes[windows.starts]
-    by_values = touched = _touched_by_values(cleaned, windows)
-    spanning = []
-    for odd in (steps_s > step_s, steps_s <= 0):
-        before = np.concatenate([[0], np.cumsum(odd)])
-        spans = before[windows.targets] > before[first_rows]
-        spanning.append(int(spans.sum()))
-        touched = touched | spans
+    by_values = _touched(windows, cleaned.replaced, NAMES.index(TARGET))
+    by_gaps, by_jumps = (
+        before[windows.targets] > before[first_rows]
+        for before in (np.concatenate([[0], np.cumsum(odd)]) for odd in (steps_s > step_s, steps_s <= 0))
+    )
     rows = border[1] - border[0]
-    return BookWindowCounts(
+    return WindowCounts(
         rows=rows,
         kept=len(windows),
         touched_by_values=int(by_values.sum()),
-        touched=int(touched.sum()),
-        touched_by_gaps=spanning[0],
-        touched_by_backward_jumps=spanning[1],
+        touched=int((by_values | by_gaps | by_jumps).sum()),
+        touched_by_gaps=int(by_gaps.sum()),
+        touched_by_backward_jumps=int(by_jumps.sum()),
+        other_lead=int((seconds[windows.targets] - seconds[windows.last_rows] != lead_hours * HOUR_S).sum()),
         lost={"duplicates": 0, "border": rows - len(windows), "gaps": 0, "values": 0},
     )
 
@@ -189,7 +174,7 @@ def _strict_counts(
     late = seconds + lead_hours * HOUR_S > seconds[-1]
     at_border = int((early | late).sum())
     rows = int(((raw.times >= times[start]) & (raw.times <= times[stop - 1])).sum())
-    touched = int(_touched_by_values(cleaned, windows).sum())
+    touched = int(_touched(windows, cleaned.replaced, NAMES.index(TARGET)).sum())
     return WindowCounts(
         rows=rows,
         kept=len(windows),

@@ -2,15 +2,15 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jenacast.columns import COLUMNS
 from jenacast.config import standard_task
 from jenacast.data import Protocol
-from jenacast.data.audit import SeriesAudit, audit_series
+from jenacast.data.audit import audit_series
 from jenacast.data.cleaning import Cleaned, clean
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import FOLDER, FORMAT, SPLITS, ColumnRecord, Manifest, Prepared, SplitRecord, load_manifest
@@ -88,10 +88,9 @@ def _is_known_synthetic(folder: Path, sha256: str) -> bool:
 def _describe(
     raw: Series, cleaned: Cleaned, protocol: Protocol, *, source: Path, sha256: str, synthetic: bool
 ) -> Manifest:
-    per_hour = rows_per_hour(raw.times, source)
-    borders = split_borders(raw, cleaned, protocol)
-    columns = _statistics(cleaned.series, borders["train"], source)  # first: a dead instrument leaves no window either
-    windows, task = _standard_windows(cleaned.series, protocol, borders, source), standard_task()
+    per_hour, borders = rows_per_hour(raw.times, source), split_borders(raw, cleaned, protocol)
+    cut, windows = _cut(cleaned.series, protocol, borders, source)
+    task = standard_task()
     return Manifest(
         format=FORMAT,
         protocol=protocol,
@@ -102,24 +101,23 @@ def _describe(
         rows_per_hour=per_hour,
         history_hours=task.history_hours,
         lead_hours=task.lead_hours,
-        splits=_split_records(cleaned.series, borders, windows),
-        columns=columns,
+        **cut,
         replaced_target_rows=[int(row) for row in cleaned.replaced_target_rows],
         audit=audit_series(raw, cleaned, protocol, borders, windows, lead_hours=task.lead_hours),
     )
 
 
-def _standard_windows(series: Series, protocol: Protocol, borders: Borders, source: object) -> dict[str, Windows]:
-    """The windows of every split for the standard history and lead."""
+def _cut(
+    series: Series, protocol: Protocol, borders: Borders, source: object
+) -> tuple[dict[str, Any], dict[str, Windows]]:
+    """What a manifest says of a series cut at `borders`, and every split's windows of the standard history and lead."""
+    columns = _statistics(series, borders["train"], source)  # first: a dead instrument leaves no window either
     task = standard_task()
     hours = {"history_hours": task.history_hours, "lead_hours": task.lead_hours}
-    return {
+    windows = {
         split: windows_of_split(series, protocol, split, border, source, **hours) for split, border in borders.items()
     }
-
-
-def _split_records(series: Series, borders: Borders, windows: Mapping[str, Windows]) -> dict[str, SplitRecord]:
-    return {
+    splits = {
         split: SplitRecord(
             start=start,
             stop=stop,
@@ -129,6 +127,7 @@ def _split_records(series: Series, borders: Borders, windows: Mapping[str, Windo
         )
         for split, (start, stop) in borders.items()
     }
+    return {"splits": splits, "columns": columns}, windows
 
 
 def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: str) -> Manifest:
@@ -145,16 +144,10 @@ def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: 
     Raises:
         DataError: a split holds no window, or a column is the same throughout train.
     """
-    series, before, where = prepared.series, prepared.manifest, f"{prepared.folder}, {fold}"
-    columns = _statistics(series, borders["train"], where)
-    windows = _standard_windows(series, before.protocol, borders, where)
-    changes = {
-        "splits": _split_records(series, borders, windows),
-        "columns": columns,
-        "audit": SeriesAudit(**before.audit.model_dump(include=set(SeriesAudit.model_fields))),
-        "fold": fold,
-    }
-    manifest = before.model_copy(update=changes)
+    before = prepared.manifest
+    cut, _ = _cut(prepared.series, before.protocol, borders, f"{prepared.folder}, {fold}")
+    audit = before.audit.model_copy(update={"values": [], "windows": {}})
+    manifest = before.model_copy(update={**cut, "audit": audit, "fold": fold})
     clear_leftovers(data_dir / FOLDER)
     with atomic_folder(data_dir / FOLDER) as new:
         for name in ("values.npy", "times.npy"):

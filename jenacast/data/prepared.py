@@ -10,9 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from jenacast.columns import NAMES
 from jenacast.data import Protocol
-from jenacast.data.audit import Audit, SeriesAudit
+from jenacast.data.audit import Audit
 from jenacast.data.series import Series
-from jenacast.data.windows import Windows, find_windows, windows_of_split
+from jenacast.data.windows import Windows, windows_of_split
 from jenacast.errors import DataError
 from jenacast.records import Record, read_record
 
@@ -62,7 +62,7 @@ class Manifest(Record):
     splits: dict[str, SplitRecord]
     columns: dict[str, ColumnRecord]
     replaced_target_rows: list[int]
-    audit: Audit | SeriesAudit
+    audit: Audit
     fold: str | None = None
 
     @field_validator("splits")
@@ -110,11 +110,6 @@ class Prepared:
         """
         hours = {"history_hours": history_hours, "lead_hours": lead_hours}
         return windows_of_split(self.series, self.manifest.protocol, split, self.borders(split), self.folder, **hours)
-
-    def windows_between(self, start: int, stop: int, *, history_hours: int, lead_hours: int) -> Windows:
-        """The windows of rows [start, stop) under the prepared protocol, as if they were a split; possibly none."""
-        hours = {"history_hours": history_hours, "lead_hours": lead_hours}
-        return find_windows(self.series, self.manifest.protocol, start, stop, **hours)
 
 
 def load_prepared(data_dir: Path) -> Prepared:

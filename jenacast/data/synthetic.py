@@ -52,20 +52,17 @@ def synthetic_series(*, rows: int, step_minutes: int = 10, seed: int = 0, warts:
     that noise follows the pressure a day later, so a forecast that looks at it can beat persistence.
     Temperature, pressure and dew point are rounded first and the other air columns follow from them.
 
-    With warts, from 60 days on: 24 hours of rows that are repeated (at 19 % of the rows), a second jump
-    back over 30.5 hours (65 %), gaps of 17 hours (72 %) and 75 hours (90 %), three of 10 or 20 minutes, and
-    three hours of the sentinel in both wind speeds (82 %). A shorter series has one gap of 10 minutes
-    (55 %) and the sentinel only. Jumps add to the usual step.
+    With warts, a series of 60 days or more has the `JUMPS`, a shorter one the `SHORT_JUMPS`, each at its fraction of
+    the rows, and three hours of the sentinel in both wind speeds.
 
     Args:
-        rows: Number of records, warts included.
-        step_minutes: Time from one record to the next; a divisor of 60.
-        seed: The same seed makes the same weather, whatever the number of rows.
-        warts: Whether to damage the series as the real one is damaged.
+        rows: records, warts included.
+        step_minutes: from one record to the next; a divisor of 60.
+        seed: the same seed makes the same weather, whatever the number of rows.
+        warts: whether to damage the series as the real one is damaged.
 
     Returns:
-        Times, (rows,) datetime64[s], and values, (rows, columns) float64 with two decimals, in the order and
-        the units of `jenacast.columns.COLUMNS`.
+        Times, (rows,) datetime64[s], and values, (rows, len(COLUMNS)) float64 with two decimals, in their units.
 
     Raises:
         DataError: `rows` or `step_minutes` breaks its rule.
@@ -86,12 +83,12 @@ def synthetic_series(*, rows: int, step_minutes: int = 10, seed: int = 0, warts:
 
 
 def write_csv(path: Path, times: Times, values: Floats) -> None:
-    """Write a series in the station's own text format, atomically.
+    """Write a series in the station's own text format, atomically; `values` with two decimals.
 
     Args:
-        path: The file to write or replace.
+        path: the file to write or replace.
         times: (rows,) datetime64[s].
-        values: (rows, columns) float64 in the order of `jenacast.columns.COLUMNS`; two decimals are kept.
+        values: (rows, len(COLUMNS)) float64.
     """
     header = ",".join(f'"{text}"' for text in (TIME_HEADER, *(column.header for column in COLUMNS)))
     line = "%s" + ",%.2f" * len(COLUMNS) + "\n"
@@ -104,7 +101,7 @@ def write_csv(path: Path, times: Times, values: Floats) -> None:
 
 
 def saturation_vapour_pressure_mbar(temperature_c: Floats) -> Floats:
-    """Return the Magnus formula (Magnus 1844) over water; of a dew point it is the vapour pressure itself.
+    """The Magnus formula (Magnus 1844) over water; of a dew point it is the vapour pressure itself.
 
     Of the coefficients in common use these are the station's: they give its VPmax within 0.01 mbar.
     """
@@ -112,7 +109,7 @@ def saturation_vapour_pressure_mbar(temperature_c: Floats) -> Floats:
 
 
 def _clock(rows: int, step_minutes: int, warts: bool) -> NDArray[np.int64]:
-    """Return the minutes since `MIDNIGHT` of every row."""
+    """The minutes since `MIDNIGHT` of every row."""
     steps = np.full(rows, step_minutes, dtype=np.int64)
     if warts:
         for place, minutes in JUMPS if rows * step_minutes >= SHORT_MINUTES else SHORT_JUMPS:
@@ -122,7 +119,7 @@ def _clock(rows: int, step_minutes: int, warts: bool) -> NDArray[np.int64]:
 
 
 def _weather(minutes: NDArray[np.int64], seed: int) -> dict[str, Floats]:
-    """Return every column, by name, at the given minutes since `MIDNIGHT`."""
+    """Every column, by name, at the given minutes since `MIDNIGHT`."""
     hours = minutes / 60
     knot_hours = np.arange(-PRESSURE_LEAD_HOURS, int(hours.max()) + 2)
     # A generator for each process, so that a longer series begins with the weather of a shorter one.
@@ -160,7 +157,7 @@ def _weather(minutes: NDArray[np.int64], seed: int) -> dict[str, Floats]:
 
 
 def _air(pressure_mbar: Floats, temperature_c: Floats, dew_point_c: Floats) -> dict[str, Floats]:
-    """Return the air columns, by name, that three of them determine.
+    """The air columns, by name, that three of them determine.
 
     Magnus formula, Poisson's equation for the potential temperature, and the ideal gas law with the virtual
     temperature for the density of moist air.
@@ -188,7 +185,7 @@ def _air(pressure_mbar: Floats, temperature_c: Floats, dew_point_c: Floats) -> d
 
 
 def _red_noise(generator: np.random.Generator, hours: int, e_folding_hours: float) -> Floats:
-    """Return (hours,) of an Ornstein-Uhlenbeck process with mean 0 and deviation 1, once an hour."""
+    """(hours,) of an Ornstein-Uhlenbeck process with mean 0 and deviation 1, once an hour."""
     decay = exp(-1 / e_folding_hours)
     kicks = generator.standard_normal(hours)
     kicks[1:] *= sqrt(1 - decay**2)

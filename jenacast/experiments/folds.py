@@ -13,7 +13,7 @@ import numpy as np
 from jenacast.config import DataSettings
 from jenacast.data.prepared import Prepared
 from jenacast.data.series import Times
-from jenacast.data.windows import Borders
+from jenacast.data.windows import Borders, find_windows
 from jenacast.errors import DataError
 from jenacast.evaluation.bootstrap import BLOCK_DAYS, LEAST_BLOCKS, Interval
 
@@ -149,5 +149,5 @@ def _days(prepared: Prepared, begin: np.datetime64, end: np.datetime64, data: Da
     times = prepared.series.times
     start, stop = first_row_from(times, begin), first_row_from(times, end)
     hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
-    windows = prepared.windows_between(start, stop, **hours)
+    windows = find_windows(prepared.series, prepared.manifest.protocol, start, stop, **hours)
     return len(np.unique(times[windows.targets].astype("datetime64[D]")))

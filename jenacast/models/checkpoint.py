@@ -22,7 +22,7 @@ from jenacast.features.encoding import Encoding
 from jenacast.files import atomic_path
 from jenacast.models.guards import refuse_hostile_members
 from jenacast.models.intervals import CALENDAR_TERMS, Calibration
-from jenacast.records import Record, parse_record
+from jenacast.records import Record, check_record
 from jenacast.runtime import load_tensorflow
 
 FORMAT = 1
@@ -162,7 +162,7 @@ def parse_metadata(text: bytes, path: Path) -> Metadata:
         CheckpointError: it is not JSON, of another format, or breaks a rule.
     """
     where, damaged = f"{path}: {MEMBER}", "train again or restore a copy"
-    return parse_record(text, Metadata, where, damaged=damaged, error=CheckpointError, format=FORMAT)
+    return check_record(text, Metadata, where, damaged=damaged, error=CheckpointError, format=FORMAT)
 
 
 @contextmanager

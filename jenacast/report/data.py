@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jenacast.data import SYNTHETIC_WARNING
-from jenacast.data.audit import Audit, SeriesAudit
+from jenacast.data.audit import Audit
 from jenacast.data.findings import findings_table, splits_table
 from jenacast.report.page import Part, Section
 from jenacast.report.runs import ReportedRun
@@ -34,13 +34,13 @@ def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -
     return Part(title, notes, tables=[splits_table(manifest)], folded=[found] if found.rows else [])
 
 
-def _found(audit: Audit | SeriesAudit) -> str:
+def _found(audit: Audit) -> str:
     found = [
         f"{len(audit.gaps)} gaps",
         f"{len(audit.backward_jumps)} jumps back in time",
         f"{audit.duplicate_rows:,} repeated rows",
     ]
-    if isinstance(audit, Audit):
+    if audit.windows:
         values = sum(value.sentinels + value.missing_or_out_of_range for value in audit.values)
         found.append(f"{values:,} values that cannot be true")
     return f"The audit found {', '.join(found[:-1])} and {found[-1]}."
