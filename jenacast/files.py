@@ -1,6 +1,7 @@
 """Files: written so that a reader, or a crash, never meets half of one; and one process at a time."""
 
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -91,6 +92,12 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     """
     if path.exists() and not force:
         raise ExistsError(f"{path} exists; --force overwrites it")
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(target: Path, value: Any) -> None:

@@ -1,7 +1,7 @@
 import csv
+import hashlib
 import io
 import json
-import os
 import shutil
 import statistics
 from pathlib import Path
@@ -27,6 +27,7 @@ def runs(_trained_run, tmp_path):
         (run / "metrics.json").write_text(json.dumps(metrics | {"val_mae_c": val_mae_c}))
         if test_mae_c is not None:
             test = {"protocol": "strict", "mae_c": test_mae_c, "baseline_mae_c": BASELINE_C}
+            test |= {"checkpoint_sha256": hashlib.sha256((run / "best.keras").read_bytes()).hexdigest()}
             (run / "evaluation-test.json").write_text(json.dumps(test))
     return [tmp_path / name for name in "abc"]
 
@@ -49,11 +50,18 @@ def test_seeds_of_one_recipe_become_mean_and_deviation(runs, jenacast):
     assert dense["skill"] == pytest.approx(1 - dense["test_mae_c"] / made["baseline_mae_c"])
 
 
-def test_evaluations_are_read_and_those_older_than_their_checkpoint_made_again(runs, jenacast):
+def test_an_evaluation_of_other_weights_than_the_checkpoint_has_is_said_to_be_so_and_made_again(runs, jenacast):
+    """As after a resumption and a copy, which leave the times of the files in any order."""
     assert compared(jenacast("compare", runs[1], "--format", "json"))[0]["test_mae_c"] == 3.0
-    newer = (runs[1] / "evaluation-test.json").stat().st_mtime + 1
-    os.utime(runs[1] / "best.keras", (newer, newer))
-    assert compared(jenacast("compare", runs[1], "--format", "json"))[0]["test_mae_c"] != 3.0
+    shutil.copyfile(runs[1] / "last.keras", runs[1] / "best.keras")
+    (runs[1] / "evaluation-test.json").touch()  # the newest file there is
+    done = jenacast("compare", runs[1], "--format", "json")
+    assert f"{runs[1] / 'evaluation-test.json'} is not of the weights that {runs[1] / 'best.keras'} has" in done.stderr
+    again = compared(done)[0]["test_mae_c"]
+    assert again != 3.0
+    kept = json.loads((runs[1] / "evaluation-test.json").read_text())
+    assert kept["checkpoint_sha256"] == hashlib.sha256((runs[1] / "best.keras").read_bytes()).hexdigest()
+    assert kept["mae_c"] == again
 
 
 def test_the_other_formats_hold_the_same_rows(runs, jenacast, tmp_path):
@@ -79,7 +87,7 @@ def test_runs_that_were_not_measured_alike_are_not_ranked(runs, jenacast):
 def test_a_folder_that_is_no_run_or_is_damaged_is_an_error_that_names_the_file(runs, jenacast, tmp_path):
     refused(jenacast("compare", tmp_path), "run.json not found")
     for name in ("evaluation-test.json", "metrics.json", "run.json"):
-        (runs[1] / name).write_text("{}")
+        (runs[1] / name).write_text("[]")
         refused(jenacast("compare", runs[1]), f"{name} is damaged")
 
 

@@ -28,7 +28,8 @@ class Scores:
     A difference is the checkpoint's MAE minus the other's on the same windows: negative is better. `ci95` are the
     ends of 95 % intervals over days (`bootstrap.py`), None where there are too few days. `windows_dropped` lacked
     hours that some checkpoint needs; `needed_hours` says how many one forecast does. `members`, `weights` and
-    `offset_c` are those of a blend, `checkpoint` being the first. `intervals` is None for a checkpoint that gives none,
+    `offset_c` are those of a blend, `checkpoint` being the first. `checkpoint_sha256` is that of the file, None for an
+    exported folder. `intervals` is None for a checkpoint that gives none,
     and for a blend. Everything about `against` is None unless it was asked for.
     """
 
@@ -57,6 +58,7 @@ class Scores:
     members: list[str] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     offset_c: float = 0.0
+    checkpoint_sha256: str | None = None
     against: str | None = None
     against_mae_c: float | None = None
     difference_to_against_c: float | None = None
@@ -124,6 +126,7 @@ def evaluate(
         members=[str(member.checkpoint.path) for member in members] if several else [],
         weights=blend.weights.tolist() if several else [],
         offset_c=blend.offset_c,
+        checkpoint_sha256=first.checkpoint.sha256,
         **_errors(judged),
         **(_errors_against(judged, others[0]) if others else {}),
     )

@@ -1,18 +1,30 @@
 """What an evaluation leaves: the answer as JSON, pictures, and every forecast as CSV."""
 
-from dataclasses import asdict
+import logging
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from jenacast.evaluation import plots
 from jenacast.evaluation.evaluate import Evaluation
 from jenacast.evaluation.groups import By, Group, Lead
-from jenacast.files import write_columns, write_json
+from jenacast.files import file_sha256, write_columns, write_json
 from jenacast.models.checkpoint import BEST
 from jenacast.models.intervals import ENDS, LEVELS
 from jenacast.plotting import Format
+from jenacast.records import read_record
 
+logger = logging.getLogger(__name__)
+
+EVALUATE = "run: jenacast evaluate RUN"
 Groups = dict[By, list[Group]]
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The part of an evaluation that says what it is of."""
+
+    checkpoint_sha256: str | None = None
 
 
 def as_json(evaluation: Evaluation, groups: Groups) -> dict[str, Any]:
@@ -28,10 +40,18 @@ def evaluation_stem(checkpoint: Path, split: str) -> str:
 
 
 def stored_scores(run_dir: Path) -> Path | None:
-    """The file with a run's scores on test; None if it is missing, or older than the run's best network."""
+    """The file with a run's scores on test; None where it is missing, or says the hash of other weights, or none.
+
+    Raises:
+        JenacastError: it is damaged.
+    """
     best = run_dir / BEST
     path = run_dir / f"{evaluation_stem(best, 'test')}.json"
-    if not path.is_file() or (best.exists() and path.stat().st_mtime < best.stat().st_mtime):
+    if not path.is_file():
+        return None
+    scored = read_record(path, _Scored, missing=EVALUATE, damaged=EVALUATE)
+    if best.is_file() and scored.checkpoint_sha256 != file_sha256(best):
+        logger.info("%s is not of the weights that %s has now, and is left out; %s", path, best, EVALUATE)
         return None
     return path
 

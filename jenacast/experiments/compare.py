@@ -74,7 +74,7 @@ class RecipeScores:
 def compare(paths: Sequence[Path]) -> list[RecipeScores]:
     """The scores of each recipe among the runs, the best validation MAE first.
 
-    Evaluations on the test split that are missing, or older than their checkpoint, are made and kept in the
+    Evaluations on the test split that are missing, or of other weights than the checkpoint's, are made and kept in the
     run folders.
 
     Raises:

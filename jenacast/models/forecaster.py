@@ -10,6 +10,7 @@ from jenacast.config import standard_task
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import CheckpointError, DataError
 from jenacast.features.encoding import Encoding, fit_encoding
+from jenacast.files import file_sha256
 from jenacast.models.checkpoint import MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
 from jenacast.models.inference import forward_function
 from jenacast.models.intervals import Calibration
@@ -35,6 +36,7 @@ class Forecaster:
         input_shape: what it takes, None for any size.
         output_shape: what it gives.
         metadata: how to use it; None for a network made elsewhere.
+        sha256: of the file; None for an exported folder.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Forecaster:
     input_shape: Any
     output_shape: Any
     metadata: Metadata | None
+    sha256: str | None = None
 
     @property
     def model(self) -> str:
@@ -65,7 +68,8 @@ def open_forecaster(path: Path) -> Forecaster:
     checkpoint = load_checkpoint(path)
     model = checkpoint.model
     shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
-    return Forecaster(checkpoint.path, forward_function(model), *shapes, checkpoint.metadata)
+    sha256 = file_sha256(checkpoint.path)
+    return Forecaster(checkpoint.path, forward_function(model), *shapes, checkpoint.metadata, sha256)
 
 
 def open_checked(path: Path, data_dir: Path) -> tuple[Forecaster, Encoding]:

@@ -106,8 +106,8 @@ def _judge(run: ReportedRun, first: ReportedRun) -> ReportedRun:
 
 
 def _stored_scores(folder: Path) -> Scores | None:
-    path = stored_scores(folder)
     try:
+        path = stored_scores(folder)
         return run_folder.read_as(Scores, path) if path else None
     except JenacastError:
         return None
