@@ -2,6 +2,7 @@ import logging
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -41,7 +42,7 @@ def test_the_machine_is_divided_into_shares(jobs, at_once, cores, gpus, visible,
 
 @pytest.fixture
 def script(tmp_path, monkeypatch):
-    """A function that makes every job a shell script, whose $3 and following are the job's arguments."""
+    """A function that makes every job a shell script, whose $4 and following are the job's arguments."""
     monkeypatch.setattr(workers, "DRIVER_LIBRARY", "libmissing.so.1")
 
     def make(lines):
@@ -57,30 +58,69 @@ def test_jobs_are_bound_to_shares_their_output_is_logged_and_those_that_fail_are
     caplog.set_level(logging.INFO, "jenacast")
     bound = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: bound.append(cores), raising=False)
-    script('echo "$3, GPU ${CUDA_VISIBLE_DEVICES-none}" >&2; [ "$3" != killed ] || kill -9 $$; exit "$4"')
+    script('echo "$4, GPU ${CUDA_VISIBLE_DEVICES-none}" >&2; [ "$4" != killed ] || kill -9 $$; exit "$5"')
     jobs = {"first": ["well", "0"], "second": ["badly", "3"], "third": ["killed", "0"], "fourth": ["well", "0"]}
     assert run_side_by_side(jobs) == ["second", "third"]
     said = ["first: well", "fourth: well", "second: badly", "third: killed"]
-    assert sorted(caplog.messages) == [f"{each}, GPU none" for each in said]
-    shares = [share.cores for share in workers.device_shares(len(jobs))]
-    assert len(bound) == len(jobs)
-    assert set(bound) == set(shares)
+    reason = "third was ended by SIGKILL; the memory may not have sufficed"
+    assert sorted(caplog.messages) == sorted([*(f"{each}, GPU none" for each in said), reason])
+    assert bound
+    assert set(bound) <= {share.cores for share in workers.device_shares(len(jobs))}
     assert run_side_by_side({}) == []
 
 
-def test_what_stops_the_parent_stops_the_jobs_and_no_other_begins(script, tmp_path):
-    script('touch "$3"; exec sleep 60')
-    places = [tmp_path / f"began-{number}" for number in range(3)]
+def interrupt_when(condition):
+    """Send SIGINT to this thread as soon as the condition holds."""
 
-    def interrupt():
-        while not all(place.exists() for place in places[:2]):
+    def wait():
+        while not condition():
             time.sleep(0.01)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-    thread, began = threading.Thread(target=interrupt), time.monotonic()
+    thread = threading.Thread(target=wait)
     thread.start()
+    return thread
+
+
+# A job that Ctrl-C reaches ends by it; one that is suspended does not see SIGTERM; one may not heed it.
+@pytest.mark.parametrize("ways", ["exec sleep 60", "kill -STOP $$; exec sleep 60", "trap '' TERM; exec sleep 60"])
+def test_what_stops_the_parent_stops_the_jobs_and_no_other_begins(ways, script, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "GRACE_S", 1)
+    script(f'touch "$4"; {ways}')
+    places, began = [tmp_path / f"began-{number}" for number in range(3)], time.monotonic()
+    thread = interrupt_when(lambda: all(place.exists() for place in places[:2]))
     with pytest.raises(KeyboardInterrupt):
         run_side_by_side({place.name: [str(place)] for place in places}, at_once=2)
     assert time.monotonic() - began < 30
     assert [place.exists() for place in places] == [True, True, False]
     thread.join()
+
+
+def test_ctrl_c_of_the_terminal_is_left_to_the_parent(script, caplog):
+    caplog.set_level(logging.INFO, "jenacast")
+    script("kill -INT $$; echo survived >&2")
+    assert run_side_by_side({"job": []}) == []
+    assert caplog.messages == ["job: survived"]
+
+
+def test_jobs_import_nothing_from_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "jenacast").mkdir()
+    for name in ("typer.py", "random.py", "jenacast/__init__.py", "jenacast/__main__.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.setattr(workers, "DRIVER_LIBRARY", "libmissing.so.1")
+    monkeypatch.chdir(tmp_path)
+    assert run_side_by_side({"job": ["--version"]}) == []
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process that its parent died")
+def test_jobs_end_when_their_parent_is_killed():
+    child = "import time; from jenacast.experiments.workers import end_with_parent\nend_with_parent()\n"
+    child += "print(1)\ntime.sleep(60)"
+    start = f"environment = {{**os.environ, 'PYTHONUNBUFFERED': '1', {workers.PARENT!r}: str(os.getpid())}}"
+    parent = f"import os, subprocess, sys\n{start}\nsubprocess.run([sys.executable, '-c', {child!r}], env=environment)"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "1\n"
+        process.kill()
+        assert process.stdout.read() == ""  # until the last who could write has ended
+        assert process.wait() == -signal.SIGKILL

@@ -68,27 +68,20 @@ def groups(path: Path, found: Sequence[Group], by: By, *, title: str, synthetic:
     """The MAE of each group of windows beside the baseline's: over the lead as curves, else with intervals and bias."""
     if by == "lead":
         _draw_leads(path, found, title, synthetic=synthetic)
-    else:
-        _draw_groups(path, found, AXES[by], title, synthetic=synthetic)
-
-
-def _draw_groups(path: Path, groups: Sequence[Group], axis_label: str, title: str, *, synthetic: bool) -> None:
-    """The MAE of each group beside the baseline's, and the bias below."""
-    places, mae_c = np.arange(len(groups)), [group.mae_c for group in groups]
+        return
+    places, mae_c = np.arange(len(found)), [group.mae_c for group in found]
     with figure(path, title, synthetic, rows=2, height=2.7, heights=(2, 1), share_x=True) as (errors, bias):
-        baseline_mae_c = [group.baseline_mae_c for group in groups]
-        errors.plot(places + 0.12, baseline_mae_c, **BASELINE_POINT)
+        errors.plot(places + 0.12, [group.baseline_mae_c for group in found], **BASELINE_POINT)
         look = {"color": ORANGE, "capsize": 3, "marker": "o", "linestyle": ""}
-        lengths = error_bars(mae_c, [group.mae_ci95_c for group in groups])
+        lengths = error_bars(mae_c, [group.mae_ci95_c for group in found])
         errors.errorbar(places - 0.12, mae_c, lengths, **look, label="forecast, with 95 % interval")
         errors.margins(y=0.15)
         errors.set_ylim(bottom=0)
         errors.set_ylabel("MAE (°C)")
-        errors.legend(loc="lower left", ncols=2)
-        bias.bar(places, [group.bias_c for group in groups], color=BLUE, width=0.5)
+        bias.bar(places, [group.bias_c for group in found], color=BLUE, width=0.5)
         bias.axhline(0, color=BLACK, linewidth=1)
-        labels = [group.label for group in groups]
-        bias.set(xlabel=axis_label, ylabel="bias (°C)", xticks=places, xticklabels=labels)
+        labels = [group.label for group in found]
+        bias.set(xlabel=AXES[by], ylabel="bias (°C)", xticks=places, xticklabels=labels)
         for axis in (errors, bias):
             axis.grid(visible=False, axis="x")
 

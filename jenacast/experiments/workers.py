@@ -3,10 +3,11 @@
 import ctypes
 import logging
 import os
-import queue
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from jenacast.runtime import count_gpus, usable_cores
 logger = logging.getLogger(__name__)
 
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+PARENT = "JENACAST_PARENT"  # tells a process the id of the one that started it
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
+GRACE_S = 60  # for a process to save its state after SIGTERM
 DRIVER_LIBRARY = "libcuda.so.1"  # of NVIDIA's driver; TensorFlow loads it by this name, and has no GPU without it
 
 
@@ -57,7 +61,7 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = No
     """Run `jenacast ARGUMENTS` for each named job, as many at a time as there are shares of the machine.
 
     What a job writes to stderr is logged after its name. Whatever stops this process also stops the jobs: they
-    receive SIGTERM and are waited for.
+    receive SIGTERM and are waited for; they receive it too when this process is killed.
 
     Args:
         jobs: arguments by name.
@@ -68,9 +72,8 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = No
     """
     if not jobs:
         return []
-    shares = device_shares(len(jobs), at_once)
-    processes = ProcessPool(shares)
-    with ThreadPoolExecutor(len(shares)) as threads:
+    processes = ProcessPool(device_shares(len(jobs), at_once))
+    with ThreadPoolExecutor(len(processes.shares), initializer=processes.take_share) as threads:
         try:
             exit_codes = {name: threads.submit(processes.run, name, arguments) for name, arguments in jobs.items()}
             return [name for name, exit_code in exit_codes.items() if exit_code.result() != 0]
@@ -79,47 +82,83 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = No
             raise
 
 
+def end_with_parent() -> None:
+    """Let this process, if `run_side_by_side` started it, receive SIGTERM when its parent dies, killed or not.
+
+    Linux alone can do that; elsewhere the jobs of a killed parent go on to their end.
+    """
+    parent = os.environ.pop(PARENT, None)
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it died before
+        sys.exit(128 + signal.SIGTERM)
+
+
 class ProcessPool:
-    """Processes that each have a share of the machine; `run` is called from one thread for each share."""
+    """Processes that each have a share of the machine.
+
+    Each share has a thread of its own, which first calls `take_share` and then `run` for one job after the other.
+    """
 
     def __init__(self, shares: Sequence[DeviceShare]) -> None:
-        self._unused: queue.SimpleQueue[DeviceShare] = queue.SimpleQueue()
-        for share in shares:
-            self._unused.put(share)
+        self.shares = shares
+        self._untaken = list(shares)
+        self._own = threading.local()
         self._started: list[subprocess.Popen[str]] = []
         self._stopped = False
         self._guard = threading.Lock()
 
-    def run(self, name: str, arguments: Sequence[str]) -> int | None:
-        """Run one job on an unused share; return its exit code, or None if the pool was stopped before it began."""
-        share = self._unused.get()
-        try:
-            process = self._start(share, arguments)
-            if process is None:
-                return None
-            for line in process.stderr or ():
-                logger.info("%s: %s", name, line.rstrip())
-            return process.wait()
-        finally:
-            self._unused.put(share)
+    def take_share(self) -> None:
+        """Bind this thread, and every process that it starts, to a share; SIGINT is left to the main thread.
 
-    def _start(self, share: DeviceShare, arguments: Sequence[str]) -> "subprocess.Popen[str] | None":
+        Ctrl-C reaches all processes of a terminal; here the parent alone acts on it and ends the others by SIGTERM.
+        """
+        share = self._untaken.pop()
         if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, share.cores)  # of this thread, and of the process that it starts
-        command = [sys.executable, "-m", "jenacast", *arguments]
-        environment = os.environ | ({VISIBLE_GPUS: share.gpu} if share.gpu else {})
+            os.sched_setaffinity(0, share.cores)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self._own.environment = {PARENT: str(os.getpid())} | ({VISIBLE_GPUS: share.gpu} if share.gpu else {})
+
+    def run(self, name: str, arguments: Sequence[str]) -> int | None:
+        """Run one job on this thread's share; return its exit code, or None if the pool was stopped before it began.
+
+        The exit code of a job that a signal ended is minus its number; the log says which.
+        """
+        process = self._start(arguments)
+        if process is None:
+            return None
+        for line in process.stderr or ():
+            logger.info("%s: %s", name, line.rstrip())
+        exit_code = process.wait()
+        if exit_code < 0 and not self._stopped:
+            reason = "; the memory may not have sufficed" if exit_code == -signal.SIGKILL else ""
+            logger.error("%s was ended by %s%s", name, signal.Signals(-exit_code).name, reason)
+        return exit_code
+
+    def _start(self, arguments: Sequence[str]) -> "subprocess.Popen[str] | None":
+        # Without -P, Python would import modules from the working directory, and run what lies there.
+        command = [sys.executable, "-P", "-m", "jenacast", *arguments]
+        nothing, environment = subprocess.DEVNULL, os.environ | self._own.environment
         with self._guard:
             if self._stopped:
                 return None
             process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+                command, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, text=True, env=environment
             )
             self._started.append(process)
             return process
 
     def stop(self) -> None:
-        """Start no further process, and end those that run."""
+        """Start no further process, and end those that run: by SIGTERM, and after a time of grace by SIGKILL."""
         with self._guard:
             self._stopped = True
-            for process in self._started:
-                process.terminate()  # nothing happens to one that has ended
+        for process in self._started:
+            process.terminate()  # nothing happens to one that has ended
+            process.send_signal(signal.SIGCONT)  # one that was stopped would not end otherwise
+        until = time.monotonic() + GRACE_S
+        for process in self._started:
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
