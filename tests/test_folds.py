@@ -33,6 +33,12 @@ def test_months_are_the_calendars(day, months, expected):
     assert str(shift(np.datetime64(day), months)) == expected
 
 
+def test_the_row_at_midnight_begins_the_day():
+    times = np.array(["2015-12-31T23:00", "2016-01-01T00:00", "2016-01-01T01:00"], dtype="datetime64[s]")
+    assert first_row_from(times, np.datetime64("2016-01-01")) == 1
+    assert first_row_from(times, np.datetime64("2016-01-02")) == 3
+
+
 def test_the_folds_of_a_series_lie_where_the_calendar_says(years):
     prepared = load_prepared(years)
     edges = find_edges(prepared, np.datetime64("2010-07-01"), 6, SETTINGS)
