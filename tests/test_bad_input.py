@@ -8,7 +8,7 @@ import json
 import os
 
 import pytest
-from spoil import WV, P, T, cell, column, content, gone, half_hdf5, replaced_by, snapshot, text, zipped
+from spoil import WV, P, T, cell, column, content, half_hdf5, replaced_by, snapshot, text, zipped
 from warm import Command
 
 from jenacast.data.download import CSV_NAME
@@ -33,10 +33,7 @@ def test_prepare_refuses_a_csv(name, data_dir, assert_refused):
 
 
 CSV_TO_EVALUATE = {
-    "a folder": (replaced_by(lambda path: path.mkdir()), "is not a regular file", "expected a station CSV"),
     "a pipe": (replaced_by(os.mkfifo), "is not a regular file", "expected a station CSV"),
-    "absent": (gone, f"{CSV_NAME} not found", "`jenacast download` places it there"),
-    "a web page": CSV["a web page"],
     "no temperature at all": (column(T, "-9999"), "holds no window of 12 h of history", "give a longer file"),
     "too short for a window": (text(lambda lines: lines[:30]), "(29 rows) holds no window", "give a longer file"),
 }
@@ -50,46 +47,21 @@ def test_evaluate_refuses_a_csv(name, data_dir, trained_run, assert_refused):
     assert_refused(["evaluate", trained_run, "--csv", data_dir / CSV_NAME], [str(data_dir), *told])
 
 
-PRINTS_THEM = "`jenacast models NAME` prints those there are"
 PRINTS_ONE = "`jenacast models NAME` prints a config to start from"
 CONFIGS = {
-    "an unknown key": ("[train]\nepoch = 3\n", "train.epoch: no such setting", PRINTS_THEM),
-    "an unknown architecture": (
-        '[model]\narchitecture = "transformer"\n',
-        "model.architecture: expected one of conv1d, dense,",
-        "'transformer'",
-    ),
     "a setting that goes unused": (
         '[model]\narchitecture = "dense"\nrecurrent_dropout = 0.5\n',
         "model.recurrent_dropout: received 0.5; dense does not use it",
     ),
-    "any history, unrolled": (
-        "[model]\nunroll = true\nany_history = true\n",
-        "model.unroll: an unrolled layer needs a fixed history",
-        "set model.any_history=false",
-    ),
-    "any history, flattened": (
-        '[model]\narchitecture = "dense"\nany_history = true\n',
-        "model.any_history: a dense network flattens the window",
-        "set model.any_history=false",
-    ),
     "a history too short for the filters": (
         '[data]\nhistory_hours = 24\n[model]\narchitecture = "conv1d"\n',
         "data.history_hours: conv1d needs at least 69",
-        "received 24",
     ),
-    "a history longer than a split": (
-        "[data]\nhistory_hours = 1000\n",
-        "holds no window of 1000 h of history",
-        "or a shorter history",
-    ),
+    "a history longer than a split": ("[data]\nhistory_hours = 1000\n", "holds no window of 1000 h of", "or a shorter"),
     "a lead longer than a split": (
         "[data]\nhistory_hours = 200\nlead_hours = 200\n",
         "holds no window of 200 h of history and 200 h of lead",
-        "or a shorter history",
     ),
-    "a name that leads up": ('name = "../../x"\n', "name: expected lower-case letters", "received '../../x'"),
-    "a name without end": (f'name = "{"x" * 300}"\n', "name: expected at most 60 characters, received 'xxx"),
     "broken TOML": ("[train\nepochs = 1\n", "is not valid TOML", "line 1", PRINTS_ONE),
 }
 
@@ -98,24 +70,13 @@ CONFIGS = {
 def test_train_refuses_a_config(name, data_dir, assert_refused, tmp_path):
     written, *told = CONFIGS[name]
     config = tmp_path / "mine.toml"
-    config.write_bytes(written if isinstance(written, bytes) else written.encode())
+    config.write_text(written)
     assert_refused(["train", "--config", config, "--data-dir", data_dir, "--run-dir", tmp_path / "run"], told)
 
 
 OPTIONS = {
-    "no such file": (["--config", "absent.toml"], 1, "absent.toml not found", PRINTS_ONE),
-    "a folder as config": (["--config", "data"], 1, "data cannot be read: Is a directory", PRINTS_ONE),
-    "an unknown model": (["--model", "lstn"], 1, "model 'lstn' is not known; choose one of:", "jenacast models"),
     "model and config": (["--model", "dense", "--config", "x.toml"], 2, "exactly one of --model, --config and --refit"),
     "neither": ([], 2, "exactly one of --model, --config and --refit", "`jenacast models` lists the models"),
-    "a setting without =": (
-        ["--model", "dense", "--set", "train.epochs"],
-        1,
-        "--set train.epochs: expected SECTION.KEY",
-    ),
-    "no epoch": (["--model", "dense", "--epochs", "0"], 1, "train.epochs: expected greater than or equal to 1"),
-    "a word for a number": (["--model", "dense", "--epochs", "many"], 2, "'--epochs'", "valid integer"),
-    "no prepared data": (["--model", "dense", "--data-dir", "none"], 1, "manifest.json not found", "jenacast prepare"),
     "a run folder that is a file": (
         ["--model", "dense", "--run-dir", f"data/{CSV_NAME}"],
         1,

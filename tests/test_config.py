@@ -237,6 +237,11 @@ def test_a_broken_file_is_named(load, content, told):
         load(content)
 
 
+def test_a_name_has_an_end(load):
+    with pytest.raises(ConfigError, match="name: expected at most 60 characters, received 'xxx"):
+        load(f'name = "{"x" * 300}"\n')
+
+
 def test_an_absent_file_names_a_start(tmp_path):
     with pytest.raises(ConfigError, match=r"no\.toml not found; `jenacast models NAME` prints a config"):
         load_config(tmp_path / "no.toml")

@@ -234,20 +234,6 @@ def test_the_command_fails_in_words(run, data, tmp_path):
     assert held(data) is None
 
 
-def test_the_command_without_a_network_names_both_ways_out(run, data, monkeypatch):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        for name in ("HTTPS_PROXY", "https_proxy"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{closed.getsockname()[1]}")
-        for name in ("NO_PROXY", "no_proxy"):
-            monkeypatch.setenv(name, "")
-        code, out, err = run()
-    assert (code, out) == (1, "")
-    assert "jenacast download --from FILE" in err
-    assert "jenacast demo" in err
-    assert held(data) is None
-
-
 @pytest.mark.system
 def test_a_terminated_download_leaves_nothing(data, server):
     server.routes["/my.zip"] = stall

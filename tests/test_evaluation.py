@@ -166,12 +166,3 @@ def test_another_protocol_than_the_trained_one_is_told(linear, ramp_dir, jenacas
     assert "protocol book, trained under strict" in done.stdout
     assert "note: trained under strict, evaluated under book" in done.stderr
     assert "another series" not in done.stderr
-
-
-def test_a_csv_without_a_whole_window_is_refused(linear, data_dir, jenacast, tmp_path):
-    lines = (data_dir / CSV_NAME).read_text(encoding="utf-8").splitlines(keepends=True)
-    (tmp_path / "day.csv").write_text("".join(lines[: 1 + HISTORY + LEAD - 1]), encoding="utf-8")
-    done = jenacast("evaluate", linear(data_dir, weight=1, shift_c=0), "--csv", tmp_path / "day.csv")
-    assert done.exit_code == 1
-    assert f"{tmp_path / 'day.csv'} (35 rows) holds no window of 12 h of history and 24 h of lead" in done.stderr
-    assert "give a longer file" in done.stderr

@@ -207,7 +207,9 @@ def test_a_calibration_that_breaks_its_rules_is_refused_in_words(linear, data_di
         ([], "at least 1 item"),
         ([sound | {"quantiles": quantiles[::-1]}], "quantiles that cross"),
         ([sound | {"quantiles": [math.nan, *quantiles[1:]]}], "NaN is not JSON"),
+        ([sound | {"quantiles": [*quantiles[:-1], math.inf]}], "Infinity is not JSON"),
         ([sound | {"quantiles": quantiles[:-1]}], "at least 19 items"),
+        ([sound | {"more": 1}], "more: Extra inputs are not permitted"),
         ([sound | {"coefficients": [math.nan, *sound["coefficients"][1:]]}], "NaN is not JSON"),
         (
             [sound | {"coefficients": sound["coefficients"][:-1]}],

@@ -261,13 +261,6 @@ def test_the_table_names_what_was_found(place_csv, series, jenacast):
     assert lines["wind_speed_m_per_s: sentinels"][2:] == ["test", str(times[1200]), "1", "120"]
 
 
-def test_without_a_csv_the_remedy_is_named(tmp_path, jenacast):
-    result = jenacast("prepare", "--data-dir", tmp_path / "data")
-    assert result.exit_code == 1
-    assert result.stderr == f"error: {tmp_path / 'data' / CSV_NAME} not found; run: jenacast download\n"
-    assert list(tmp_path.iterdir()) == []
-
-
 def whole_column(index, value, rows=ROWS):
     def spoil(times, values):
         values[:rows, index] = value
@@ -356,16 +349,6 @@ def test_damaged_data_name_the_remedy_which_works(data_dir, file):
         load_prepared(data_dir)
     prepare(data_dir, force=True)
     assert load_prepared(data_dir).manifest.rows == ROWS
-
-
-def test_without_prepared_data_the_remedy_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"prepared/manifest\.json not found; run: jenacast prepare$"):
-        load_prepared(tmp_path)
-
-
-def test_a_split_without_windows_of_another_history_says_so(data_dir):
-    with pytest.raises(DataError, match=r"the val split .350 rows. holds no window of 400 h .*shorter history"):
-        load_prepared(data_dir).windows("val", history_hours=400, lead_hours=24)
 
 
 MEASURE = """

@@ -324,12 +324,6 @@ def test_more_epochs_than_a_schedule_was_made_for_are_refused(trained_run, jenac
     )
 
 
-def test_changed_settings_are_refused_by_name(trained_run, jenacast):
-    config = trained_run / "config.toml"
-    config.write_text(config.read_text().replace("learning_rate = 0.001", "learning_rate = 0.002"))
-    refused(jenacast("train", "--resume", trained_run, "--epochs", 3), "train.learning_rate: 0.001, now 0.002")
-
-
 def test_a_run_of_a_version_with_other_settings_goes_on(trained_run, tmp_path, jenacast):
     old = shutil.copytree(trained_run, tmp_path / "old")
     first = {

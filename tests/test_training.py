@@ -1,7 +1,6 @@
 import csv
 import json
 import math
-import re
 import sys
 import tomllib
 
@@ -327,14 +326,6 @@ def test_options_go_over_set_and_set_over_the_file(train, tmp_path):
     assert settings["train"]["seed"] == 2  # --set, over the file
     assert settings["train"]["epochs"] == 1  # --epochs, over --set
     assert settings["train"]["batch_size"] == 256  # nobody but the defaults
-
-
-@pytest.mark.parametrize("both", [[], ["--model", "dense", "--config", "mine.toml"]])
-def test_exactly_one_of_model_and_config_is_wanted(jenacast, data_dir, tmp_path, both):
-    done = jenacast("train", *both, "--data-dir", data_dir, "--run-dir", tmp_path / "run")
-    assert done.exit_code == 2
-    assert "exactly one of --model, --config and --refit" in re.sub(r"[\s│]+", " ", done.stderr)
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
