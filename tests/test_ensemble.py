@@ -11,6 +11,7 @@ from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import load_prepared
 from jenacast.evaluation.evaluate import evaluate
+from jenacast.models import PRETRAINED
 from jenacast.models.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train
@@ -246,7 +247,7 @@ def test_the_network_in_the_package_gives_the_figures_of_its_card(real_series, t
     prepare(tmp_path, protocol="book")
     card = (Path(jenacast_package.__file__).parent / "models" / "pretrained" / "card.md").read_text()
     for split in ("val", "test"):
-        scores = evaluate(Path("pretrained"), data_dir=tmp_path, split=split).scores
+        scores = evaluate(PRETRAINED, data_dir=tmp_path, split=split).scores
         assert f"| {scores.mae_c:.3f} °C, " in card
         low, high = scores.mae_ci95_c
         assert f"{low:.3f} to {high:.3f}" in card

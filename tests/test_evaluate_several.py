@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -98,7 +99,10 @@ def test_an_offset_fitted_for_one_run_is_not_kept_as_the_runs_own_score(runs, as
     assert files(runs[0]) == before
 
 
-def test_a_network_that_is_called_pretrained_goes_before_the_packages(runs, ask, tmp_path, monkeypatch):
-    (tmp_path / "pretrained").write_bytes((runs[0] / "best.keras").read_bytes())
+def test_pretrained_is_the_packages_network_and_a_path_names_the_folder(runs, jenacast, tmp_path, monkeypatch):
+    shutil.copytree(runs[0], tmp_path / "pretrained")
+    (tmp_path / "pretrained" / "best.keras").write_bytes(b"spoilt")
     monkeypatch.chdir(tmp_path)
-    assert ask("evaluate", "pretrained")["checkpoint"] == "pretrained"
+    told = [jenacast("evaluate", which, "--data-dir", tmp_path).stderr for which in ("pretrained", "./pretrained")]
+    assert "prepared/manifest.json not found" in told[0]  # the network itself was opened
+    assert "pretrained/best.keras begins with" in told[1]

@@ -1,9 +1,10 @@
 import importlib.util
 import json
 import shutil
+import zipfile
 
 import pytest
-from conftest import refused
+from conftest import files, refused
 
 from jenacast.evaluation.evaluate import evaluate
 
@@ -36,7 +37,8 @@ def test_an_export_forecasts_what_the_checkpoint_does(form, trained, tmp_path, j
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["max_difference_c"] <= 1e-5
     assert json.loads((out / "jenacast.json").read_text())["model"] == "stacked-gru"
-    scores = json.loads(jenacast("evaluate", out, "--data-dir", data_dir, "--split", "val", "--json").stdout)
+    options = ("--data-dir", data_dir, "--split", "val", "--json")
+    scores = json.loads(jenacast("evaluate", out, *options, "--trust-saved-model").stdout)
     assert scores["mae_c"] == pytest.approx(mae_c, abs=1e-5)
     assert scores["scaling"] == "the checkpoint's"
 
@@ -48,11 +50,74 @@ def test_an_export_that_forecasts_otherwise_is_not_kept(trained, tmp_path, jenac
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_folder_is_refused(trained, tmp_path, jenacast):
-    (tmp_path / "out").mkdir()
-    done = jenacast("export", trained[0], "--format", "keras", "--out", tmp_path / "out")
-    refused(done, "--force")
-    assert list((tmp_path / "out").iterdir()) == []
+def test_force_replaces_an_export_and_nothing_else(trained, tmp_path, jenacast):
+    run, papers, out = tmp_path / "run", tmp_path / "papers", tmp_path / "out"
+    shutil.copytree(trained[0], run)
+    (run / "jenacast.json").write_text("{}")  # the mark alone is not enough
+    papers.mkdir()
+    (papers / "thesis.txt").write_text("years of work")
+    out.mkdir()
+    for folder, flags, told in (
+        (run, ["--force"], "not an export alone (best.keras"),
+        (papers, ["--force"], "not an export alone (thesis.txt)"),
+        (papers / "thesis.txt", ["--force"], "not an export alone"),
+        (out, [], "--force"),
+    ):
+        before = files(tmp_path)
+        refused(jenacast("export", trained[0], "--format", "keras", "--out", folder, *flags), told)
+        assert files(tmp_path) == before
+    for form, name in (("keras", "model.keras"), ("json+weights", "model.json")):
+        assert jenacast("export", trained[0], "--format", form, "--out", out, "--force").exit_code == 0
+        assert (out / name).exists()
+    assert not (out / "model.keras").exists()
+
+
+def saved_model(folder, forward, hours=6):
+    """Write a SavedModel whose `serve` is `forward`."""
+    import tensorflow as tf
+
+    program = tf.Module()
+    program.serve = tf.function(forward, input_signature=[tf.TensorSpec((None, hours, 14), tf.float32)])
+    shutil.rmtree(folder, ignore_errors=True)
+    tf.saved_model.save(program, str(folder))
+
+
+def test_a_saved_model_runs_only_where_it_is_trusted(trained, tmp_path, jenacast):
+    import tensorflow as tf
+
+    run, trace = tmp_path / "run", tmp_path / "trace"
+    shutil.copytree(trained[0], run)
+    expected = json.loads(jenacast("evaluate", run, "--data-dir", trained[1], "--json").stdout)["mae_c"]
+
+    def harm(inputs):
+        with tf.control_dependencies([tf.io.write_file(str(trace), "harm")]):
+            return tf.identity(inputs[:, 0, :1])
+
+    saved_model(run / "saved_model", harm)
+    with zipfile.ZipFile(run / "best.keras") as archive:
+        archive.extract("jenacast.json", run)
+    scores = json.loads(jenacast("evaluate", run, "--data-dir", trained[1], "--json", "--trust-saved-model").stdout)
+    assert scores["mae_c"] == expected  # a run folder is its best.keras
+    (run / "best.keras").unlink()
+    for command in (("evaluate", run), ("evaluate", trained[0], "--against", run)):
+        refused(jenacast(*command, "--data-dir", trained[1]), "holds a SavedModel", "--trust-saved-model")
+    assert not trace.exists()
+    assert jenacast("evaluate", run, "--data-dir", trained[1], "--trust-saved-model").exit_code == 0
+    assert trace.exists()
+
+
+def test_an_export_that_fails_or_gives_other_shapes_is_a_known_failure(trained, tmp_path, jenacast):
+    import tensorflow as tf
+
+    (tmp_path / "jenacast.json").write_bytes(zipfile.ZipFile(trained[0] / "best.keras").read("jenacast.json"))
+    for forward, told in (
+        (lambda inputs: inputs[:, 0], "gives outputs of shape (321, 14) for 321 windows, expected (321, 1)"),
+        (lambda inputs: inputs[0, 0], "gives outputs of shape (14,)"),
+        (lambda inputs: tf.ensure_shape(tf.reshape(inputs, (-1, 1))[:3], (3, 1)), "gives outputs of shape (3, 1)"),
+        (lambda inputs: tf.reshape(inputs, (-1, 11))[:, :1], "failed to forecast 321 windows"),
+    ):
+        saved_model(tmp_path / "saved_model", forward)
+        refused(jenacast("evaluate", tmp_path, "--data-dir", trained[1], "--trust-saved-model"), told)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 99}'])

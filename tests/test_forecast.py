@@ -500,7 +500,7 @@ def test_an_export_keeps_the_intervals(form, ask, jenacast, run, tmp_path):
         pytest.skip("tf2onnx is not installed; pip install 'jenacast[onnx]'")
     out, file = tmp_path / "out", station_file(tmp_path / "file.csv", 40)
     assert jenacast("export", run, "--format", form, "--out", out).exit_code == 0
-    answer = ask("--csv", file, path=out)
+    answer = ask("--csv", file, "--trust-saved-model", path=out)
     assert answer["checkpoint"] == str(out)
     assert same(answer | {"checkpoint": ""}, ask("--csv", file) | {"checkpoint": ""})
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 import jenacast
 from jenacast.errors import JenacastError
+from jenacast.models import PRETRAINED
 
 DataDir = Annotated[
     Path, typer.Option("--data-dir", envvar="JENACAST_DATA_DIR", help="Folder of the CSV and of the prepared data.")
@@ -24,6 +25,12 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file o
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as train.epochs=5; repeatable."),
+]
+TrustSavedModel = Annotated[
+    bool,
+    typer.Option(
+        "--trust-saved-model", help="Open an exported SavedModel: it may run any code, so only if you exported it."
+    ),
 ]
 FitBlend = Annotated[
     bool, typer.Option("--fit-blend", help="Fit weights and an offset on validation, instead of a plain mean.")
@@ -40,6 +47,11 @@ Storage = Annotated[
 ]
 
 DATA_DIR = Path("data")
+
+
+def checkpoint_path(text: str) -> Path:
+    """The file or folder that an argument names: `pretrained` is the package's network, ./pretrained a path."""
+    return PRETRAINED if text == "pretrained" else Path(text)
 
 
 def run_dir_option(default: str) -> Any:

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path
 
 
 def ensemble(
-    members: Annotated[list[Path], typer.Argument(metavar="CKPT...", help=".keras files or run folders.")],
+    members: Annotated[
+        list[Path], typer.Argument(metavar="CKPT...", parser=checkpoint_path, help=".keras files or run folders.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The checkpoint to write.")] = Path("ensemble.keras"),
     name: Annotated[str, typer.Option(help="What tables call it.")] = "ensemble",
     fit_blend: FitBlend = False,

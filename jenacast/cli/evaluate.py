@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, say
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.plotting import Format
 from jenacast.tables import Column, Table, Value
@@ -34,7 +34,11 @@ Groupings = Annotated[
 ]
 Checkpoints = Annotated[
     list[Path],
-    typer.Argument(metavar="CKPT...", help="A .keras file, a run folder, or `pretrained`; several are averaged."),
+    typer.Argument(
+        metavar="CKPT...",
+        parser=checkpoint_path,
+        help="A .keras file, a run folder, or `pretrained`; several are averaged.",
+    ),
 ]
 
 
@@ -45,7 +49,8 @@ def evaluate(
         list[Path] | None, typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(metavar="CKPT", help="Measure the difference to this one too.")
+        Path | None,
+        typer.Option(metavar="CKPT", parser=checkpoint_path, help="Measure the difference to this one too."),
     ] = None,
     fit_blend: FitBlend = False,
     by: Groupings = None,
@@ -56,6 +61,7 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.")
     ] = None,
+    trust_saved_model: TrustSavedModel = False,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
@@ -82,7 +88,15 @@ def evaluate(
 
     if predictions:
         refuse_existing(predictions, force=force)
-    evaluation = run(*checkpoints, data_dir=data_dir, split=split, csv_paths=csv or [], against=against, fit=fit_blend)
+    evaluation = run(
+        *checkpoints,
+        data_dir=data_dir,
+        split=split,
+        csv_paths=csv or [],
+        against=against,
+        fit=fit_blend,
+        trust_saved_model=trust_saved_model,
+    )
     scores = evaluation.scores
     groups: Groups = {each.value: errors_by(evaluation.leads, each.value) for each in by or []}
     if predictions:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import Force, Json, say
-from jenacast.models import ExportFormat
+from jenacast.cli.app import Force, Json, checkpoint_path, say
+from jenacast.models import PRETRAINED, ExportFormat
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", parser=checkpoint_path, help="A run folder or a checkpoint.")],
     form: Annotated[ExportFormat, typer.Option("--format", help="onnx needs: pip install 'jenacast[onnx]'")],
     out: Annotated[
         Path | None, typer.Option(help="The folder to make.", show_default="export-<format>, beside the checkpoint")
@@ -22,13 +22,15 @@ def export(
     """Write a checkpoint in another format, with jenacast.json beside it, and print the folder.
 
     The export is read back and must forecast the same as the checkpoint, within 0.00001 °C. `jenacast evaluate`
-    takes the folder like any checkpoint.
+    takes the folder like any checkpoint; a SavedModel, which can hold any code, with --trust-saved-model.
+    --force replaces an export alone, never another folder.
 
     Example: jenacast export runs/stacked-gru-20260101-120000 --format onnx
     """
     from jenacast.models.export import export as write
 
-    folder = out or (run if run.is_dir() else run.parent) / f"export-{form}"
+    beside = Path() if run == PRETRAINED else run if run.is_dir() else run.parent
+    folder = out or beside / f"export-{form}"
     difference_c = write(run, form, folder, force=force)
     say(f"read back: its forecasts differ by {difference_c:.1g} °C at most")
     answer = {"path": str(folder), "format": form, "max_difference_c": difference_c}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
+from jenacast.models import PRETRAINED
 from jenacast.tables import Table, Value, columns
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from jenacast.forecasting.forecast import Forecasts
 
-PRETRAINED = Path("pretrained")
 TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
@@ -47,13 +47,20 @@ def forecast(
         typer.Option("--csv", metavar="FILE", help="A station file, as published then or today; repeatable."),
     ],
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="[CKPT]", help="A .keras file, a run folder, or `pretrained`.")
+        Path,
+        typer.Argument(
+            metavar="[CKPT]",
+            parser=checkpoint_path,
+            help="A .keras file, a run folder, or `pretrained`.",
+            show_default="pretrained",
+        ),
     ] = PRETRAINED,
     at: At = None,
     every: Every = None,
     max_gap: MaxGap = 3.0,
     predictions: Annotated[Path | None, typer.Option(help="CSV file for every hour of every forecast.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.")] = None,
+    trust_saved_model: TrustSavedModel = False,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
@@ -89,7 +96,15 @@ def forecast(
     if plot:
         check_suffix(plot)
     times = [np.datetime64(time, "s") for time in at or []]
-    made = run(checkpoint, csv, data_dir=data_dir, max_gap_hours=max_gap, at=times, every_s=every_s)
+    made = run(
+        checkpoint,
+        csv,
+        data_dir=data_dir,
+        max_gap_hours=max_gap,
+        at=times,
+        every_s=every_s,
+        trust_saved_model=trust_saved_model,
+    )
     for path, write in writers:
         write(made, path)
         say(f"wrote {path}")

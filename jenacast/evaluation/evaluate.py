@@ -88,6 +88,7 @@ def evaluate(
     csv_paths: Sequence[Path] = (),
     against: Path | None = None,
     fit: bool = False,
+    trust_saved_model: bool = False,
 ) -> Evaluation:
     """Forecast every window of a split, or of whole station files, and measure.
 
@@ -99,12 +100,16 @@ def evaluate(
         csv_paths: station files to evaluate on instead, with windows by time over all of them.
         against: one more checkpoint; the difference to it is measured too.
         fit: blend the forecasts by `blend.fit_blend` on the validation split, instead of equally.
+        trust_saved_model: open exported SavedModels too, which may run any code.
 
     Raises:
         CheckpointError: a checkpoint cannot be used, does not fit the data, or forecasts no window that the others do.
         DataError: no prepared data, or a station file that cannot be used.
     """
-    opened = [open_hindcast(path, data_dir, split, csv_paths) for path in (*paths, *([against] if against else []))]
+    opened = [
+        open_hindcast(path, data_dir, split, csv_paths, trust_saved_model=trust_saved_model)
+        for path in (*paths, *([against] if against else []))
+    ]
     hindcasts = on_common_windows(opened)
     members, others = hindcasts[: len(paths)], hindcasts[len(paths) :]
     blend = _fit_blend(members, data_dir) if fit else equal_blend(len(members))

@@ -50,14 +50,16 @@ class Hindcast:
         return replace(self, samples=replace(samples, dropped=dropped))
 
 
-def open_hindcast(path: Path, data_dir: Path, split: Split, csv_paths: Sequence[Path] = ()) -> Hindcast:
-    """A checkpoint and the windows of a split, or of whole station files.
+def open_hindcast(
+    path: Path, data_dir: Path, split: Split, csv_paths: Sequence[Path] = (), *, trust_saved_model: bool = False
+) -> Hindcast:
+    """A checkpoint and the windows of a split, or of whole station files; a SavedModel has to be trusted.
 
     Raises:
         CheckpointError: it cannot be used, or does not fit the data.
         DataError: no prepared data, or station files that cannot be used.
     """
-    checkpoint, encoding = open_checked(path, data_dir)
+    checkpoint, encoding = open_checked(path, data_dir, trust_saved_model=trust_saved_model)
     trained_on_synthetic = bool(checkpoint.metadata and checkpoint.metadata.synthetic)
     if csv_paths:
         return Hindcast(checkpoint, encoding, _csv_samples(csv_paths, encoding), "csv", "strict", trained_on_synthetic)

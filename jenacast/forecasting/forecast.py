@@ -72,23 +72,25 @@ def forecast(
     max_gap_hours: float,
     at: Sequence[np.datetime64] = (),
     every_s: int | None = None,
+    trust_saved_model: bool = False,
 ) -> Forecasts:
     """Forecast from station files.
 
     Args:
-        path: a checkpoint, a run folder, an export, or `pretrained`.
+        path: a checkpoint, a run folder or an export.
         csv_paths: station files; they may overlap.
         data_dir: where `prepared/` lies; needed only for a network without jenacast's metadata.
         max_gap_hours: the longest gap that is interpolated, and the age, if above an hour, of a last observation that
             still counts as now.
         at: forecast from the last observation at or before each of these times; by default from the newest one.
         every_s: forecast from the last complete history of every step of so many seconds instead, back from the newest.
+        trust_saved_model: open an exported SavedModel too, which may run any code.
 
     Raises:
         CheckpointError: the checkpoint cannot be used, or forecasts what is not finite.
         DataError: the files cannot be used, or lack hours that a forecast needs.
     """
-    checkpoint, encoding = open_checked(path, data_dir)
+    checkpoint, encoding = open_checked(path, data_dir, trust_saved_model=trust_saved_model)
     columns = [TARGET, *measured_columns(encoding.names)]
     files, source = [read_station_csv(csv_path) for csv_path in csv_paths], ", ".join(map(str, csv_paths))
     observations = join_observations(files, columns=columns, max_gap_hours=max_gap_hours, source=source)

@@ -26,7 +26,6 @@ from jenacast.records import Record, check_record
 from jenacast.runtime import load_tensorflow
 
 FORMAT = 1
-PRETRAINED = Path("pretrained")  # the name of the network inside the package; a file of that name goes first
 MEMBER = "jenacast.json"
 BEST = "best.keras"  # of a run folder: the lowest validation MAE; where there is no validation, the last
 MAX_MEMBER_BYTES = 10_000_000
@@ -105,13 +104,11 @@ def save_checkpoint(model: Any, metadata: Metadata, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a network from a file, the best one of a run folder, or the one that the package brings along.
+    """Load a network from a file, or the best one of a run folder.
 
     Raises:
         CheckpointError: missing, damaged, of a newer format, hostile, or not a Keras model.
     """
-    if path == PRETRAINED and not path.exists():
-        path = Path(__file__).parent / "pretrained" / "best.keras"
     if path.is_dir():
         path = path / BEST
     if not path.is_file():

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 TOLERANCE_C = 1e-5
 COMPARED_WINDOWS = 256
+EXPORTED = {MEMBER, KERAS_FILE, ARCHITECTURE_FILE, WEIGHTS_FILE, SAVED_MODEL_FOLDER, ONNX_FILE}
 
 
 def export(path: Path, form: ExportFormat, out: Path, *, force: bool = False) -> float:
@@ -39,11 +40,10 @@ def export(path: Path, form: ExportFormat, out: Path, *, force: bool = False) ->
 
     Raises:
         CheckpointError: a network without jenacast's metadata, or one that does not survive the format.
-        ExistsError: `out` exists and `force` is not given.
+        ExistsError: `out` exists and `force` is not given, or it holds anything but an export.
         JenacastError: the format needs an extra that is not installed.
     """
-    if out.exists() and not force:
-        raise ExistsError(f"{out} exists; choose another --out, or replace it with --force")
+    _refuse_existing(out, force=force)
     checkpoint = load_checkpoint(path)
     if checkpoint.metadata is None:
         raise CheckpointError(f"{checkpoint.path} has no {MEMBER}; only checkpoints that jenacast trained are exported")
@@ -54,7 +54,7 @@ def export(path: Path, form: ExportFormat, out: Path, *, force: bool = False) ->
         (folder / MEMBER).write_text(checkpoint.metadata.model_dump_json(indent=2), encoding="utf-8")
         _write(checkpoint.path, checkpoint.model, form, folder, shape[1:])
         expected = forward_function(checkpoint.model)(inputs).numpy()
-        received = open_forecaster(folder).forward(inputs).numpy()
+        received = open_forecaster(folder, trust_saved_model=True).forward(inputs).numpy()
         difference_c = float(np.abs(received - expected).max()) * encoding.target.scale_c
         if not difference_c <= TOLERANCE_C:
             raise CheckpointError(
@@ -62,6 +62,17 @@ def export(path: Path, form: ExportFormat, out: Path, *, force: bool = False) ->
                 "it was not kept"
             )
     return difference_c
+
+
+def _refuse_existing(out: Path, *, force: bool) -> None:
+    if not out.exists():
+        return
+    if not force:
+        raise ExistsError(f"{out} exists; choose another --out, or replace it with --force")
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {str(out)}
+    if names and not {MEMBER} <= names <= EXPORTED:
+        other = ", ".join(sorted(names - EXPORTED)) or f"no {MEMBER}"
+        raise ExistsError(f"{out} is not an export alone ({other}): --force replaces no other; choose another --out")
 
 
 def _write(path: Path, model: Any, form: ExportFormat, folder: Path, shape: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ from jenacast.data.prepared import load_prepared
 from jenacast.errors import CheckpointError, DataError
 from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.files import file_sha256
-from jenacast.models.checkpoint import MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
+from jenacast.models.checkpoint import BEST, MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
 from jenacast.models.inference import forward_function
 from jenacast.models.intervals import Calibration
 from jenacast.runtime import load_tensorflow
@@ -57,69 +57,106 @@ class Forecaster:
         return self.metadata.calibration if self.metadata else None
 
 
-def open_forecaster(path: Path) -> Forecaster:
+def open_forecaster(path: Path, *, trust_saved_model: bool = False) -> Forecaster:
     """Open a `.keras` or HDF5 file, a run folder (its best checkpoint) or a folder that `export` wrote.
+
+    Its `forward` raises a CheckpointError where the network fails or gives another shape than its metadata say.
+
+    Args:
+        path: the file or folder.
+        trust_saved_model: open a SavedModel too, which may run any code.
 
     Raises:
         CheckpointError: missing, damaged, hostile, or of a format that needs an extra which is not installed.
     """
-    if (path / MEMBER).is_file():
-        return _open_export(path)
+    if (path / MEMBER).is_file() and not (path / BEST).is_file():
+        return _open_export(path, trust_saved_model)
     checkpoint = load_checkpoint(path)
-    model = checkpoint.model
-    shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
-    sha256 = file_sha256(checkpoint.path)
-    return Forecaster(checkpoint.path, forward_function(model), *shapes, checkpoint.metadata, sha256)
+    return _of_model(checkpoint.path, checkpoint.model, checkpoint.metadata, file_sha256(checkpoint.path))
 
 
-def open_checked(path: Path, data_dir: Path) -> tuple[Forecaster, Encoding]:
+def open_checked(path: Path, data_dir: Path, *, trust_saved_model: bool = False) -> tuple[Forecaster, Encoding]:
     """A checkpoint and its encoding: the one in its metadata, or else that of the book.
 
     Raises:
         CheckpointError: it cannot be loaded, or its shapes are not what it says.
         DataError: it has no metadata, and there is no prepared data to take the scaling from.
     """
-    checkpoint = open_forecaster(path)
+    checkpoint = open_forecaster(path, trust_saved_model=trust_saved_model)
     encoding = checkpoint.metadata.encoding if checkpoint.metadata else _assumed_encoding(checkpoint, data_dir)
     _check_shapes(checkpoint, encoding)
     return checkpoint, encoding
 
 
-def _open_export(folder: Path) -> Forecaster:
+def _of_model(path: Path, model: Any, metadata: Metadata | None, sha256: str | None = None) -> Forecaster:
+    shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    return Forecaster(path, _checked(forward_function(model), path, shapes[1]), *shapes, metadata, sha256)
+
+
+def _open_export(folder: Path, trust_saved_model: bool) -> Forecaster:
     metadata = parse_metadata((folder / MEMBER).read_bytes(), folder)
-    readers: dict[str, Callable[[], Callable[[Any], Any]]] = {
-        KERAS_FILE: lambda: forward_function(load_checkpoint(folder / KERAS_FILE).model),
-        ARCHITECTURE_FILE: lambda: _read_architecture(folder),
-        SAVED_MODEL_FOLDER: lambda: _read_saved_model(folder / SAVED_MODEL_FOLDER),
-        ONNX_FILE: lambda: _read_onnx(folder / ONNX_FILE),
+    readers: dict[str, Callable[[Path], Any]] = {
+        KERAS_FILE: lambda path: load_checkpoint(path).model,
+        ARCHITECTURE_FILE: _read_architecture,
+        SAVED_MODEL_FOLDER: _read_saved_model,
+        ONNX_FILE: _read_onnx,
     }
     found = [name for name in readers if (folder / name).exists()]
     if len(found) != 1:
         raise CheckpointError(f"{folder} holds {len(found)} exported models, expected one of: {', '.join(readers)}")
+    if found == [SAVED_MODEL_FOLDER] and not trust_saved_model:
+        raise CheckpointError(
+            f"{folder} holds a SavedModel, and opening one runs whatever code its maker put into it; give "
+            "--trust-saved-model if you exported it yourself"
+        )
+    opened = readers[found[0]](folder / found[0])
+    if found[0] in (KERAS_FILE, ARCHITECTURE_FILE):
+        return _of_model(folder, opened, metadata)
     encoding = metadata.encoding
-    shape = (None, encoding.history_hours, len(encoding.columns))
-    return Forecaster(folder, readers[found[0]](), shape, (None, len(encoding.leads)), metadata)
+    shapes = (None, encoding.history_hours, len(encoding.columns)), (None, len(encoding.leads))
+    return Forecaster(folder, _checked(opened, folder, shapes[1]), *shapes, metadata)
 
 
-def _read_architecture(folder: Path) -> Callable[[Any], Any]:
+def _checked(forward: Callable[[Any], Any], path: Path, shape: Any) -> Callable[[Any], Any]:
+    """`forward`, whose failures and outputs of another shape than `shape` are known failures."""
+
+    def checked(inputs: Any) -> Any:
+        try:
+            outputs = forward(inputs)
+        except Exception as error:  # Keras, TensorFlow and ONNX Runtime each have their own kinds
+            raise CheckpointError(
+                f"{path} failed to forecast {inputs.shape[0]} windows: {keras_reason(error)}; check it with the "
+                "program that made it"
+            ) from error
+        if tuple(outputs.shape) != (inputs.shape[0], *shape[1:]):
+            raise CheckpointError(
+                f"{path} gives outputs of shape {tuple(outputs.shape)} for {inputs.shape[0]} windows, expected "
+                f"{(inputs.shape[0], *shape[1:])}: another network than its metadata describe; export it anew"
+            )
+        return outputs
+
+    return checked
+
+
+def _read_architecture(path: Path) -> Any:
     load_tensorflow()
     import keras
 
     try:
         # Keras' safe mode is on by default and refuses code in the JSON.
-        model = keras.models.model_from_json((folder / ARCHITECTURE_FILE).read_text(encoding="utf-8"))
-        model.load_weights(folder / WEIGHTS_FILE)
+        model = keras.models.model_from_json(path.read_text(encoding="utf-8"))
+        model.load_weights(path.parent / WEIGHTS_FILE)
     except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
-        raise CheckpointError(f"{folder} was not loaded, with Keras' safe mode on: {keras_reason(error)}") from error
-    return forward_function(model)
+        raise CheckpointError(f"{path} was not loaded, with Keras' safe mode on: {keras_reason(error)}") from error
+    return model
 
 
 def _read_saved_model(folder: Path) -> Callable[[Any], Any]:
     tf = load_tensorflow()
     try:
         loaded = tf.saved_model.load(str(folder))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder} is not a SavedModel: {error}") from error
+    except Exception as error:  # TensorFlow and protobuf raise every kind for a file that they cannot read
+        raise CheckpointError(f"{folder} is not a SavedModel: {keras_reason(error)}") from error
     if not hasattr(loaded, "serve"):
         raise CheckpointError(f"{folder} has no endpoint `serve`; jenacast export writes one")
     return lambda inputs: loaded.serve(inputs)  # `loaded` owns the variables: it has to live on
@@ -135,12 +172,10 @@ def _read_onnx(path: Path) -> Callable[[Any], Any]:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has its own tree of errors, below Exception alone
         raise CheckpointError(f"{path} was not loaded: {error}") from error
-    name = session.get_inputs()[0].name
-
-    def forward(inputs: Any) -> Any:
-        return tf.constant(session.run(None, {name: inputs.numpy()})[0])
-
-    return forward
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        raise CheckpointError(f"{path} takes {len(inputs)} inputs, expected one")
+    return lambda windows: tf.constant(session.run(None, {inputs[0].name: windows.numpy()})[0])
 
 
 def _assumed_encoding(checkpoint: Forecaster, data_dir: Path) -> Encoding:
