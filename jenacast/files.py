@@ -1,61 +1,89 @@
-"""Files: written so that a reader, or a crash, never meets half of one; and one process at a time."""
+"""Files: written so that a reader, or a crash, never meets half of one; read only where they are regular files."""
 
-import fcntl
+import ctypes
+import errno
 import hashlib
 import json
-import logging
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from jenacast.errors import ExistsError, InUseError
+from jenacast.errors import ExistsError
 
-logger = logging.getLogger(__name__)
+TEMPORARY = ".jenacast-tmp-"  # begins the names of what is being written; nobody chooses such a name
+LONGEST_NAME = 255  # bytes, on all usual file systems
+LONGEST_SUFFIX = 16  # Keras and matplotlib read the format from it
+AT_CWD, EXCHANGE = -100, 2  # of Linux' renameat2
 
 
 @contextmanager
-def atomic_path(target: Path, *, make_folder: bool = True) -> Iterator[Path]:
+def atomic_path(target: Path, *, force: bool = True, make_folder: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success its content becomes `target`, else it is removed.
 
-    Without `make_folder` the folder must be there: one that somebody removed is not made anew.
+    The temporary name keeps the suffix of `target`. The file is flushed to disk before it gets its name, so that a
+    crash leaves the old content or the new. Without `make_folder` the folder must exist: one that somebody removed is
+    not made anew.
 
-    The temporary name keeps the suffix of `target`, since Keras and matplotlib read the format from it.
-    The file is flushed to disk before the rename, so that a crash leaves the old content or the new.
+    Raises:
+        ExistsError: `target` is no regular file; or it exists, perhaps only since a moment ago, without `force`.
     """
     if make_folder:
         target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
+    suffix = target.suffix if len(target.suffix) <= LONGEST_SUFFIX else ""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY, suffix=suffix)
     os.close(handle)
     temporary = Path(name)
     try:
-        with with_target_in_errors(target):
+        with with_target_in_errors(target, temporary):
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
-            temporary.replace(target)
+            refuse_existing(target, force=force)
+            if force:
+                temporary.replace(target)
+            else:
+                _place_new(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _place_new(temporary: Path, target: Path) -> None:
+    """Give a file the name `target` in one step that fails if the name exists by now."""
+    try:
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a disk without hard links
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            temporary.replace(target)
+    except FileExistsError:
+        refuse_existing(target, force=False)
+        raise
 
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `target`; on success it takes the place of `target`, else it is removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
     try:
-        new = scratch / "new"
+        new, old = scratch / "new", scratch / "old"
         with with_target_in_errors(target):
             new.mkdir()
             yield new
             for path in (path for path in new.rglob("*") if path.is_file()):
                 with path.open("rb+") as file:
                     os.fsync(file.fileno())
-        old = scratch / "old"
+        if target.exists() and exchange(new, target):
+            return
         if target.exists():
             target.rename(old)
         try:
@@ -68,10 +96,21 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def clear_leftovers(target: Path) -> None:
-    """Remove what a killed `atomic_folder` of `target` left; only while no other process writes `target`."""
-    for leftover in target.parent.glob(f".{target.name}-????????"):
-        shutil.rmtree(leftover, ignore_errors=True)
+def exchange(first: Path, second: Path) -> bool:
+    """Swap two files or folders of one disk in a single step; False where the system or the disk has no such step."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
+        return False
+    return bool(renameat2(AT_CWD, os.fsencode(first), AT_CWD, os.fsencode(second), EXCHANGE) == 0)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed processes were writing in `folder`; only for the process that holds its lock."""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -85,12 +124,21 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse to overwrite a file that nobody asked to overwrite; call it before any long work.
+    """Refuse a name that cannot be written to, or a file that nobody asked to overwrite; call it before long work.
 
     Raises:
-        ExistsError: `path` exists and `force` is not given.
+        ExistsError: `path` exists and `force` is not given, or is no regular file, such as a device or a link.
+        OSError: a name that is too long, or a path that leads through a file.
     """
-    if path.exists() and not force:
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise ExistsError(f"{path} is not a regular file; choose another name, or remove it")
+    if not force:
         raise ExistsError(f"{path} exists; --force overwrites it")
 
 
@@ -98,6 +146,47 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's content, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_foreign(folder: Path, ours: Collection[str]) -> None:
+    """Refuse to replace a folder that holds anything but the files named in `ours`; a missing one is fine.
+
+    Raises:
+        ExistsError: it holds something else, or is no folder.
+    """
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        raise ExistsError(f"{folder} is not a folder; move it away")
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
+    if foreign:
+        raise ExistsError(f"{folder} also holds {foreign[0]!r}, which would be lost; move that away")
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file to read its bytes; it never waits, as the opening of a pipe would.
+
+    Raises:
+        OSError: missing, not readable, or no regular file: pipes and devices may never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError: as `open_regular`, or it has more than `most_bytes`.
+    """
+    with open_regular(path) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"Larger than the {most_bytes:,} bytes allowed", str(path))
+    return content
 
 
 def write_json(target: Path, value: Any) -> None:
@@ -116,14 +205,14 @@ def write_columns(target: Path, columns: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def with_target_in_errors(target: Path) -> Iterator[None]:
+def with_target_in_errors(target: Path, temporary: Path | None = None) -> Iterator[None]:
     """Put `target` into errors of the disk, most of which do not say what could not be written."""
     try:
         yield
     except OSError as error:
         if error.errno is None:  # numpy's, of a full disk: "1400 requested and 992 written"
             raise OSError(f"{target} was not written whole ({error}); the disk may be full") from error
-        if error.filename is None:
+        if error.filename is None or error.filename == str(temporary):
             error.filename = str(target)
         raise
 
@@ -132,61 +221,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Wait until no other process holds this folder, and hold it; nothing is written."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def process_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, which names the holder's process id; gone afterwards.
-
-    A file left behind by a process that died is taken over.
-
-    Raises:
-        InUseError: a living process holds it.
-    """
-    descriptor = _lock(path)
-    try:
-        left_by = _holder(descriptor)
-        if left_by:
-            logger.info("process %s died while it held %s: taking over", left_by, path.parent)
-        try:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            yield
-        finally:
-            with suppress(OSError):  # what failed before reports a disk that is gone or read-only by now
-                path.unlink()
-    finally:
-        os.close(descriptor)
-
-
-def _lock(path: Path) -> int:
-    """A locked descriptor of the file at `path`."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(descriptor) or "unknown"
-            os.close(descriptor)
-            raise InUseError(
-                f"{path.parent} is in use by process {holder}; wait for it, or stop it with: kill {holder}"
-            ) from None
-        # Between opening and locking, the holder before may have removed the file: then this is not it.
-        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-            return descriptor
-        os.close(descriptor)
-
-
-def _holder(descriptor: int) -> str:
-    return os.pread(descriptor, 32, 0).decode(errors="replace").strip()

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from jenacast.errors import JenacastError
+from jenacast.files import read_regular
 
 MAX_PROBLEMS = 5  # named at once
+MOST_BYTES = 100_000_000  # of a file; a manifest lists every row whose temperature was not measured
 _Kind = TypeVar("_Kind")
 
 
@@ -54,7 +56,7 @@ def read_record(
         PermissionError: the file may not be read, which damages nothing.
     """
     try:
-        text = path.read_bytes()
+        text = read_regular(path, MOST_BYTES)
     except FileNotFoundError:
         raise error(f"{path} not found; {missing}") from None
     except PermissionError:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from jenacast.errors import ConfigError
+from jenacast.files import read_regular
 
+MOST_BYTES = 200_000  # of a file of settings; a summary goes into every checkpoint
 A_START = "`jenacast models NAME` prints a config to start from"
 
 
@@ -17,7 +19,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: missing, unreadable, or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(path, MOST_BYTES).decode())
     except FileNotFoundError:
         raise ConfigError(f"{path} not found; {A_START}") from None
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, too many digits; or too deeply nested

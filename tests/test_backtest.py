@@ -17,7 +17,7 @@ from jenacast.data.synthetic import synthetic_series
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.experiments import plots
 from jenacast.experiments.folds import Fold, FoldScores
-from jenacast.files import process_lock
+from jenacast.locks import process_lock
 from jenacast.training.run import train
 
 ROWS = 3 * 365 * 24  # hourly

@@ -51,7 +51,7 @@ PREPARED = {
     "half the values": (VALUES, content(lambda old: old[: len(old) // 2]), "is damaged", PREPARE_AGAIN),
     "values that are pickled": (VALUES, array_of_objects, "is damaged", PREPARE_AGAIN),
     "no times": (TIMES, gone, "times.npy", PREPARE_AGAIN),
-    "times that are pickled": (TIMES, array_of_objects, "is damaged", "allow_pickle=False", PREPARE_AGAIN),
+    "times that are pickled": (TIMES, array_of_objects, "is damaged", "type object", PREPARE_AGAIN),
     "times that are numbers": (TIMES, lambda path: np.save(path, np.arange(1400.0)), "float64", PREPARE_AGAIN),
     "times without end": (
         TIMES,

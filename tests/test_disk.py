@@ -14,7 +14,7 @@ import pytest
 
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import load_prepared
-from jenacast.files import folder_lock
+from jenacast.locks import folder_lock
 from jenacast.models.checkpoint import load_checkpoint
 from jenacast.training.state import load_state
 
@@ -298,7 +298,7 @@ prepare(Path(sys.argv[1]), protocol="book", force=True)
 
 
 def test_a_preparation_killed_in_the_middle_leaves_the_old_result_and_its_rest_is_cleared(data_dir, jenacast):
-    before, mine = snapshot(data_dir), data_dir / ".prepared-notes"
+    before, mine = snapshot(data_dir), data_dir / ".prepared-original"
     command = [sys.executable, "-c", STOPPED, data_dir]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         half = Path(process.stdout.readline().strip())

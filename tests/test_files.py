@@ -1,12 +1,16 @@
+import errno
 import json
+import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from jenacast import files
-from jenacast.files import atomic_folder, atomic_path, write_json
+from jenacast.errors import ExistsError
+from jenacast.files import atomic_folder, atomic_path, clear_leftovers, open_regular, read_regular, write_json
 
 
 class Crash(BaseException):
@@ -64,7 +68,10 @@ def test_new_files_have_the_usual_permissions(tmp_path):
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_folder_appears_whole_when_it_is_done(tmp_path, exists):
+@pytest.mark.parametrize("can_swap", [False, True])
+def test_a_folder_appears_whole_when_it_is_done(tmp_path, monkeypatch, exists, can_swap):
+    if not can_swap:
+        monkeypatch.setattr(files, "exchange", lambda *paths: False)
     target = tmp_path / "prepared"
     if exists:
         target.mkdir()
@@ -89,7 +96,8 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path, error):
 
 
 @pytest.mark.parametrize("error", [OSError, Crash])
-def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch, error):
+def test_where_folders_cannot_be_swapped_the_old_one_comes_back_when_the_new_one_fails(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(files, "exchange", lambda *paths: False)
     target = tmp_path / "prepared"
     target.mkdir()
     (target / "old").write_text("old")
@@ -105,6 +113,71 @@ def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_pat
         (new / "a").write_text("new")
     assert (target / "old").read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_came_meanwhile_is_not_overwritten_without_force(tmp_path, monkeypatch, has_links):
+    def refuse(*paths):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(files.os, "link", refuse)
+    target = tmp_path / "forecast.csv"
+    with atomic_path(target, force=False) as path:
+        path.write_text("ours")
+    assert target.read_text() == "ours"
+    late = tmp_path / "late"
+    late.write_text("theirs")
+    with pytest.raises(ExistsError, match="exists; --force overwrites it"), atomic_path(target, force=False):
+        pass
+    with pytest.raises(ExistsError, match="exists; --force overwrites it"):
+        files._place_new(late, target)  # as if it came after the last look
+    assert target.read_text() == "ours"
+    assert sorted(tmp_path.iterdir()) == [target, late]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_regular_file_is_never_replaced(tmp_path, kind):
+    target, elsewhere = tmp_path / "out.csv", tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    {"link": lambda: target.symlink_to(elsewhere), "pipe": lambda: os.mkfifo(target), "folder": target.mkdir}[kind]()
+    before = target.lstat()
+    for force in (False, True):
+        with pytest.raises(ExistsError, match="is not a regular file"), atomic_path(target, force=force):
+            pass
+    assert target.lstat() == before
+    assert elsewhere.read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".csv", "n." + "s" * 253])
+def test_a_name_of_255_bytes_is_written_and_a_longer_one_refused_before_the_work(tmp_path, name):
+    with atomic_path(tmp_path / name) as path:
+        path.write_text("whole")
+    assert (tmp_path / name).read_text() == "whole"
+    with pytest.raises(OSError, match="too long"):
+        files.refuse_existing(tmp_path / "missing" / f"{name}x", force=True)
+
+
+def test_leftovers_are_cleared_and_nothing_else(tmp_path):
+    mine = [tmp_path / name for name in (".prepared-original", ".best-original.keras", ".jenacast-notes.txt")]
+    for path in mine:
+        path.write_text("mine")
+    (tmp_path / f"{files.TEMPORARY}abcd1234.keras").write_text("half")
+    (tmp_path / f"{files.TEMPORARY}abcd1234" / "new").mkdir(parents=True)
+    clear_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(mine)
+
+
+def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(OSError, match="Not a regular file"):
+            open_regular(path)
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_regular(tmp_path / "file", 5) == b"12345"
+    with pytest.raises(OSError, match="Larger than the 4 bytes"):
+        read_regular(tmp_path / "file", 4)
 
 
 def test_json_keeps_full_precision_and_ends_its_line(tmp_path):

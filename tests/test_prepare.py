@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -330,6 +329,8 @@ def test_a_failure_in_the_middle_leaves_the_old_result_whole(place_csv, series, 
             fail()
         return rename(path, target)
 
+    monkeypatch.setattr(files, "exchange", lambda *paths: False)
+
     if place == "rename":
         monkeypatch.setattr(files.Path, "rename", fail_at_the_last)
     else:
@@ -340,15 +341,6 @@ def test_a_failure_in_the_middle_leaves_the_old_result_whole(place_csv, series, 
     assert "nothing was overwritten" in result.stderr
     assert snapshot(folder) == before
     assert sorted(path.name for path in folder.iterdir()) == [CSV_NAME, "prepared"]
-
-
-@pytest.mark.parametrize("file", ["values.npy", "manifest.json"])
-def test_damaged_data_name_the_remedy_which_works(data_dir, file):
-    os.truncate(data_dir / "prepared" / file, 200)
-    with pytest.raises(DataError, match=r"prepared.*; run: jenacast prepare --force"):
-        load_prepared(data_dir)
-    prepare(data_dir, force=True)
-    assert load_prepared(data_dir).manifest.rows == ROWS
 
 
 MEASURE = """

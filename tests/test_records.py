@@ -78,15 +78,15 @@ def test_another_format_is_told_before_its_keys(read, content):
 def test_a_missing_file_and_one_in_the_way_are_told_apart(tmp_path):
     with pytest.raises(DataError, match=r"none\.json not found; make it"):
         read_record(tmp_path / "none.json", Plan, error=DataError, **REMEDIES)
-    with pytest.raises(JenacastError, match="Is a directory"):
+    with pytest.raises(JenacastError, match="Not a regular file"):
         read_record(tmp_path, Plan, **REMEDIES)
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
-    def refuse(path):
+    def refuse(path, most_bytes):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("jenacast.records.read_regular", refuse)
     with pytest.raises(PermissionError):
         read_record(tmp_path / "kept.json", Plan, **REMEDIES)
 

@@ -21,7 +21,7 @@ from jenacast.config import load_config, load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.synthetic import synthetic_series, write_csv
-from jenacast.files import process_lock
+from jenacast.locks import process_lock
 from jenacast.models.checkpoint import load_checkpoint, read_metadata
 from jenacast.training import finish, run_folder
 from jenacast.training.learner import Learner
@@ -358,7 +358,7 @@ def test_changed_data_are_refused_by_their_hash(trained_run, data_dir, jenacast)
 
 def test_a_second_process_on_a_run_is_refused_with_the_first_ones_id(trained_run, jenacast):
     holder = (
-        "import sys, time; from pathlib import Path; from jenacast.files import process_lock\n"
+        "import sys, time; from pathlib import Path; from jenacast.locks import process_lock\n"
         "with process_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     lock = trained_run / "train.lock"

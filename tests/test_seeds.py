@@ -18,7 +18,7 @@ from jenacast.config import load_recipe
 from jenacast.errors import InUseError, JenacastError
 from jenacast.experiments import seeds, workers
 from jenacast.experiments.seeds import SeedsPlan, resume_seeds, train_seeds
-from jenacast.files import process_lock
+from jenacast.locks import process_lock
 from jenacast.training.run_folder import is_run_dir, read_outcome
 
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.batch_size=133")  # of 665 windows

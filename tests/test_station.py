@@ -196,8 +196,8 @@ def test_a_long_cell_is_shown_in_part(read):
         read(table(HEADERS, with_cell(0, 1, "z" * 5000)))
 
 
-def test_an_absent_file_names_the_command_that_fetches_it(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere\.csv not found; `jenacast download` places it there"):
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere\.csv not found; expected a station CSV"):
         read_station_csv(tmp_path / "nowhere.csv")
 
 

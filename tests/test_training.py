@@ -261,19 +261,15 @@ def test_force_replaces_the_run_and_what_was_measured_of_it(train, trained_run, 
     (trained_run / "tensorboard").mkdir()
     (trained_run / "tensorboard" / "events.out").write_text("of the old run")
     before = weights(trained_run)
-    mine, left = (
-        trained_run / ".mine",
-        [trained_run / f".{name}" for name in ("best-abcd1234.keras", "evaluation-test-by-month-abcd1234.svg")],
-    )
+    mine, left = trained_run / ".best-original.keras", trained_run / ".jenacast-tmp-abcd1234.keras"
     mine.write_text("a hidden file of the user's")
-    for file in left:
-        file.write_text("half of what a killed process wrote")
+    left.write_text("half of what a killed process wrote")
     train("run", "--force", "--seed", 9)
     assert metrics(trained_run)["seed"] == 9
     assert not np.allclose(weights(trained_run), before)  # another seed is another run
     names = {path.name for path in trained_run.iterdir()}
     assert mine.exists()
-    assert not any(file.exists() for file in left)
+    assert not left.exists()
     assert not [name for name in names if name.startswith(("evaluation-", "tensorboard"))]
 
 

@@ -36,7 +36,7 @@ def compare(
     """
     from jenacast.experiments.compare import compare as run
     from jenacast.experiments.plots import comparison
-    from jenacast.files import refuse_existing
+    from jenacast.files import atomic_path, refuse_existing
     from jenacast.plotting import check_suffix
 
     if plot:
@@ -44,7 +44,8 @@ def compare(
         refuse_existing(plot, force=force)
     rows = run(runs)
     if plot:
-        comparison(plot, rows)
+        with atomic_path(plot, force=force) as path:
+            comparison(path, rows)
         say(f"wrote {plot}")
     typer.echo(_render(rows, form))
 

@@ -83,7 +83,7 @@ def evaluate(
     from jenacast.evaluation.evaluate import evaluate as run
     from jenacast.evaluation.files import as_json, write_evaluation, write_predictions
     from jenacast.evaluation.groups import errors_by, group_table
-    from jenacast.files import refuse_existing
+    from jenacast.files import atomic_path, refuse_existing
     from jenacast.training.run_folder import is_run_dir
 
     if predictions:
@@ -100,7 +100,8 @@ def evaluate(
     scores = evaluation.scores
     groups: Groups = {each.value: errors_by(evaluation.leads, each.value) for each in by or []}
     if predictions:
-        write_predictions(evaluation.judged, predictions)
+        with atomic_path(predictions, force=force) as path:
+            write_predictions(evaluation.judged, path)
         say(f"wrote {predictions}")
     home = Path(scores.checkpoint).parent
     is_own = is_run_dir(home) and len(checkpoints) == 1 and not (fit_blend or against)  # what `compare` may read

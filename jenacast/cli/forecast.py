@@ -78,7 +78,7 @@ def forecast(
     """
     import numpy as np
 
-    from jenacast.files import refuse_existing
+    from jenacast.files import atomic_path, refuse_existing
     from jenacast.forecasting.files import as_json, draw_forecasts, write_forecasts
     from jenacast.forecasting.forecast import forecast as run
     from jenacast.plotting import check_suffix
@@ -106,7 +106,8 @@ def forecast(
         trust_saved_model=trust_saved_model,
     )
     for path, write in writers:
-        write(made, path)
+        with atomic_path(path, force=force) as temporary:
+            write(made, temporary)
         say(f"wrote {path}")
     if not json_output:
         typer.echo(_describe(made))

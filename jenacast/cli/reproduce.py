@@ -43,7 +43,7 @@ def reproduce(
     command = " ".join([*words, *([f"--epochs {epochs}"] if epochs else [])])
     page = ledger(entries, data_dir=data_dir, command=command, edition=edition)
     if out:
-        with atomic_path(out) as path:
+        with atomic_path(out, force=force) as path:
             path.write_text(page, encoding="utf-8")
         say(f"wrote {out}")
     typer.echo(json.dumps([asdict(entry) for entry in entries]) if json_output else page.rstrip())

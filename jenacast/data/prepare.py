@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,36 @@ from jenacast.data import Protocol
 from jenacast.data.audit import audit_series
 from jenacast.data.cleaning import Cleaned, clean
 from jenacast.data.download import CSV_NAME
-from jenacast.data.prepared import FOLDER, FORMAT, SPLITS, ColumnRecord, Manifest, Prepared, SplitRecord, load_manifest
+from jenacast.data.prepared import (
+    BORDERS,
+    FILES,
+    FOLDER,
+    FORMAT,
+    MANIFEST,
+    SPLITS,
+    TIMES,
+    VALUES,
+    ColumnRecord,
+    Manifest,
+    Prepared,
+    SplitRecord,
+    borders_sha256,
+    load_manifest,
+    remedy,
+)
 from jenacast.data.series import Series, rows_per_hour
 from jenacast.data.windows import Borders, Windows, split_rows, windows_of_split
 from jenacast.errors import DataError, ExistsError
-from jenacast.files import atomic_folder, clear_leftovers, folder_lock, link_or_copy, write_json
+from jenacast.files import (
+    atomic_folder,
+    clear_leftovers,
+    file_sha256,
+    link_or_copy,
+    open_regular,
+    refuse_foreign,
+    write_json,
+)
+from jenacast.locks import folder_lock
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +65,20 @@ def prepare(data_dir: Path, *, protocol: Protocol = "strict", force: bool = Fals
     """
     csv = data_dir / CSV_NAME
     if not csv.exists():
-        raise DataError(f"{csv} not found; run: jenacast download")
+        raise DataError(f"{csv} not found; {remedy('download', data_dir)}")
     if not csv.is_file():
-        raise DataError(f"{csv} is not a regular file; move it away, then run: jenacast download")
-    with folder_lock(data_dir):  # of two at once the second finds the result of the first
-        clear_leftovers(data_dir / FOLDER)
-        return _prepare(csv, data_dir / FOLDER, protocol, force=force, synthetic=synthetic)
+        raise DataError(f"{csv} is not a regular file; move it away, then {remedy('download', data_dir)}")
+    with folder_lock(data_dir), open_regular(csv) as file:  # of two at once the second finds the result of the first
+        clear_leftovers(data_dir)
+        return _prepare(csv, file, data_dir / FOLDER, protocol, force=force, synthetic=synthetic)
 
 
-def _prepare(csv: Path, folder: Path, protocol: Protocol, *, force: bool, synthetic: bool) -> Manifest:
-    from jenacast.data.station import read_station_csv
+def _prepare(
+    csv: Path, file: BufferedReader, folder: Path, protocol: Protocol, *, force: bool, synthetic: bool
+) -> Manifest:
+    from jenacast.data.station import parse_station_csv
 
-    sha256 = file_sha256(csv)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if folder.exists() and not force:
         existing = load_manifest(folder)
         if (existing.source_sha256, existing.protocol) == (sha256, protocol):
@@ -60,8 +88,10 @@ def _prepare(csv: Path, folder: Path, protocol: Protocol, *, force: bool, synthe
             f"{folder} holds another series or protocol ({existing.protocol}, source {existing.source_sha256[:12]}; "
             f"asked: {protocol}, {sha256[:12]}); --force replaces it"
         )
+    refuse_foreign(folder, FILES)
     logger.info("reading %s", csv)
-    raw = read_station_csv(csv)
+    file.seek(0)  # the same file, should the name be another's by now
+    raw = parse_station_csv(csv, file)
     cleaned = clean(raw, protocol)
     if protocol == "book" and not np.isfinite(cleaned.series.values).all():
         raise DataError(
@@ -71,9 +101,16 @@ def _prepare(csv: Path, folder: Path, protocol: Protocol, *, force: bool, synthe
     synthetic = synthetic or _is_known_synthetic(folder, sha256)
     manifest = _describe(raw, cleaned, protocol, source=csv, sha256=sha256, synthetic=synthetic)
     with atomic_folder(folder) as new:
-        np.save(new / "values.npy", cleaned.series.values)
-        np.save(new / "times.npy", cleaned.series.times)
-        write_json(new / "manifest.json", manifest.model_dump())
+        np.save(new / VALUES, cleaned.series.values)
+        np.save(new / TIMES, cleaned.series.times)
+        return _write_manifest(manifest, new)
+
+
+def _write_manifest(manifest: Manifest, folder: Path) -> Manifest:
+    """Complete a manifest by the hashes of what it describes, and write it beside the arrays in `folder`."""
+    hashes = {name: file_sha256(folder / name) for name in (VALUES, TIMES)} | {BORDERS: borders_sha256(manifest.splits)}
+    manifest = manifest.model_copy(update={"sha256": hashes})
+    write_json(folder / MANIFEST, manifest.model_dump())
     return manifest
 
 
@@ -148,12 +185,10 @@ def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: 
     cut, _ = _cut(prepared.series, before.protocol, borders, f"{prepared.folder}, {fold}")
     audit = before.audit.model_copy(update={"values": [], "windows": {}})
     manifest = before.model_copy(update={**cut, "audit": audit, "fold": fold})
-    clear_leftovers(data_dir / FOLDER)
     with atomic_folder(data_dir / FOLDER) as new:
-        for name in ("values.npy", "times.npy"):
+        for name in (VALUES, TIMES):
             link_or_copy(prepared.folder / name, new / name)
-        write_json(new / "manifest.json", manifest.model_dump())
-    return manifest
+        return _write_manifest(manifest, new)
 
 
 def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> Borders:
@@ -202,9 +237,3 @@ def _statistics(series: Series, train: tuple[int, int], source: object) -> dict[
             maximum=float(known.max()),
         )
     return records
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

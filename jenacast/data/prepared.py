@@ -1,5 +1,9 @@
 """The prepared data on disk: `values.npy`, `times.npy` and the manifest that explains them."""
 
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +18,13 @@ from jenacast.data.audit import Audit
 from jenacast.data.series import Series
 from jenacast.data.windows import Windows, windows_of_split
 from jenacast.errors import DataError
+from jenacast.files import open_regular
 from jenacast.records import Record, read_record
 
 FORMAT = 1
 FOLDER = "prepared"
-PREPARE_AGAIN = "run: jenacast prepare --force"
+VALUES, TIMES, MANIFEST = FILES = ("values.npy", "times.npy", "manifest.json")
+BORDERS = "borders"  # their key among the hashes of a manifest
 SPLITS = ("train", "val", "test")
 Split = Literal["train", "val", "test", "train+val"]
 
@@ -47,7 +53,7 @@ class Manifest(Record):
     """What was prepared from what, and everything the audit found.
 
     `fold` is the test period that a backtest cut the series for, None for the usual borders; its audit is then of the
-    whole series alone.
+    whole series alone. `sha256` are the hashes of both arrays' files and of the borders; earlier versions wrote none.
     """
 
     format: int
@@ -64,6 +70,7 @@ class Manifest(Record):
     replaced_target_rows: list[int]
     audit: Audit
     fold: str | None = None
+    sha256: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("splits")
     @classmethod
@@ -84,6 +91,8 @@ class Manifest(Record):
     def _within_the_series(self) -> "Manifest":
         if self.splits["test"].stop > self.rows:
             raise ValueError(f"splits: expected {', '.join(SPLITS)}, one after the other, within the series")
+        if self.sha256.get(BORDERS) not in (None, borders_sha256(self.splits)):
+            raise ValueError("splits: other borders than those that were prepared")
         if any(not 0 <= row < self.rows for row in self.replaced_target_rows):
             raise ValueError("replaced_target_rows: beyond the series")
         return self
@@ -113,34 +122,44 @@ class Prepared:
 
 
 def load_prepared(data_dir: Path) -> Prepared:
-    """Open the prepared data in `data_dir`.
+    """Open the prepared data in `data_dir`, and check them against the manifest's hashes.
 
     Raises:
         DataError: missing, damaged, or of another format.
     """
-    folder = data_dir / FOLDER
+    try:
+        return _load(data_dir / FOLDER)
+    except DataError:
+        return _load(data_dir / FOLDER)  # manifest and arrays may have been replaced between the one and the other
+
+
+def _load(folder: Path) -> Prepared:
     manifest = load_manifest(folder)
-    times = _load_array(folder / "times.npy", (manifest.rows,), "datetime64[s]")
-    values = _load_array(folder / "values.npy", (manifest.rows, len(NAMES)), "float32", mmap_mode="r")
+    times = _load_array(folder / TIMES, (manifest.rows,), "datetime64[s]", manifest.sha256.get(TIMES))
+    values = _load_array(folder / VALUES, (manifest.rows, len(NAMES)), "float32", manifest.sha256.get(VALUES))
     measured = np.ones(manifest.rows, dtype=bool)
     measured[manifest.replaced_target_rows] = False
     return Prepared(folder, manifest, Series(times, values, measured))
 
 
-def _load_array(path: Path, shape: tuple[int, ...], kind: str, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
+def _load_array(path: Path, shape: tuple[int, ...], kind: str, sha256: str | None) -> NDArray[Any]:
+    """Map an array from a file of numpy's that holds just this."""
+    again = remedy("prepare", path.parent.parent, "--force")
     try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
+        with open_regular(path) as file:
+            np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0(file)
+            if header != (shape, False, np.dtype(kind)):
+                raise ValueError(f"shape {header[0]} and type {header[2]}, the manifest says {shape} and {kind}")
+            array = np.memmap(file, kind, "r", offset=file.tell(), shape=shape)
+            file.seek(0)
+            if sha256 not in (None, hashlib.file_digest(file, "sha256").hexdigest()):
+                raise ValueError("its content is not what was written: another SHA-256")
     except PermissionError:
         raise  # nothing is damaged
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        reason = str(error).split(". ")[0]  # numpy adds how to unpickle what one trusts
-        raise DataError(f"{path} is damaged ({reason}); {PREPARE_AGAIN}") from None
-    if array.shape != shape or array.dtype != kind:
-        raise DataError(
-            f"{path} has shape {array.shape} and type {array.dtype}, the manifest says {shape} and {kind}; "
-            f"{PREPARE_AGAIN}"
-        )
-    return array
+    except Exception as error:  # numpy makes many kinds of a damaged header
+        raise DataError(f"{path} is damaged ({error}); {again}") from None
+    return np.asarray(array)
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -149,5 +168,18 @@ def load_manifest(folder: Path) -> Manifest:
     Raises:
         DataError: missing, damaged, or of another format.
     """
-    remedies = {"missing": "run: jenacast prepare", "damaged": PREPARE_AGAIN}
-    return read_record(folder / "manifest.json", Manifest, error=DataError, format=FORMAT, **remedies)
+    again = remedy("prepare", folder.parent, "--force")
+    missing = again if folder.exists() else remedy("prepare", folder.parent)
+    return read_record(folder / MANIFEST, Manifest, missing=missing, damaged=again, error=DataError, format=FORMAT)
+
+
+def borders_sha256(splits: Mapping[str, SplitRecord]) -> str:
+    """The hash of the rows where the splits begin and end."""
+    borders = {name: [split.start, split.stop] for name, split in splits.items()}
+    return hashlib.sha256(json.dumps(borders).encode()).hexdigest()
+
+
+def remedy(command: str, data_dir: Path, *options: str) -> str:
+    """The command to run on a data folder, for a message."""
+    where = [] if data_dir == Path("data") else ["--data-dir", str(data_dir)]
+    return "run: " + shlex.join(["jenacast", command, *options, *where])

@@ -9,10 +9,11 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -21,10 +22,13 @@ from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
 from jenacast.data.header import HEADERS, parse_header, shorten
 from jenacast.data.series import Series
 from jenacast.errors import DataError
+from jenacast.files import open_regular
 
 CHUNK_ROWS = 8_192
 MAX_LINE = 100_000  # characters; no row is a hundredth of it, and a file without line ends must not fill the memory
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_ROWS = 5_000_000  # 95 years of 10-minute rows
+MAX_CHARACTERS = 1_000_000_000  # of such a file, unpacked
 MEND = "mend or remove the line"
 REMEDY = "`jenacast download` fetches a file that fits"
 
@@ -38,12 +42,18 @@ def read_station_csv(path: Path) -> Series:
         DataError: the file is missing, is not such a table, or holds a cell that cannot be read.
     """
     if not path.exists():
-        raise DataError(f"{path} not found; `jenacast download` places it there")
+        raise DataError(f"{path} not found; expected a station CSV")
     if not path.is_file():
         raise DataError(f"{path} is not a regular file; expected a station CSV")
+    with open_regular(path) as file:
+        return parse_station_csv(path, file)
+
+
+def parse_station_csv(path: Path, binary: BufferedReader) -> Series:
+    """Read a station file that is open already; `path` names it in errors. The rest is as for `read_station_csv`."""
     times, values = [], []
     try:
-        with _open(path) as file:
+        with _as_text(binary) as file:
             try:
                 header = parse_header(file.readline(MAX_LINE))
             except DataError as error:
@@ -58,17 +68,16 @@ def read_station_csv(path: Path) -> Series:
     return Series(np.concatenate(times), np.concatenate(values))
 
 
-def _open(path: Path) -> IO[str]:
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == GZIP_MAGIC
-    opener: Any = gzip.open if zipped else open
-    return opener(path, "rt", encoding="latin-1", newline="")  # type: ignore[no-any-return]
+def _as_text(binary: BufferedReader) -> IO[str]:
+    is_zipped = binary.read(2) == GZIP_MAGIC
+    binary.seek(0)
+    return io.TextIOWrapper(gzip.GzipFile(fileobj=binary) if is_zipped else binary, encoding="latin-1", newline="")
 
 
 def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFrame]:
     """Tables of text: the wanted columns by their header, each row under its line number in the file."""
     lines = iter(lambda: file.readline(MAX_LINE), "")
-    numbered = ((number, line) for number, line in enumerate(lines, start=2) if line.strip())
+    numbered = ((number, line) for number, line in enumerate(_bounded(path, lines), start=2) if line.strip())
     while rows := dict(islice(numbered, CHUNK_ROWS)):
         for number, line in rows.items():
             cells = _count_cells(path, number, line)  # pandas fills up short rows and cuts long ones
@@ -86,6 +95,17 @@ def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFra
         except ValueError as error:  # pandas' ParserError is one
             raise DataError(f"{path} is not a table the reader understands: {error}; {REMEDY}") from None
         yield chunk.rename(columns=dict(enumerate(header)))
+
+
+def _bounded(path: Path, lines: Iterable[str]) -> Iterator[str]:
+    """The lines, as long as they are not more than any station wrote: a small gzip file may hold gigabytes."""
+    characters = 0
+    for number, line in enumerate(lines):
+        characters += len(line)
+        if number >= MAX_ROWS or characters > MAX_CHARACTERS:
+            limits = f"{MAX_ROWS:,} rows or {MAX_CHARACTERS:,} characters"
+            raise DataError(f"{path} holds more than {limits}; split it into shorter series")
+        yield line
 
 
 def _count_cells(path: Path, number: int, line: str) -> int:

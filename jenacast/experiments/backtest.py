@@ -118,7 +118,7 @@ def _remove_folds(folder: Path) -> None:
     places = sorted(folder.glob("????-??-??"))
     remove_runs([place / RUN for place in places if run_folder.is_run_dir(place / RUN)])
     for place in places:
-        clear_leftovers(place / FOLDER)
+        clear_leftovers(place)
         shutil.rmtree(place / FOLDER, ignore_errors=True)
         (place / SCORES).unlink(missing_ok=True)
         with suppress(OSError):  # other files remain in it

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jenacast.config import Config, load_config
 from jenacast.errors import ExistsError
-from jenacast.files import process_lock, write_json
+from jenacast.files import write_json
+from jenacast.locks import process_lock
 from jenacast.training import run_folder
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jenacast.files import refuse_existing
+from jenacast.files import atomic_path, refuse_existing
 from jenacast.report.data import describe_data
 from jenacast.report.details import describe_run
 from jenacast.report.page import HERE, write_page
@@ -31,4 +31,5 @@ def write_report(paths: Sequence[Path], out: Path, *, force: bool = False) -> No
     head, result = describe_result(runs)
     sections = [describe_run(run, f"run-{place}", is_folded=place > 1) for place, run in enumerate(runs, start=1)]
     synthetic = any(run.synthetic for run in runs)
-    write_page(out, HERE / "report.html.j2", head, [result, *sections, describe_data(runs)], synthetic=synthetic)
+    with atomic_path(out, force=force) as path:
+        write_page(path, HERE / "report.html.j2", head, [result, *sections, describe_data(runs)], synthetic=synthetic)

@@ -14,7 +14,8 @@ from pydantic import ConfigDict
 from jenacast import records
 from jenacast.config import Config, FitSplit, dump_config, load_config
 from jenacast.errors import ExistsError, JenacastError
-from jenacast.files import atomic_path, process_lock
+from jenacast.files import TEMPORARY, atomic_path, clear_leftovers
+from jenacast.locks import process_lock
 from jenacast.models.checkpoint import BEST
 
 LAST = "last.keras"  # the network after the last whole epoch
@@ -96,8 +97,7 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
         raise ExistsError(f"{path} exists and is not a folder; choose another --run-dir")
     path.mkdir(parents=True, exist_ok=True)
     with process_lock(path / LOCK):
-        half_written = _half_written(path)
-        present = [file for file in path.iterdir() if file.name != LOCK and file not in half_written]
+        present = [file for file in path.iterdir() if file.name != LOCK and not file.name.startswith(TEMPORARY)]
         if present and not (path / CONFIG).is_file():
             raise ExistsError(f"{path} exists and is not a run folder; choose another --run-dir")
         if present and not force:
@@ -105,8 +105,9 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
                 f"{path} holds a run already; choose another --run-dir, continue with --resume {path}, "
                 "or replace it with --force"
             )
-        for file in [*(path / name for name in FILES), *path.glob("evaluation-*"), *half_written]:
+        for file in [*(path / name for name in FILES), *path.glob("evaluation-*")]:
             file.unlink(missing_ok=True)
+        clear_leftovers(path)
         shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
         yield
 
@@ -123,15 +124,8 @@ def resumed_run_dir(path: Path) -> Iterator[None]:
             f"{path} is not a run folder that can be resumed; start one with: jenacast train --model NAME"
         )
     with process_lock(path / LOCK):
-        for file in _half_written(path):
-            file.unlink()
+        clear_leftovers(path)
         yield
-
-
-def _half_written(path: Path) -> list[Path]:
-    """What a killed process left of the run's own files, by the names `atomic_path` gives; no other hidden file."""
-    names = [Path(name) for name in (*FILES, *(f"evaluation-.{kind}" for kind in ("json", "png", "svg", "pdf")))]
-    return [file for name in names for file in path.glob(f".{name.stem}*-????????{name.suffix}") if file.is_file()]
 
 
 def is_run_dir(path: Path) -> bool:
