@@ -4,6 +4,7 @@ The values live in the TOML files of `configs/`: `default.toml` is complete and 
 as `stacked-gru.toml` states only its difference. This module owns the rules: names, types and bounds.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -187,6 +188,14 @@ def differences(config: Config, other: Mapping[str, Any]) -> list[str]:
     """One line for each setting that `other`, a dumped config, has otherwise."""
     ours, theirs = _flat(config.model_dump()), _flat(other)
     return [f"{key}: {theirs.get(key)!r}, now {value!r}" for key, value in ours.items() if theirs.get(key) != value]
+
+
+def changed_settings(config: Config) -> list[str]:
+    """Settings that differ from those of the recipe of this name, or the defaults, less the seed: train.epochs=5."""
+    is_recipe = config.name in recipe_names()
+    recipe = _flat(load_recipe(config.name).model_dump() if is_recipe else default_settings())
+    settings = {key: value for key, value in _flat(config.model_dump()).items() if "." in key and key != "train.seed"}
+    return [f"{key}={json.dumps(value)}" for key, value in settings.items() if recipe[key] != value]
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

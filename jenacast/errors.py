@@ -1,5 +1,12 @@
 """The errors a user can meet. Each text names the value, the rule it breaks and the remedy."""
 
+import shlex
+
+
+def command(*words: object) -> str:
+    """A command, or a part of one, for a user to copy: each word is quoted for the shell where it has to be."""
+    return shlex.join(map(str, words))
+
 
 class JenacastError(Exception):
     """A known failure: the command line prints its text and exits with 1, without a traceback."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins so
+
 # A number, the two ends of an interval, a text, or None for what was not measured
 Value = float | tuple[float, float] | str | None
 
@@ -69,9 +71,13 @@ class Table:
         return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *rows))
 
     def as_csv(self) -> str:
-        """The columns' names, then the values with full precision; nothing for what was not measured."""
+        """The columns' names, then the values with full precision; nothing for what was not measured.
+
+        Texts that a spreadsheet would run as a formula get an apostrophe in front.
+        """
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([[column.name for column in self.columns], *self.rows])
+        rows = [[_disarmed(value) for value in row] for row in self.rows]
+        csv.writer(text, lineterminator="\n").writerows([[column.name for column in self.columns], *rows])
         return text.getvalue().rstrip("\n")
 
     @property
@@ -100,6 +106,10 @@ class Table:
             for row in self.rows
         ]
         return [heads, *rows]
+
+
+def _disarmed(value: Value) -> Value:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _shown(value: Value, form: str, *, missing: str, between: str) -> str:

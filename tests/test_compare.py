@@ -76,6 +76,51 @@ def test_the_other_formats_hold_the_same_rows(runs, jenacast, tmp_path):
     assert jenacast("compare", *runs[1:], "--format", "markdown").stdout.startswith("| model |")
 
 
+def test_rows_say_their_runs_and_the_settings_that_differ_from_the_recipe(runs, jenacast):
+    other, dense = compared(jenacast("compare", *runs, "--format", "json"))
+    assert (other["runs"], dense["runs"]) == ([str(runs[2])], [str(runs[0]), str(runs[1])])
+    assert dense["settings"] == ["data.history_hours=12", "model.units=4", "train.epochs=2"]
+    assert 'model.architecture="dense"' in other["settings"]  # no recipe has this name: against the defaults
+    line = jenacast("compare", runs[1]).stdout.splitlines()[2]
+    assert line.endswith(f"data.history_hours=12; model.units=4; train.epochs=2  {runs[1]}")
+
+
+def test_cells_of_a_csv_are_values_and_no_formula(runs, jenacast, monkeypatch):
+    monkeypatch.chdir(runs[1].parent)
+    Path("b").rename("=b")
+    row = next(csv.DictReader(io.StringIO(jenacast("compare", "=b", "--format", "csv").stdout)))
+    assert (row["runs"], row["seeds"], row["test_maes_c"]) == ("'=b", "1", "3.0")
+    assert row["settings"] == "data.history_hours=12; model.units=4; train.epochs=2"
+
+
+def test_a_run_that_is_named_twice_counts_once_and_equal_seeds_are_warned_of(runs, jenacast):
+    twice = jenacast("compare", runs[1], runs[1].parent / "a" / ".." / "b", "--format", "json")
+    assert compared(twice)[0]["seeds"] == [1]
+    assert "warning" not in twice.stderr
+    shutil.copytree(runs[1], runs[1].parent / "copy")
+    done = jenacast("compare", runs[1], runs[1].parent / "copy", "--format", "json")
+    assert compared(done)[0]["seeds"] == [1, 1]
+    assert "equal settings and equal seeds" in done.stderr
+
+
+def test_a_folder_of_seeds_is_its_runs_and_what_is_no_run_is_left_out_with_a_note(runs, jenacast, tmp_path):
+    seeds = tmp_path / "seeds"
+    for run, name in zip(runs, ("seed-0", "seed-1"), strict=False):
+        shutil.copytree(run, seeds / name)
+    (seeds / "plan.json").write_text(
+        json.dumps({"data_dir": ".", "seeds": [0, 1], "require_cudnn": False, "tensorboard": False})
+    )
+    whole = compared(jenacast("compare", seeds, "--format", "json"))
+    assert whole[0]["seeds"] == [0, 1]
+    begun = Path(shutil.copytree(runs[1], seeds / "begun"))
+    (begun / "metrics.json").unlink()
+    done = jenacast("compare", *sorted(seeds.iterdir()), "--format", "json")
+    assert compared(done) == whole
+    for name in ("plan.json", "begun"):
+        assert f"{seeds / name} is no run that has a result, and is left out" in done.stderr
+    refused(jenacast("forecast", seeds, "--csv", "x.csv"), "holds 2 seeds; give one, such as", "jenacast ensemble")
+
+
 def test_runs_that_were_not_measured_alike_are_not_ranked(runs, jenacast):
     for name in ("run.json", "evaluation-test.json"):
         path = runs[2] / name
@@ -85,7 +130,7 @@ def test_runs_that_were_not_measured_alike_are_not_ranked(runs, jenacast):
 
 
 def test_a_folder_that_is_no_run_or_is_damaged_is_an_error_that_names_the_file(runs, jenacast, tmp_path):
-    refused(jenacast("compare", tmp_path), "run.json not found")
+    refused(jenacast("compare", tmp_path), "no run to compare")
     for name in ("evaluation-test.json", "metrics.json", "run.json"):
         (runs[1] / name).write_text("[]")
         refused(jenacast("compare", runs[1]), f"{name} is damaged")

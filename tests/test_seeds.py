@@ -43,7 +43,7 @@ def trained(_synthetic_data_dir, tmp_path_factory):
 @pytest.fixture
 def copied(trained, tmp_path):
     """A copy of these seeds."""
-    return Path(shutil.copytree(trained[0], tmp_path / "seeds"))
+    return Path(shutil.copytree(trained[0], tmp_path / "my seeds"))
 
 
 @pytest.fixture
@@ -63,8 +63,9 @@ def test_the_summary_is_of_the_runs_and_they_are_ordinary(trained, jenacast, tmp
     assert (summary.seeds, summary.val_maes_c) == ([5, 6], maes)
     assert summary.val_mae_c == pytest.approx(statistics.mean(maes), rel=1e-12)
     assert summary.val_mae_std_c == pytest.approx(statistics.stdev(maes), rel=1e-12)
-    compared = jenacast("compare", *(folder / f"seed-{seed}" for seed in (5, 6)), "--format", "json")
-    assert json.loads(compared.stdout)[0]["seeds"] == [5, 6]
+    mean = jenacast("evaluate", folder, "--data-dir", data_dir, "--json")
+    assert json.loads(mean.stdout)["members"] == [str(folder / f"seed-{seed}" / "best.keras") for seed in (5, 6)]
+    assert "the mean of 2 networks" in mean.stderr
 
     # Each seed has the result that it has alone.
     settings = [word for setting in SMALL for word in ("--set", setting)]
@@ -81,7 +82,7 @@ def test_finished_seeds_are_kept_and_the_others_continue_or_begin(copied, asked,
     shutil.copy(copied / "seed-6" / "config.toml", copied / "seed-7")  # killed before it wrote its record
     with pytest.raises(JenacastError, match="seed 6, seed 7, seed 8 failed"):
         resume_seeds(copied)
-    assert f"To continue: jenacast train --resume {copied}" in caplog.text
+    assert f"To continue: jenacast train --resume '{copied}'" in caplog.text
     assert asked["seed 6"] == ["train", "--resume", str(copied / "seed-6")]
     for seed in ("7", "8"):
         words = {"--force", "--require-cudnn", "--seed", seed, str(copied / f"seed-{seed}")}

@@ -11,6 +11,7 @@ import typer
 from jenacast.cli.app import DATA_DIR, Assignments, ConfigFile, DataDir, Force, Json, ModelName, run_dir_option, say
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
+from jenacast.errors import command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,8 @@ def backtest(
     text = f"{done.model}, protocol {done.protocol}{warning}\n{folds_table(done).as_text()}"
     typer.echo(json.dumps(asdict(done)) if json_output else text)
     last = Path(done.folds[-1].run)
-    say(f"kept in {done.folder}; to look into a fold: jenacast evaluate {last} --data-dir {last.parent}")
+    hint = command("jenacast", "evaluate", last, "--data-dir", last.parent)
+    say(f"kept in {done.folder}; to look into a fold: {hint}")
 
 
 def parse_day(text: str | None) -> "np.datetime64":

@@ -20,7 +20,7 @@ TableFormat = Literal["table", "json", "csv", "markdown"]
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, and folders of seeds.")],
     form: Annotated[TableFormat, typer.Option("--format", help="How to print the table.")] = "table",
     plot: Annotated[
         Path | None, typer.Option(help="Picture of the test MAEs, .png, .svg or .pdf, the baseline as a line.")
@@ -29,8 +29,8 @@ def compare(
 ) -> None:
     """Put runs side by side: seeds of one recipe become mean ± deviation.
 
-    Missing evaluations on the test split are made. Runs of different data or protocols are not ranked in one
-    table.
+    Missing evaluations on the test split are made; what is no run is left out. Runs of different data or protocols are
+    not ranked in one table. `settings` are those that differ from the recipe of this name.
 
     Example: jenacast compare runs/* --plot comparison.png
     """
@@ -57,7 +57,11 @@ def _render(rows: "Sequence[RecipeScores]", form: TableFormat) -> str:
         return json.dumps([asdict(row) for row in rows])
     if form == "csv":
         fields = [asdict(row) for row in rows]
-        return Table(columns(*fields[0]), [list(row.values()) for row in fields]).as_csv()
+        cells = [
+            ["; ".join(map(str, value)) if isinstance(value, list) else value for value in row.values()]
+            for row in fields
+        ]
+        return Table(columns(*fields[0]), cells).as_csv()
     table = comparison_table(rows)
     text = table.as_text() if form == "table" else table.as_markdown()
     return f"{text}\n\nbaseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C on test"

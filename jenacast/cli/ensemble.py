@@ -11,7 +11,10 @@ from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoin
 
 def ensemble(
     members: Annotated[
-        list[Path], typer.Argument(metavar="CKPT...", parser=checkpoint_path, help=".keras files or run folders.")
+        list[Path],
+        typer.Argument(
+            metavar="CKPT...", parser=checkpoint_path, help=".keras files, run folders, folders of seeds."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The checkpoint to write.")] = Path("ensemble.keras"),
     name: Annotated[str, typer.Option(help="What tables call it.")] = "ensemble",
@@ -28,8 +31,10 @@ def ensemble(
     Example: jenacast ensemble runs/best/seed-* -o best.keras
     """
     from jenacast.experiments.ensemble import make_ensemble
+    from jenacast.experiments.seeds import run_folders
 
-    made = make_ensemble(members, out, data_dir=data_dir, name=name, fit=fit_blend, force=force)
+    runs = [run for path in members for run in run_folders(path)]
+    made = make_ensemble(runs, out, data_dir=data_dir, name=name, fit=fit_blend, force=force)
     answer = {
         "path": str(out),
         "model": made.model,

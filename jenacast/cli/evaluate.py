@@ -37,7 +37,7 @@ Checkpoints = Annotated[
     typer.Argument(
         metavar="CKPT...",
         parser=checkpoint_path,
-        help="A .keras file, a run folder, or `pretrained`; several are averaged.",
+        help="A .keras file, a run folder, one of seeds, or `pretrained`; several are averaged.",
     ),
 ]
 
@@ -83,17 +83,21 @@ def evaluate(
     from jenacast.evaluation.evaluate import evaluate as run
     from jenacast.evaluation.files import as_json, write_evaluation, write_predictions
     from jenacast.evaluation.groups import errors_by, group_table
+    from jenacast.experiments.seeds import only_run, run_folders
     from jenacast.files import atomic_path, refuse_existing
     from jenacast.training.run_folder import is_run_dir
 
     if predictions:
         refuse_existing(predictions, force=force)
+    paths = [each for path in checkpoints for each in run_folders(path)]
+    if len(paths) > len(checkpoints):
+        say(f"evaluating the mean of {len(paths)} networks; `jenacast compare` judges each seed")
     evaluation = run(
-        *checkpoints,
+        *paths,
         data_dir=data_dir,
         split=split,
         csv_paths=csv or [],
-        against=against,
+        against=only_run(against) if against else None,
         fit=fit_blend,
         trust_saved_model=trust_saved_model,
     )
@@ -104,7 +108,7 @@ def evaluate(
             write_predictions(evaluation.judged, path)
         say(f"wrote {predictions}")
     home = Path(scores.checkpoint).parent
-    is_own = is_run_dir(home) and len(checkpoints) == 1 and not (fit_blend or against)  # what `compare` may read
+    is_own = is_run_dir(home) and len(paths) == 1 and not (fit_blend or against)  # what `compare` may read
     if folder := out or (home if is_own else None):
         for file in write_evaluation(evaluation, folder, groups, form=form):
             say(f"wrote {file}")

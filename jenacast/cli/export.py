@@ -27,8 +27,10 @@ def export(
 
     Example: jenacast export runs/stacked-gru-20260101-120000 --format onnx
     """
+    from jenacast.experiments.seeds import only_run
     from jenacast.models.export import export as write
 
+    run = only_run(run)
     beside = Path() if run == PRETRAINED else run if run.is_dir() else run.parent
     folder = out or beside / f"export-{form}"
     difference_c = write(run, form, folder, force=force)

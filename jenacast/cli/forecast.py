@@ -78,6 +78,7 @@ def forecast(
     """
     import numpy as np
 
+    from jenacast.experiments.seeds import only_run
     from jenacast.files import atomic_path, refuse_existing
     from jenacast.forecasting.files import as_json, draw_forecasts, write_forecasts
     from jenacast.forecasting.forecast import forecast as run
@@ -97,7 +98,7 @@ def forecast(
         check_suffix(plot)
     times = [np.datetime64(time, "s") for time in at or []]
     made = run(
-        checkpoint,
+        only_run(checkpoint),
         csv,
         data_dir=data_dir,
         max_gap_hours=max_gap,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, say
+from jenacast.errors import command
 
 
 def reproduce(
@@ -39,9 +40,9 @@ def reproduce(
     if out:
         refuse_existing(out, force=force)
     entries = run(names or [], data_dir=data_dir, runs_dir=runs_dir, edition=edition, seeds=seeds, epochs=epochs)
-    words = ["jenacast reproduce", *(names or []), f"--edition {edition} --seeds {seeds}"]
-    command = " ".join([*words, *([f"--epochs {epochs}"] if epochs else [])])
-    page = ledger(entries, data_dir=data_dir, command=command, edition=edition)
+    options = ["--edition", edition, "--seeds", seeds, *(["--epochs", epochs] if epochs else [])]
+    called = command("jenacast", "reproduce", *(names or []), *options)
+    page = ledger(entries, data_dir=data_dir, command=called, edition=edition)
     if out:
         with atomic_path(out, force=force) as path:
             path.write_text(page, encoding="utf-8")

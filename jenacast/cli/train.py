@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jenacast.cli.app import DATA_DIR, Assignments, ConfigFile, DataDir, Force, Json, ModelName, run_dir_option, say
+from jenacast.errors import command
 
 if TYPE_CHECKING:
     from jenacast.config import Config
@@ -110,13 +111,14 @@ def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
     from jenacast.training.run_folder import Outcome, read_record
 
     if isinstance(outcome, Outcome):
-        path = outcome.checkpoint
-        hint = f"jenacast evaluate {path} --data-dir {read_record(Path(outcome.run_dir)).data_dir}"
+        path, run = outcome.checkpoint, outcome.run_dir
     else:
-        path = outcome.folder
-        hint = f"jenacast compare {path}/seed-*"
+        path, run = outcome.folder, outcome.runs[0]
     typer.echo(json.dumps(asdict(outcome)) if json_output else path)
-    say(f"to judge it on the test split: {hint}")
+    data_dir = read_record(Path(run)).data_dir
+    say(f"to judge it on the test split: {command('jenacast', 'evaluate', path, '--data-dir', data_dir)}")
+    if not isinstance(outcome, Outcome):
+        say(f"to judge each seed: {command('jenacast', 'compare', path)}")
 
 
 def load_settings(

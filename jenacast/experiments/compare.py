@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, load_config
+from jenacast.config import Config, changed_settings, load_config
 from jenacast.errors import JenacastError
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import stored_scores, write_evaluation
 from jenacast.evaluation.metrics import skill, std, with_std
+from jenacast.experiments.seeds import run_folders
 from jenacast.models.checkpoint import BEST
 from jenacast.tables import Column, Table, columns
 from jenacast.training import run_folder
@@ -41,7 +42,10 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class RecipeScores:
-    """The scores of one recipe, means over its seeds. `spread` is the standard deviation, None for a single seed."""
+    """The scores of one recipe, means over its seeds. `spread` is the standard deviation, None for a single seed.
+
+    `settings` are those that differ from the shipped recipe of this name, such as "train.epochs=5", without the seed.
+    """
 
     model: str
     parameters: int
@@ -59,6 +63,8 @@ class RecipeScores:
     device: str
     commits: list[str]
     test_maes_c: list[float]
+    runs: list[str]
+    settings: list[str]
 
     @property
     def val_text(self) -> str:
@@ -74,13 +80,20 @@ class RecipeScores:
 def compare(paths: Sequence[Path]) -> list[RecipeScores]:
     """The scores of each recipe among the runs, the best validation MAE first.
 
+    A folder of seeds is all of its runs, what is no run is left out with a note, and a run counts once.
     Evaluations on the test split that are missing, or of other weights than the checkpoint's, are made and kept in the
     run folders.
 
     Raises:
-        JenacastError: a folder is not a run, or the runs saw different data or protocols.
+        JenacastError: no run, or a damaged one, or the runs saw different data or protocols.
     """
-    runs = [load_run(path) for path in paths]
+    found = {run.resolve(): run for path in paths for run in run_folders(path)}
+    is_run = {run: (run / run_folder.METRICS).exists() and run_folder.is_run_dir(run) for run in found.values()}
+    for other in (path for path, whole in is_run.items() if not whole):
+        logger.info("%s is no run that has a result, and is left out", other)
+    runs = [load_run(path) for path, whole in is_run.items() if whole]
+    if not runs:
+        raise JenacastError("no run to compare; give folders that `jenacast train` made")
     _refuse_mixtures(runs)
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
@@ -93,13 +106,15 @@ def comparison_table(rows: Sequence[RecipeScores]) -> Table:
     errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
     steps = [Column("epochs", "g"), Column("steps", ",.0f")]
     speed = [Column("s/epoch", ".1f"), Column("windows/s", ",.0f"), Column("device")]
+    which = [Column("settings", is_left=True), Column("runs", is_left=True)]
     return Table(
-        [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *steps, *speed],
+        [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *steps, *speed, *which],
         [
             [
                 *(row.model, row.parameters, ",".join(map(str, row.seeds))),
                 *(row.val_text, row.test_text, row.skill, row.epochs, row.steps),
                 *(row.seconds_per_epoch, row.windows_per_second, row.device),
+                *("; ".join(row.settings), ", ".join(row.runs)),
             ]
             for row in rows
         ],
@@ -117,7 +132,7 @@ def load_run(path: Path) -> FinishedRun:
     """Read a run folder; evaluate its best checkpoint on the test split if no evaluation of it is there.
 
     Raises:
-        JenacastError: not a run folder, or a damaged one.
+        JenacastError: it is damaged.
     """
     record, outcome = run_folder.read_record(path), run_folder.read_outcome(path)
     if not outcome.finished:
@@ -159,13 +174,17 @@ def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
     first = group[0]
     val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
     test = [run.test.mae_c for run in group]
+    seeds = sorted(run.config.train.seed for run in group)
+    if len(set(seeds)) < len(seeds):
+        paths = ", ".join(str(run.path) for run in group)
+        logger.warning("some of %s have equal settings and equal seeds: their deviation is not that of seeds", paths)
     epochs = [run.outcome.epochs for run in group]
     per_epoch_s = statistics.mean(run.outcome.seconds / run.outcome.epochs for run in group)
     windows = first.record.train_windows + first.record.val_windows
     return RecipeScores(
         model=first.config.name,
         parameters=first.record.parameters,
-        seeds=sorted(run.config.train.seed for run in group),
+        seeds=seeds,
         val_mae_c=statistics.mean(val) if val else None,
         val_mae_spread_c=std(val),
         test_mae_c=statistics.mean(test),
@@ -179,4 +198,6 @@ def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
         device=", ".join(sorted({run.record.device for run in group})),
         commits=sorted({run.record.commit for run in group}),
         test_maes_c=test,
+        runs=[str(run.path) for run in group],
+        settings=changed_settings(first.config),
     )

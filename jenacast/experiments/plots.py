@@ -22,7 +22,7 @@ def comparison(path: Path, recipes: Sequence[RecipeScores]) -> None:
         axis.plot(means_c, range(len(recipes)), "|", color=ORANGE, label="mean over seeds", **look)
         axis.axvline(recipes[0].baseline_mae_c, **BASELINE)
         axis.set(xlabel="test MAE (°C)")
-        name_rows(axis, [recipe.model for recipe in recipes])
+        name_rows(axis, [", ".join([recipe.model, *recipe.settings]) for recipe in recipes])
 
 
 def differences(

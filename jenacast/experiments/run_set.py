@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jenacast.config import Config, load_config
-from jenacast.errors import ExistsError
+from jenacast.errors import ExistsError, command
 from jenacast.files import write_json
 from jenacast.locks import process_lock
 from jenacast.training import run_folder
@@ -125,8 +125,8 @@ class RunSet(Generic[Plan]):
             raise ExistsError(f"{folder} exists and holds no {contents}; choose another --run-dir")
         if existed and not force:
             raise ExistsError(
-                f"{folder} holds {self.contents} already; choose another --run-dir, continue with --resume {folder}, "
-                "or replace it with --force"
+                f"{folder} holds {self.contents} already; choose another --run-dir, continue with "
+                f"{command('--resume', folder)}, or replace it with --force"
             )
 
     @contextmanager
@@ -134,7 +134,7 @@ class RunSet(Generic[Plan]):
         try:
             yield
         except BaseException:
-            logger.warning("stopped. To continue: %s --resume %s", self.command, self.folder)
+            logger.warning("stopped. To continue: %s %s", self.command, command("--resume", self.folder))
             raise
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jenacast.config import Config, load_config, with_train
 from jenacast.data.prepared import load_prepared
-from jenacast.errors import JenacastError
+from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import std, with_std
 from jenacast.experiments.run_set import RunSet, remove_runs
 from jenacast.experiments.workers import run_side_by_side
@@ -138,6 +138,19 @@ def run_folders(path: Path) -> list[Path]:
     """
     seeds = seeds_in(path)
     return [path / f"seed-{seed}" for seed in seeds.read_plan().seeds] if seeds.exists else [path]
+
+
+def only_run(path: Path) -> Path:
+    """`path` itself, or the one run of a folder of seeds, for commands that take one network.
+
+    Raises:
+        JenacastError: there are several seeds.
+    """
+    runs = run_folders(path)
+    if len(runs) > 1:
+        average = command("jenacast", "ensemble", path, "--out", "mean.keras")
+        raise JenacastError(f"{path} holds {len(runs)} seeds; give one, such as {runs[0]}, or average them: {average}")
+    return runs[0]
 
 
 def _remove_seeds(folder: Path) -> None:
