@@ -3,9 +3,11 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,20 @@ class Server:
 
     def stop(self, mode="immediate"):
         self._run("pg_ctl", "stop", "--wait", "--pgdata", self.data, "--mode", mode)
+
+    @contextmanager
+    def frozen(self):
+        """While it lasts, every connection is accepted and nothing is answered."""
+        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        pids = [postmaster, *map(int, children)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def remove(self):
         if (self.data / "postmaster.pid").exists():

@@ -3,6 +3,7 @@
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,9 +49,9 @@ def opened(server, monkeypatch):
     return storages.open_storage(storages.check_url(server.url))
 
 
-def start(server, place, data_dir):
+def start(server, place, data_dir, text=SPACE):
     space = place.parent / "space.toml"
-    space.write_text(SPACE)
+    space.write_text(text)
     options = {"trials": WANTED, "pruner": "none", "storage": server.url, "run-dir": place, "data-dir": data_dir}
     return Command("sweep", space, *(f"--{name}={value}" for name, value in options.items()), **FOR_PASSWORDS)
 
@@ -81,7 +82,7 @@ def test_a_worker_is_killed_and_the_database_dies_and_no_trial_is_lost(server, o
     assert WANTED <= len(done) <= WANTED + 1
     assert not [trial for trial in result.trials if trial.state in ("running", "waiting")]
     given_up = result.trials[lost.number]
-    assert given_up.state == "failed"
+    assert given_up.state == "stopped"
     assert given_up.reason.startswith("its worker was lost or stopped; tried again as trial ")
     again = result.trials[int(given_up.reason.split()[-1])]
     assert (again.state, again.params) == ("complete", given_up.params)
@@ -153,3 +154,33 @@ def test_a_wrong_password_and_a_database_that_is_gone_are_told(
     finally:
         server.start()
     assert [trial.value for trial in find_study(opened, "gone").get_trials()][:1] == [1.5]
+
+
+def test_a_worker_says_that_a_frozen_database_does_not_answer_and_obeys_sigterm(server, opened, tmp_path, data_dir):
+    space = SPACE.replace("epochs = 15", "epochs = 2000").replace('"shared"', '"frozen"')
+    sweep = start(server, tmp_path / "frozen", data_dir, space)
+
+    def reports():
+        with suppress(Exception):  # it is still being made
+            return find_study(opened, "frozen").get_trials()[0].intermediate_values
+
+    sweep.wait_until(reports, timeout=90)
+    with server.frozen():
+        sweep.wait_until(lambda: "the sweep's database does not answer; waiting up to 60 s" in sweep.stderr)
+        began = time.monotonic()
+        sweep.send_signal(signal.SIGTERM)
+        assert sweep.wait() == 143
+        assert time.monotonic() - began < 15
+    assert sweep.stderr.endswith("error: terminated\n")
+    assert "Traceback" not in sweep.stderr
+
+
+def test_a_database_that_does_not_answer_is_given_up(server, opened, monkeypatch):
+    monkeypatch.setattr(storages, "AWAY_SECONDS", 1.0)
+    study = join_study(opened, "silent", PLAN)
+    with (
+        server.frozen(),
+        pytest.raises(storages.StorageError, match=r"cannot be used: .*(no answer|timeout)"),
+        storages.storage_errors(server.url),
+    ):
+        study.get_trials()

@@ -175,7 +175,7 @@ def test_a_trial_is_the_recipe_with_these_assignments(recipe):
         f"""
         recipe = "{recipe}"
         train.epochs = 77  # beats the recipe's
-        data.lead_hours = {{ choices = [6, 12] }}
+        train.loss = {{ choices = ["mse", "mae"] }}
         train.batch_size = {{ low = 32, high = 512, log = true }}
         """
         + LR

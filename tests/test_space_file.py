@@ -28,6 +28,8 @@ DOMAINS = [
     ("trian.epochs = { low = 1, high = 3 }", f"trian.epochs: {NO_SUCH}"),
     ("name.first = { low = 1, high = 3 }", f"name.first: {NO_SUCH}", f"{NAME} {{'first': "),
     ("train.seed = { low = 1, high = 3 }", "train.seed: cannot be searched: --seeds says how many"),
+    ("data.lead_hours = { choices = [6, 12] }", "data.lead_hours: cannot be searched: trials with other windows"),
+    ("data.history_hours = { low = 12, high = 24 }", "data.history_hours: cannot be searched: trials with other"),
     ("data.fit_on = { choices = ['train'] }", "data.fit_on: cannot be searched: trials are judged on validation"),
     (
         "train.optimizer = { low = 1 }",
@@ -140,7 +142,7 @@ def test_all_problems_of_a_file_come_at_once():
     with pytest.raises(ConfigError) as error:
         load("""
             name = "A"
-            data = { lead_hours = 0, windows_per_hour = { choices = [4] } }
+            data = { lead_hours = 0, columns = { choices = { one = ["x"] } } }
             [train]
             fast = true
             ema = { low = 0.5, high = 0.1 }
@@ -153,7 +155,7 @@ def test_all_problems_of_a_file_come_at_once():
     starts = {
         f"{NAME} 'A'",
         "data.lead_hours: expected greater than or equal to 1, received 0",
-        "data.windows_per_hour: expected 0, 1, 2, 3 or 6, received 4",
+        "data.columns: ",
         f"train.fast: {NO_SUCH}",
         "train.ema: low=0.5 must lie below high=0.1",
         "train.clip_norm.when: model.cell = 'rnn' is not one of ['gru', 'lstm']",

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import statistics
 import sys
 from itertools import accumulate
@@ -194,6 +195,9 @@ def test_without_the_extra_it_says_what_to_install(place, jenacast, monkeypatch)
     [
         *("postgresql://me:hush-hush@host/db", "postgresql://host/db?password=hush-hush", "hush-hush"),
         *("mysql://me:hush-hush@host/db", "postgresql://me:hush-hush@host:port/db"),
+        *("postgresql://host/db?PASSWORD=hush-hush", "postgresql://host/db?oauth_client_secret=hush-hush"),
+        *("postgresql://me%3Ahush-hush@host/db", "postgresql://host/password%3Dhush-hush"),
+        *("postgresql:///?service=a%26password%3Dhush-hush", "postgresql:///?host=a&host=b%3Fpassword%3Dhush-hush"),
     ],
 )
 def test_a_password_in_an_address_is_refused_and_not_shown(url):
@@ -210,7 +214,58 @@ def test_what_is_said_of_storage_is_checked_before_any_work(place, jenacast, mon
     refused(jenacast(*place()), storages.HEARTBEAT_VARIABLE, "'soon'")
     monkeypatch.delenv(storages.HEARTBEAT_VARIABLE)
     with pytest.raises(JenacastError, match=r"cannot be used: unable to open database file.*free its disk"):
-        storages.open_storage("sqlite:////nowhere/study.db")
+        storages.open_storage(Path("/nowhere/study.db"))
+
+
+def received(folder, **location):
+    """A received sweep: its folder, with a study that lies elsewhere."""
+    folder.mkdir()
+    (folder / "sweep.json").write_text(json.dumps({"study": "small", **location}))
+    return folder
+
+
+def test_a_received_sweep_names_no_database(jenacast, tmp_path, monkeypatch):
+    """A server that asks for the password in clear text gets none, and no other file is touched."""
+    monkeypatch.setenv("PGPASSWORD", "hush-hush")
+    foreign = tmp_path / "foreign.db"
+    with socket.create_server(("127.0.0.1", 0)) as server, sqlite3.connect(foreign) as database:
+        database.execute("CREATE TABLE mine (x)")
+        server.setblocking(False)
+        address = f"postgresql://jena@127.0.0.1:{server.getsockname()[1]}/db"
+        for number, storage in enumerate((address, f"sqlite:///{foreign}", "mysql://me@host/db")):
+            folder, before = received(tmp_path / str(number), storage=storage), foreign.read_bytes()
+            refused(jenacast("sweep-report", folder), "lies in another database", storage, "--storage")
+            refused(jenacast("sweep-report", folder, "--storage", "postgresql://jena@host/db"), "another database")
+            with pytest.raises(BlockingIOError):
+                server.accept()
+            assert foreign.read_bytes() == before
+    # A study's file that is another program's is read, not changed
+    folder = received(tmp_path / "file", storage="")
+    shutil.copy(foreign, folder / storages.STUDY_FILE)
+    refused(jenacast("sweep-report", folder), "study.db cannot be used: no such table")
+    assert (folder / storages.STUDY_FILE).read_bytes() == foreign.read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["study.db", "sweep.json"]
+
+
+@pytest.mark.parametrize("folder", ["q?x", "q?mode=ro&x", "q%41x", "q#x", "q{x}"])
+def test_a_study_lies_in_its_folder_whatever_that_is_called(place, jenacast, tmp_path, made_up, folder):
+    done = jenacast(*place(folder=folder, trials=1))
+    assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / folder / "trial-0000")), done.stderr
+    assert (tmp_path / folder / storages.STUDY_FILE).is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [folder, "space.toml"]
+    assert jenacast("sweep-report", tmp_path / folder).exit_code == 0
+
+
+def test_a_mistyped_storage_does_not_block_the_folder(place, jenacast, tmp_path, made_up):
+    refused(jenacast(*place(), "--storage", "postgresql://jena@127.0.0.1:1/db"), "cannot be used")
+    assert not (tmp_path / "sweep").exists()
+    assert jenacast(*place()).exit_code == 0
+
+
+def test_a_winner_behind_the_baseline_is_said_so(place, jenacast, made_up):
+    slow = SPACE.replace("epochs = 3", "epochs = 1").replace("low = 1e-3, high = 1e-2", "low = 1e-5, high = 1e-4")
+    told = jenacast(*place(slow, trials=1)).stderr
+    assert "warning: the best trial is behind the baseline, the same as now, with 2.500 °C on validation" in told
 
 
 @pytest.mark.system
@@ -224,7 +279,7 @@ def test_terminated_workers_leave_their_trials_and_others_continue_them(place, t
     assert sweep.wait() == 143
     assert "warning: stopped. To continue, give the same command again" in sweep.stderr
     states = [trial.state for trial in result_of(tmp_path / "sweep").trials]
-    assert states.count("waiting") == states.count("failed") >= 1
+    assert states.count("waiting") == states.count("stopped") >= 1
     assert "running" not in states
     assert "Traceback" not in sweep.stderr
 
@@ -234,7 +289,7 @@ def test_terminated_workers_leave_their_trials_and_others_continue_them(place, t
     for trial in result.complete:
         assert run_folder.read_outcome(Path(trial.run)).val_mae_c == trial.val_mae_c
         assert len(trial.curve_c) == 8  # those before the interruption too
-    given_up = [trial for trial in result.trials if trial.state == "failed"]
+    given_up = [trial for trial in result.trials if trial.state == "stopped"]
     for trial in given_up:
         again = result.trials[int(trial.reason.split()[-1])]
         assert (again.run, again.params) == (trial.run, trial.params)

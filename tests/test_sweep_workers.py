@@ -17,7 +17,7 @@ from jenacast.sweep.results import read_trials
 from jenacast.sweep.run import StudyLocation
 from jenacast.sweep.samplers import make_pruner, make_sampler
 from jenacast.sweep.space_file import load_space
-from jenacast.sweep.storage import file_url, open_storage
+from jenacast.sweep.storage import STUDY_FILE, open_storage
 from jenacast.sweep.study import SweepPlan, SweepRequest, join_study
 from jenacast.sweep.trials import Objective
 
@@ -60,7 +60,7 @@ def states(study):
 
 
 def work_quickly(folder, trials):
-    worker.work(join_study(open_storage(file_url(folder)), "quick", PLAN), Quick(request_of(folder, trials)))
+    worker.work(join_study(open_storage(folder / STUDY_FILE), "quick", PLAN), Quick(request_of(folder, trials)))
 
 
 @pytest.mark.system
@@ -72,7 +72,7 @@ def test_many_processes_share_the_file_and_begin_hardly_a_trial_too_many(tmp_pat
     for process in processes:
         process.join(timeout=120)
     assert [process.exitcode for process in processes] == [0] * 3
-    trials = join_study(open_storage(file_url(tmp_path)), "quick", PLAN).get_trials()
+    trials = join_study(open_storage(tmp_path / STUDY_FILE), "quick", PLAN).get_trials()
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     assert 15 <= len(trials) <= 17  # all three may begin the last one at the same moment
     assert [trial.number for trial in trials] == list(range(len(trials)))
@@ -131,7 +131,25 @@ def test_an_interrupted_trial_is_queued_again_and_taken_over(study, request_2, e
     assert states(study) == ["FAIL", "COMPLETE", "COMPLETE"]
     assert trials[1].params == trials[0].params
     assert firsts == [0, 0, 2]  # the second try knows whose folder it continues in
-    assert read_trials(trials)[0].reason == f"{LOST}; tried again as trial 1"
+    first = read_trials(trials)[0]
+    assert (first.state, first.reason) == ("stopped", f"{LOST}; tried again as trial 1")
+
+
+@pytest.mark.parametrize("is_reporting", [True, False])
+def test_a_suspended_worker_loses_its_trial_and_takes_the_next(study, request_2, is_reporting, monkeypatch, caplog):
+    def suspended(self, trial, first):
+        value = original(self, trial, first)
+        if not trial.number:  # meanwhile another worker has given up on it
+            study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL)
+        if is_reporting:
+            trial.report(value, 1)
+        return value
+
+    original = Quick._train
+    monkeypatch.setattr(Quick, "_train", suspended)
+    worker.work(study, Quick(request_2))
+    assert states(study) == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert "trial 0 was given to another worker, since this one was not heard of" in caplog.messages
 
 
 def test_a_sweep_of_one_worker_can_be_repeated(request_2):

@@ -4,7 +4,7 @@ import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from jenacast.cli.app import DATA_DIR, DataDir, Json, Storage, run_dir_option, s
 from jenacast.sweep import Pruner, Sampler
 
 if TYPE_CHECKING:
-    from jenacast.sweep.results import SweepResult
+    from jenacast.sweep.results import State, SweepResult
     from jenacast.sweep.study import SweepRequest
 
 SHOWN = 3  # trials of a dry run
@@ -131,16 +131,22 @@ def _first_trials(request: "SweepRequest") -> str:
 
 
 def _print_best(result: "SweepResult", request: "SweepRequest", json_output: bool) -> None:
+    from jenacast.data import SAME_AS_NOW
     from jenacast.errors import JenacastError
 
     if not result.complete:
         raise JenacastError("no trial is complete; give the same command again with more --trials or --timeout")
-    best = result.complete[0]
-    counts = {"complete": result.count("complete"), "pruned": result.count("pruned"), "failed": result.count("failed")}
-    told = {"study": result.name, "folder": str(request.folder), **counts, "baseline_mae_c": result.baseline_mae_c}
+    best, baseline_c = result.complete[0], result.baseline_mae_c
+    ended: tuple[State, ...] = ("complete", "pruned", "failed", "stopped")
+    counts: dict[str, int] = {state: result.count(state) for state in ended}
+    told: dict[str, Any] = {"study": result.name, "folder": str(request.folder), **counts, "baseline_mae_c": baseline_c}
     typer.echo(json.dumps(told | {"best": asdict(best)}) if json_output else best.run)
     say(
-        f"best of {counts['complete']} complete, {counts['pruned']} pruned and {counts['failed']} failed trials: "
+        f"best of {', '.join(f'{count} {state}' for state, count in counts.items() if count)} trials: "
         f"trial {best.number} on {best.host}, validation MAE {best.val_mae_c:.3f} °C"
     )
-    say(f"which settings matter, and the best ones as TOML: jenacast sweep-report {shlex.quote(str(request.folder))}")
+    if result.is_behind:
+        say(f"warning: the best trial is behind the baseline, {SAME_AS_NOW}, with {baseline_c:.3f} °C on validation")
+    storage = f" --storage {shlex.quote(request.storage)}" if request.storage else ""
+    report = f"jenacast sweep-report {shlex.quote(str(request.folder))}{storage}"
+    say(f"which settings matter, and the best ones as TOML: {report}")

@@ -80,10 +80,11 @@ def write_sweep_page(result: SweepResult, out: Path) -> None:
 def _summary(result: SweepResult) -> str:
     best = result.complete[0]
     std = "" if best.val_mae_std_c is None else f" ± {best.val_mae_std_c:.3f} °C over {result.seeds} seeds"
+    behind = " That is behind the baseline." if result.is_behind else ""
     return (
         f"The best of {len(result.complete)} complete trials is trial {best.number}, with a validation MAE of "
-        f"{best.val_mae_c:.3f} °C{std}. The test split was not read. The best of many trials is also a lucky one, so "
-        "its validation MAE is optimistic: judge its run with jenacast evaluate."
+        f"{best.val_mae_c:.3f} °C{std}.{behind} The test split was not read. The best of many trials is also a lucky "
+        "one, so its validation MAE is optimistic: judge its run with jenacast evaluate."
     )
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-State = Literal["complete", "pruned", "failed", "running", "waiting"]
+# A stopped trial's worker was lost or interrupted, which is no failure of its settings
+State = Literal["complete", "pruned", "failed", "stopped", "running", "waiting"]
 LEAST_FOR_IMPORTANCE = 10  # complete trials; of fewer, the best tenth is a single one
 SURPLUS = "surplus"  # an attribute of trials that did nothing, in studies of earlier versions
 
@@ -31,7 +32,7 @@ class TrialResult:
         seconds: that it took, from its beginning to its end.
         run: its folder, absolute, on `host`; "" before it has one.
         host: the machine that trained it.
-        reason: why it failed; "" for others.
+        reason: why it failed or stopped; "" for others.
     """
 
     number: int
@@ -77,6 +78,11 @@ class SweepResult:
         """The complete trials, the best first."""
         return sorted((trial for trial in self.trials if trial.val_mae_c is not None), key=lambda t: t.val_mae_c or 0.0)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the best trial errs more than the baseline."""
+        return self.baseline_mae_c is not None and (self.complete[0].val_mae_c or 0.0) > self.baseline_mae_c
+
     def count(self, state: State) -> int:
         """How many trials are in this state."""
         return sum(trial.state == state for trial in self.trials)
@@ -113,13 +119,14 @@ def read_trials(trials: "list[FrozenTrial]") -> list[TrialResult]:
 
 def _read(trial: "FrozenTrial", successors: dict[int, int]) -> TrialResult:
     attributes, known = trial.user_attrs, trial.state.name.lower()
-    state: Any = "failed" if known == "fail" else known
+    state: Any = known
     curve = [mae_c for _, mae_c in sorted(trial.intermediate_values.items())]
-    reason = ""
-    if state == "failed":
+    reason = attributes.get(REASON, "") if known == "fail" else ""
+    if known == "fail":
+        state = "failed" if reason else "stopped"
+    if state == "stopped":
         successor = successors.get(first_number(trial))
-        lost = "its worker was lost or stopped"
-        reason = attributes.get(REASON) or (lost if successor is None else f"{lost}; tried again as trial {successor}")
+        reason = "its worker was lost or stopped" + ("" if successor is None else f"; tried again as trial {successor}")
     return TrialResult(
         number=trial.number,
         state=state,

@@ -16,7 +16,7 @@ from jenacast.experiments.run_set import RunSet
 from jenacast.experiments.workers import run_side_by_side
 from jenacast.sweep.results import SweepResult, read_result
 from jenacast.sweep.samplers import make_pruner, make_sampler
-from jenacast.sweep.storage import file_url, open_storage, storage_errors
+from jenacast.sweep.storage import STUDY_FILE, open_storage, storage_errors
 from jenacast.sweep.study import SweepPlan, SweepRequest, find_study, join_study
 from jenacast.sweep.trials import Objective
 from jenacast.sweep.worker import ended, is_done, raise_after_failures, work
@@ -63,10 +63,11 @@ def sweep(request: SweepRequest, workers: Sequence[Sequence[str]] = ()) -> Sweep
         protocol=manifest.protocol,
         synthetic=manifest.synthetic,
     )
-    url = request.storage or file_url(request.folder)
+    storage = open_storage(request.storage) if request.storage else None  # before the folder is claimed for it
     _claim(request)
-    with storage_errors(url):
-        study = join_study(open_storage(url), request.space.name, plan, grid)
+    place = request.storage or request.folder / STUDY_FILE
+    with storage_errors(place):
+        study = join_study(storage or open_storage(place), request.space.name, plan, grid)
         ended_before = ended(study)
         try:
             _work(request, study, workers)
@@ -82,10 +83,12 @@ def sweep(request: SweepRequest, workers: Sequence[Sequence[str]] = ()) -> Sweep
 
 
 def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
-    """The study of a sweep's folder, or the study `place` in `storage`; and the folder.
+    """The study of a sweep's folder, or the study `place` in `storage`; and the folder. It can only be read.
+
+    A folder may be a received one: no database is connected to because it says so.
 
     Raises:
-        JenacastError: not found.
+        JenacastError: not found, or the folder's study lies in another database than `storage`.
         StorageError: the database cannot be used.
     """
     folder = Path(place)
@@ -93,9 +96,14 @@ def open_study(place: str, storage: str) -> "tuple[Study, Path | None]":
     if not run_set.exists and not storage:
         raise JenacastError(f"{folder / LOCATION} not found; name a sweep's folder, or its study and --storage")
     location = run_set.read_plan() if run_set.exists else StudyLocation(place, storage)
-    url = location.storage or file_url(folder)
-    with storage_errors(url):
-        return find_study(open_storage(url), location.study), folder if run_set.exists else None
+    if location.storage and location.storage != storage:
+        raise JenacastError(
+            f"the study of {folder} lies in another database, {location.storage!r}; where you trust it, name it with "
+            "--storage or JENACAST_STORAGE"
+        )
+    opened = storage if location.storage else folder / STUDY_FILE
+    with storage_errors(opened):
+        return find_study(open_storage(opened, read_only=True), location.study), folder if run_set.exists else None
 
 
 def _run_set(folder: Path) -> RunSet[StudyLocation]:

@@ -26,6 +26,10 @@ LONGEST_NAME = 40  # characters; the trials are named NAME-123
 NOT_SEARCHABLE = {
     "train.seed": "--seeds says how many a trial is trained with",
     "data.fit_on": "trials are judged on validation",
+    **dict.fromkeys(
+        ("data.history_hours", "data.lead_hours", "data.windows_per_hour"),
+        "trials with other windows answer another question, so their errors cannot be compared",
+    ),
 }
 NOTHING_SEARCHED = (
     "nothing is searched; say, for example, under [train]: learning_rate = { low = 1e-4, high = 1e-2, log = true }"

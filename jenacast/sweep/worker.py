@@ -11,6 +11,7 @@ from jenacast.errors import JenacastError
 from jenacast.evaluation.metrics import with_std
 from jenacast.sweep.results import TrialResult, read_trials
 from jenacast.sweep.samplers import load_optuna
+from jenacast.sweep.storage import ending
 from jenacast.sweep.study import SweepRequest
 from jenacast.sweep.trials import HOST, REASON, Objective, TrialFailedError
 from jenacast.training.interrupts import deferred_signals
@@ -91,21 +92,32 @@ def _run_one(study: "Study", objective: Objective) -> int | None:
 
     def remembered(trial: "Trial") -> float:
         numbers.append(trial.number)
-        return objective(trial)
+        try:
+            return objective(trial)
+        except Exception:
+            raise
+        except BaseException:
+            ending.set()  # before Optuna waits for its heartbeat
+            raise
 
     try:
         study.optimize(remembered, n_trials=1, catch=(TrialFailedError,))
-    except optuna.exceptions.UpdateFinishedTrialError:
-        logger.warning("trial %d was given to another worker, since this one was not heard of", numbers[-1])
-    except BaseException as error:
-        is_away = isinstance(error, optuna.exceptions.StorageInternalError)
-        if is_away:
-            logger.warning("the sweep's database went away in the middle of a trial, which is queued again")
-        if numbers and (is_away or not isinstance(error, Exception)):
+    except optuna.exceptions.StorageInternalError:
+        logger.warning("the sweep's database went away in the middle of a trial, which is queued again")
+        if numbers:
             _queue_again(study, numbers[-1])  # or the database is away still, and that is the end
-        if not is_away:
-            raise
         return None
+    except Exception:
+        # A worker that was suspended finds that its trial has ended; Optuna stumbles over that in several ways.
+        if not (numbers and study.get_trials(deepcopy=False)[numbers[-1]].state.is_finished()):
+            raise
+        logger.warning("trial %d was given to another worker, since this one was not heard of", numbers[-1])
+    except BaseException:
+        ending.set()
+        if numbers:
+            with suppress(Exception):  # a database that does not answer gives the trial back later by itself
+                _queue_again(study, numbers[-1])
+        raise
     return numbers[-1]
 
 
@@ -160,4 +172,4 @@ def _outcome(trial: TrialResult) -> str:
         return f"trial {trial.number}: validation MAE {with_std(trial.val_mae_c, trial.val_mae_std_c)} °C"
     if trial.state == "pruned":
         return f"trial {trial.number}: pruned after epoch {len(trial.curve_c)} at {trial.curve_c[-1]:.3f} °C"
-    return f"trial {trial.number}: failed: {trial.reason}"
+    return f"trial {trial.number}: {trial.state}: {trial.reason}"

@@ -33,6 +33,17 @@ class Deferred:
         elif handler is not signal.SIG_IGN:
             raise SystemExit(128 + number)
 
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Deliver signals at once meanwhile: for what may wait long, where the state is saved."""
+        self.deliver()
+        held = {number: signal.signal(number, handler) for number, handler in self._handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in held.items():
+                signal.signal(number, handler)
+
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._pending = number
 

@@ -44,13 +44,14 @@ def fit(run: Run) -> Outcome:
         tqdm(total=total, initial=done, unit="step", disable=None, leave=False) as bar,
     ):
         try:
-            pruned = True in [_should_prune(run, record) for record in run.progress.history]  # all are reported
+            # All are reported
+            pruned = True in [_should_prune(run, record, signals) for record in run.progress.history]
             while not run.finished and not pruned:
                 _train_epoch(run, train_batches, signals, bar)
                 _end_epoch(run, val_batches, signals)
                 bar.clear()
                 logger.info("%s", _epoch_line(run))
-                pruned = _should_prune(run, run.progress.history[-1])
+                pruned = _should_prune(run, run.progress.history[-1], signals)
             if not pruned:
                 calibrate_best(run)
             signals.deliver()
@@ -78,9 +79,12 @@ def _log_start(run: Run) -> None:
         )
 
 
-def _should_prune(run: Run, record: dict[str, Any]) -> bool:
+def _should_prune(run: Run, record: dict[str, Any], signals: Deferred) -> bool:
     """Whether the callback, called with an epoch of the history, ends a run that is not finished anyway."""
-    return run.callback is not None and run.callback(record["epoch"], record["val_mae_c"]) and not run.finished
+    if run.callback is None:
+        return False
+    with signals.released():
+        return run.callback(record["epoch"], record["val_mae_c"]) and not run.finished
 
 
 @contextmanager
