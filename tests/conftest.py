@@ -280,3 +280,32 @@ def scores(jenacast):
         return json.loads(done.stdout)
 
     return evaluate
+
+
+@pytest.fixture
+def train_small(jenacast, data_dir, tmp_path):
+    """A function that trains a small dense network for two epochs into `tmp_path`/NAME, and returns that."""
+
+    small = ("--set", "data.history_hours=12", "--set", "model.units=4")
+
+    def run(name, *arguments, model="dense", epochs=2):
+        which = ("--model", model) if model else ()
+        where = ("--data-dir", data_dir, "--run-dir", tmp_path / name)
+        done = jenacast("train", *which, *small, "--epochs", epochs, *where, *arguments)
+        assert done.exit_code == 0, done.output
+        return tmp_path / name
+
+    return run
+
+
+@pytest.fixture
+def series():
+    """Times and values of 1,400 faultless hourly rows."""
+    return synthetic_series(rows=1400, step_minutes=60, seed=3, warts=False)
+
+
+@pytest.fixture
+def said(caplog):
+    """A function that gives what was logged, as (level, text)."""
+    caplog.set_level(logging.INFO, logger="jenacast")
+    return lambda: [(record.levelname, record.getMessage()) for record in caplog.records]

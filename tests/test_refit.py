@@ -1,4 +1,3 @@
-import csv
 import json
 import math
 import shutil
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import refused
-from test_resume import assert_same_run, weights
+from runs import assert_same_run, history, weights
 from typer.testing import CliRunner
 
 from jenacast.cli import app
@@ -58,11 +57,6 @@ def read(folder, name):
     return json.loads((folder / name).read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def history(folder):
-    with (folder / "history.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 def rate_after(steps, of):
     """A rise from 0 over the warm-up, then half a cosine that ends at 0 with the last step."""
     if steps < WARMUP:
@@ -107,8 +101,7 @@ def test_a_refit_trains_on_both_splits_up_to_the_best_epoch(original, refit, dat
     about = read_metadata(folder / "best.keras")
     assert (about.trained_on, about.epoch, about.val_mae_c) == ("train+val", best_epoch, None)
     assert about.calibration is None  # nothing was held out
-    for best, last in zip(weights(folder / "best.keras"), weights(folder / "last.keras"), strict=True):
-        np.testing.assert_array_equal(best, last)
+    np.testing.assert_array_equal(weights(folder), weights(folder, "last.keras"))
 
 
 def test_columns_are_scaled_over_both_splits(refit, data_dir):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_resume import assert_same_run
+from runs import assert_same_run
 from typer.testing import CliRunner
 
 from jenacast.cli import app
