@@ -57,7 +57,7 @@ def test_the_answer_tells_whose_scores_on_what(trained_run, data_dir, scores):
     for key in ("mae_c", "rmse_c", "bias_c", "baseline_mae_c", "baseline_rmse_c", "skill"):
         assert np.isfinite(answer[key]), key
     assert answer["skill"] == pytest.approx(1 - answer["mae_c"] / answer["baseline_mae_c"])
-    assert [answer[key] for key in answer if "against" in key] == [None] * 4
+    assert [answer[key] for key in answer if "against" in key] == [None] * 8
     assert "by" not in answer
 
 
@@ -95,7 +95,8 @@ def test_two_weeks_are_too_few_days_for_an_interval(trained_run, jenacast, data_
     answer = scores(trained_run, "--data-dir", data_dir)
     assert [answer[key] for key in ("mae_ci95_c", "baseline_mae_ci95_c", "difference_ci95_c")] == [None] * 3
     assert answer["difference_c"] == pytest.approx(answer["mae_c"] - answer["baseline_mae_c"])
-    mine, baseline, difference = _table(jenacast("evaluate", trained_run, "--data-dir", data_dir))[-3:]
+    mine, baseline, difference, reason = _table(jenacast("evaluate", trained_run, "--data-dir", data_dir))[-4:]
+    assert reason == "no 95 % intervals: they need windows on 56 days or more"
     assert mine.split()[2] == "-"
     assert baseline.split()[5] == "-"
     assert difference.split() == ["difference", "to", "it", f"{answer['difference_c']:+.3f}", "-"]
@@ -117,7 +118,8 @@ def test_the_difference_to_another_checkpoint_is_that_of_their_maes(linear, ramp
     assert answer["difference_to_against_c"] == pytest.approx(-0.2, abs=1e-4)  # negative is better
     assert answer["difference_to_against_ci95_c"] == pytest.approx([-0.2, -0.2], abs=1e-4)
     there, difference = _table(jenacast("evaluate", *arguments))[-2:]
-    assert there.split() == [str(worse), "0.300"]
+    assert there.split() == [str(worse), "0.300", "0.300", "..", "0.300", "0.300", "-0.300", "-25.0%"]
+    assert _table(jenacast("evaluate", *arguments))[3].split()[:2] == [str(better), "0.100"]
     assert difference.split() == ["difference", "to", "it", "-0.200", "-0.200", "..", "-0.200"]
 
 

@@ -131,6 +131,30 @@ def test_a_picture_says_units_and_baseline_as_text_and_comes_out_the_same_every_
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
+def test_what_is_no_series_is_not_joined_by_a_line_and_the_past_is_not_now(tmp_path):
+    draw_forecasts(tmp_path / "joined.svg", **SAID)
+    draw_forecasts(tmp_path / "points.svg", joined=False, **SAID)
+    joined, points = ((tmp_path / f"{name}.svg").read_text() for name in ("joined", "points"))
+    assert longest_line(joined) > 90
+    assert longest_line(points) < 10
+    draw_forecast(tmp_path / "past.svg", is_newest=False, **SAID)
+    assert "from here" in texts(tmp_path / "past.svg")
+    assert "now" not in texts(tmp_path / "past.svg")
+
+
+def longest_line(svg):
+    """How many lines the longest path that is not filled has."""
+    return max(path.count("L ") for path in re.findall(r'<path d="([^"]*)"[^>]*fill: none', svg))
+
+
+def test_a_single_lead_lies_inside_the_axis(tmp_path, monkeypatch):
+    drawn = []
+    with monkeypatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path, **_: drawn.append(figure.axes[0]))
+        plots.groups(tmp_path / "a.svg", [made_group("24 h", 2.2, 2.6)], "lead", **SAID)
+    assert drawn[0].get_ylim()[1] > 2.6 * 1.03
+
+
 def test_a_title_stands_as_it_is_and_a_made_up_series_is_named(tmp_path):
     draw_leads(tmp_path / "a.svg", title="best <&> $x$", synthetic=True)
     assert "best <&> $x$  —  SYNTHETIC SERIES, not Jena" in texts(tmp_path / "a.svg")

@@ -9,6 +9,7 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
+from jenacast.models import PRETRAINED
 from jenacast.plotting import Format
 from jenacast.tables import Column, Table, Value
 
@@ -120,30 +121,40 @@ def evaluate(
 
 def describe(scores: "Scores") -> str:
     """The scores as a short table."""
+    from jenacast.evaluation.bootstrap import LEAST_DAYS
     from jenacast.evaluation.coverage import intervals_table
 
     trained = scores.trained_protocol or "unknown"
-    head = f"{scores.model} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
+    head = f"{scores.label} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
     if scores.trained_on not in (None, "train"):
         trained += f" on {scores.trained_on}"
     if scores.windows_dropped:
         trained += f"; {scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed"
     lines = [head + trained + (f"; {SYNTHETIC_WARNING}" if scores.synthetic else "")]
     mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)
+    name = scores.label if scores.against is None or scores.members else _named(scores.checkpoint)
     rows: list[list[Value]] = [
-        [scores.model, scores.mae_c, mine, scores.rmse_c, f"{scores.bias_c:+.3f}", scores.skill],
+        [name, scores.mae_c, mine, scores.rmse_c, f"{scores.bias_c:+.3f}", scores.skill],
         [SAME_AS_NOW, scores.baseline_mae_c, baseline, scores.baseline_rmse_c, "", "0.0%"],
         _difference(scores.difference_c, scores.difference_ci95_c),
     ]
     if scores.against is not None and scores.difference_to_against_c is not None:
-        rows.append([scores.against, scores.against_mae_c, "", "", "", ""])
+        theirs, bias = _interval(scores.against_mae_ci95_c), f"{scores.against_bias_c:+.3f}"
+        figures = [scores.against_mae_c, theirs, scores.against_rmse_c, bias, scores.against_skill]
+        rows.append([_named(scores.against), *figures])
         rows.append(_difference(scores.difference_to_against_c, scores.difference_to_against_ci95_c))
     errors = [Column("MAE", ".3f", "°C"), Column("95 % interval"), Column("RMSE", ".3f", "°C"), Column("bias °C")]
     lines.append(Table([Column("forecast"), *errors, Column("skill", "+.1%")], rows).as_text())
+    if scores.mae_ci95_c is None:
+        lines.append(f"no 95 % intervals: they need windows on {LEAST_DAYS} days or more")
     if scores.intervals:
         table = intervals_table(scores.intervals).as_text()
         lines += ["", f"{table}\nCRPS {scores.intervals.crps_c:.3f} °C"]
     return "\n".join(lines)
+
+
+def _named(checkpoint: str) -> str:
+    return "pretrained" if checkpoint == str(PRETRAINED) else checkpoint
 
 
 def _difference(difference_c: float, interval: "Interval | None") -> "list[Value]":

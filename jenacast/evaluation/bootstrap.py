@@ -16,6 +16,7 @@ from jenacast.data.series import Floats, Times
 
 BLOCK_DAYS = 7  # the errors of days further apart are taken as independent
 LEAST_BLOCKS = 8  # from fewer, "95 %" would be untrue: see above
+LEAST_DAYS = LEAST_BLOCKS * BLOCK_DAYS
 RESAMPLES = 2_000
 PERCENTILES = (2.5, 97.5)
 SEED = 0  # fixed: the same windows always give the same interval

@@ -16,6 +16,7 @@ from jenacast.evaluation.coverage import IntervalScores, score_intervals
 from jenacast.evaluation.groups import Lead, Leads
 from jenacast.evaluation.hindcast import Hindcast, on_common_windows, open_hindcast
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
+from jenacast.models import PRETRAINED
 
 logger = logging.getLogger(__name__)
 ASSUMED = "the book's, assumed"
@@ -61,8 +62,17 @@ class Scores:
     checkpoint_sha256: str | None = None
     against: str | None = None
     against_mae_c: float | None = None
+    against_mae_ci95_c: Interval | None = None
+    against_rmse_c: float | None = None
+    against_bias_c: float | None = None
+    against_skill: float | None = None
     difference_to_against_c: float | None = None
     difference_to_against_ci95_c: Interval | None = None
+
+    @property
+    def label(self) -> str:
+        """What tables and pictures call it: the network's name, or `pretrained` for the package's."""
+        return "pretrained" if self.checkpoint == str(PRETRAINED) and not self.members else self.model
 
 
 @dataclass(frozen=True)
@@ -166,13 +176,17 @@ def _errors(judged: Lead) -> dict[str, Any]:
 
 
 def _errors_against(judged: Lead, other: Hindcast) -> dict[str, Any]:
-    """The difference to another checkpoint's errors on the same windows, as `Scores` names it."""
-    other_c = other.forecast_c()
-    other_mae_c = measure(other_c, judged.truth_c).mae_c
+    """Another checkpoint's errors on the same windows and the difference to them, as `Scores` names them."""
+    other_c, truth_c = other.forecast_c(), judged.truth_c
+    errors = measure(other_c, truth_c)
     return {
         "against": str(other.checkpoint.path),
-        "against_mae_c": other_mae_c,
-        "difference_to_against_c": measure(judged.forecast_c, judged.truth_c).mae_c - other_mae_c,
+        "against_mae_c": errors.mae_c,
+        "against_mae_ci95_c": mean_interval(absolute_errors(other_c, truth_c), judged.valid_at),
+        "against_rmse_c": errors.rmse_c,
+        "against_bias_c": errors.bias_c,
+        "against_skill": skill(errors.mae_c, measure(judged.baseline_c, truth_c).mae_c),
+        "difference_to_against_c": measure(judged.forecast_c, truth_c).mae_c - errors.mae_c,
         "difference_to_against_ci95_c": _difference_interval(judged, other_c),
     }
 

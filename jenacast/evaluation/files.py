@@ -62,7 +62,7 @@ def write_evaluation(
     """Write the answer as JSON and the pictures in format `form` into `folder`, under the names of a run folder."""
     scores, groups = evaluation.scores, groups or {}
     stem = folder / evaluation_stem(Path(scores.checkpoint), scores.split)
-    title, synthetic = f"{scores.model} on {scores.split}", scores.synthetic
+    title, synthetic = f"{scores.label} on {scores.split}", scores.synthetic
     files = [Path(f"{stem}.json"), Path(f"{stem}.{form}")]
     write_json(files[0], as_json(evaluation, groups))
     errors = f"MAE {scores.mae_c:.3f} °C, baseline {scores.baseline_mae_c:.3f} °C"

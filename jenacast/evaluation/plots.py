@@ -93,9 +93,11 @@ def _draw_leads(path: Path, leads: Sequence[Group], title: str, *, synthetic: bo
     with figure(path, title, synthetic, rows=2 if coverage else 1, height=2.9, share_x=True) as (errors, *below):
         errors.plot(hours, [lead.mae_c for lead in leads], **FORECAST, marker="o", label="forecast")
         errors.plot(hours, [lead.baseline_mae_c for lead in leads], **BASELINE, marker="D", markerfacecolor="none")
+        errors.axhline(0, linewidth=0)  # so that the margin above is a share of the whole axis
         errors.set_ylim(bottom=0)
         errors.set_ylabel("MAE (°C)")
         errors.legend()
+        errors.xaxis.get_major_locator().set_params(integer=True)
         for axis in below:
             for marker, level in zip(MARKERS, sorted(coverage[0]), strict=False):
                 axis.axhline(float(level), **REFERENCE)

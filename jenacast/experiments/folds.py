@@ -15,10 +15,10 @@ from jenacast.data.prepared import Prepared
 from jenacast.data.series import Times
 from jenacast.data.windows import Borders, find_windows
 from jenacast.errors import DataError
-from jenacast.evaluation.bootstrap import BLOCK_DAYS, LEAST_BLOCKS, Interval
+from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval
 
 LEAST_TRAIN_MONTHS = 12  # so that train has seen every season, and a climatology can be fitted on it
-LEAST_LAST_DAYS = LEAST_BLOCKS * BLOCK_DAYS  # with windows, of a period that the series' end cuts short
+LEAST_LAST_DAYS = LEAST_DAYS  # with windows, of a period that the series' end cuts short
 DAY = np.timedelta64(1, "D")
 
 

@@ -78,6 +78,8 @@ def draw_forecasts(made: Forecasts, path: Path) -> None:
         measured_at=measured_at,
         measured_c=measured_c,
         now=now,
+        is_newest=bool(made.last_observation[-1] == made.observations.series.times[-1]),
+        joined=now is not None or made.in_steps,
         title=f"{made.model}: {title}",
         synthetic=made.synthetic,
     )

@@ -17,6 +17,7 @@ from jenacast.features.datasets import Histories, histories_and_windows
 from jenacast.features.encoding import Encoding
 from jenacast.forecasting.observations import Observations, describe_hours, join_observations
 from jenacast.forecasting.origins import all_origins, find_origins, history_windows
+from jenacast.models import PRETRAINED
 from jenacast.models.forecaster import Forecaster, open_checked
 from jenacast.models.inference import forecast_leads_c
 from jenacast.models.intervals import ENDS, spread_inputs
@@ -37,7 +38,7 @@ class Forecasts:
 
     Attributes:
         checkpoint: file or folder of the network.
-        model: the network's name.
+        model: the network's name, or `pretrained`.
         synthetic: whether it was trained on a made-up series.
         observations: what the station files hold.
         last_observation: (origins,) datetime64[s], by the station's clock, as all times.
@@ -47,6 +48,7 @@ class Forecasts:
             network gives no intervals.
         baseline_c: (origins,) the temperature at the last observation, degC.
         interpolated_hours: (origins,) of the hours that were needed, those of which some value is interpolated.
+        in_steps: made from the whole files step by step, not from times that were asked for.
     """
 
     checkpoint: str
@@ -59,6 +61,7 @@ class Forecasts:
     ends_c: dict[str, Floats]
     baseline_c: Floats
     interpolated_hours: Rows
+    in_steps: bool
 
     def __len__(self) -> int:
         return len(self.last_observation)
@@ -109,7 +112,7 @@ def forecast(
         )
     return Forecasts(
         checkpoint=str(checkpoint.path),
-        model=checkpoint.model,
+        model="pretrained" if path == PRETRAINED else checkpoint.model,
         synthetic=bool(checkpoint.metadata and checkpoint.metadata.synthetic),
         observations=observations,
         last_observation=histories.now,
@@ -118,6 +121,7 @@ def forecast(
         ends_c=_interval_ends(checkpoint, encoding, histories, leads_c),
         baseline_c=histories.last_observed_c,
         interpolated_hours=interpolated,
+        in_steps=every_s is not None,
     )
 
 

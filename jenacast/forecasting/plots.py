@@ -31,10 +31,12 @@ def forecasts(
     measured_at: Times,
     measured_c: Floats,
     now: np.datetime64 | None = None,
+    is_newest: bool = True,
+    joined: bool = True,
     title: str,
     synthetic: bool,
 ) -> None:
-    """What is forecast, as a curve with its bands or one point with error bars, beside what was measured.
+    """What is forecast, as a curve with its bands or as points with error bars, beside what was measured.
 
     Args:
         path: the picture.
@@ -45,19 +47,21 @@ def forecasts(
         measured_at: (hours,) the times of what was measured: before `now`, or the truth of the forecasts.
         measured_c: (hours,) degC; NaN where it is not known yet.
         now: the time of the last observation; None for forecasts from many.
+        is_newest: no later observation is known; else the time is not called "now".
+        joined: draw curves; else a point with error bars for each time.
         title: the figure's.
         synthetic: whether the series is made up.
     """
     with figure(path, title, synthetic, height=3.8) as (axis,):
         times, observed_c = with_gaps(measured_at, measured_c)
-        marker = "." if len(measured_at) == 1 else ""
-        axis.plot(times, observed_c, **TRUTH, marker=marker, label="truth" if now is None else "observed")
+        look = TRUTH | ({} if joined and len(measured_at) > 1 else {"marker": ".", "linestyle": ""})
+        axis.plot(times, observed_c, **look, label="truth" if now is None else "observed")
         if now is not None:
             axis.axvline(now, color=BLACK, linestyle=":", linewidth=1)
             place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-            axis.annotate("now", (now, 1), (3, -3), **place)
-        if len(valid_at) == 1:
-            _draw_point(axis, valid_at, forecast_c, bands)
+            axis.annotate("now" if is_newest else "from here", (now, 1), (3, -3), **place)
+        if len(valid_at) == 1 or not joined:
+            _draw_points(axis, valid_at, forecast_c, bands)
             axis.plot(valid_at, baseline_c, **BASELINE_POINT)
         else:
             _draw_curve(axis, valid_at, forecast_c, bands)
@@ -74,8 +78,8 @@ def _draw_curve(axis: Any, valid_at: Times, forecast_c: Floats, bands: Bands) ->
     axis.plot(times, curve_c, **FORECAST, label="forecast")
 
 
-def _draw_point(axis: Any, valid_at: Times, forecast_c: Floats, bands: Bands) -> None:
-    """One forecast: narrow bands are thick bars."""
+def _draw_points(axis: Any, valid_at: Times, forecast_c: Floats, bands: Bands) -> None:
+    """Single forecasts: narrow bands are thick bars."""
     for number, level in enumerate(sorted(bands, key=float, reverse=True)):
         low, high = bands[level]
         width = 1.5 + 2.5 * number
