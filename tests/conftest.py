@@ -309,3 +309,17 @@ def said(caplog):
     """A function that gives what was logged, as (level, text)."""
     caplog.set_level(logging.INFO, logger="jenacast")
     return lambda: [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+@pytest.fixture
+def fake_nvidia_smi(tmp_path, monkeypatch):
+    """A function that puts a shell script before others on PATH as `nvidia-smi`."""
+
+    def fake(script):
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        (folder / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "nvidia-smi").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    return fake

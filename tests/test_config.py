@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jenacast import config as module
 from jenacast.config import (
     Config,
-    configs_dir,
     default_settings,
     dump_config,
     load_config,
@@ -38,28 +36,6 @@ def problems(error):
     head, *lines = str(error.value).splitlines()
     assert head.startswith(f"{len(lines)} problem(s) in the settings (")
     return [line.removeprefix("  ") for line in lines]
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_loads_and_comes_back_from_its_dump(load, name):
-    recipe = load_recipe(name)
-    assert recipe.name == name
-    assert recipe.summary
-    assert recipe.source
-    assert load(dump_config(recipe)) == recipe
-
-
-def test_the_default_is_complete_and_holds_nothing_else():
-    expected = {name: set(Config.model_fields[name].annotation.model_fields) for name in SECTIONS}
-    assert {name: set(values) for name, values in default_settings().items()} == expected
-    assert set(Config.model_fields) == {"name", "summary", "source", *SECTIONS}
-    fields = [Config.model_fields[name].annotation.model_fields for name in SECTIONS]
-    assert all(field.is_required() for section in fields for field in section.values())  # no second home for values
-
-
-def test_the_default_is_not_a_recipe_but_loads():
-    assert "default" not in recipe_names()
-    assert load_config(configs_dir() / "default.toml").model_dump(include=set(SECTIONS)) == default_settings()
 
 
 def test_a_recipe_changes_what_it_states_and_nothing_else(load):
@@ -250,22 +226,6 @@ def test_an_absent_file_names_a_start(tmp_path):
 def test_a_folder_is_no_config(tmp_path):
     with pytest.raises(ConfigError, match=f"{re.escape(str(tmp_path))} cannot be read: Is a directory"):
         load_config(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["stacked_gru", "default", "", "../configs/dense", "dense.toml"])
-def test_an_unknown_recipe_lists_the_known(name):
-    with pytest.raises(ConfigError) as error:
-        load_recipe(name)
-    known = ", ".join(recipe_names())
-    assert str(error.value) == f"model {name!r} is not known; choose one of: {known} (jenacast models lists them)"
-
-
-def test_recipes_packed_inside_the_package_come_first(tmp_path, monkeypatch):
-    packed = tmp_path / "jenacast" / "configs"
-    packed.mkdir(parents=True)
-    (packed / "only.toml").write_text("")
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "jenacast" / "config.py"))
-    assert recipe_names() == ["only"]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

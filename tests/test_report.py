@@ -6,17 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import refused
 from report_page import Page, check_is_alone, check_is_well_formed
 
 from jenacast.config import dump_config, load_config, load_recipe, with_train
 from jenacast.data.prepared import load_manifest
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.experiments.plots import differences
 from jenacast.report import write_report
-from jenacast.report.page import digits, span
-from jenacast.report.pictures import draw_picture
-from jenacast.report.result import verdict
+from jenacast.report.page import digits
 from jenacast.training.run import train
 
 HOSTILE = "<script>alert('Jena')</script>"
@@ -233,59 +229,7 @@ def test_a_run_without_validation_has_a_page_too(trained_run, report):
     assert dict(page.rows("What was trained"))["epochs"].endswith("; not finished")
 
 
-def test_an_existing_file_is_not_overwritten_unasked_and_a_folder_that_is_no_run_is_refused(
-    trained_run, jenacast, tmp_path
-):
-    out = tmp_path / "report.html"
-    refused(jenacast("report", trained_run, tmp_path, "-o", out), str(tmp_path), "not a run folder")
-    refused(jenacast("report", tmp_path / "gone", "-o", out), "gone is not a run folder")
-    assert not out.exists()
-    out.write_text("mine")
-    refused(jenacast("report", trained_run, "-o", out), str(out), "exists", "--force")
-    assert out.read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("history.csv", "epoch,loss\n1,2\n"),
-        ("metrics.json", '{"val_baseline_mae_c": NaN}'),
-        ("run.json", '{"data_dir": 3}'),
-        ("config.toml", "name = "),
-        ("best.keras", "no network"),
-    ],
-)
-def test_a_damaged_run_is_refused_by_the_name_of_its_file(trained_run, jenacast, tmp_path, name, content):
-    (trained_run / name).write_text(content)
-    refused(jenacast("report", trained_run, "-o", tmp_path / "a.html"), str(trained_run / name))
-    assert not list(tmp_path.glob("*a.html"))
-
-
 @pytest.mark.parametrize("hostile", ["\0", "/dev/null", "x" * 5000, ""])
 def test_a_record_that_names_a_strange_data_folder_does_no_harm(trained_run, report, hostile):
     change(trained_run / "run.json", data_dir=hostile)
     assert "The prepared data are not available" in report(trained_run).text
-
-
-def test_numbers_in_sentences_have_a_minus_sign():
-    assert digits(-0.3914, "+.3f") == "−0.391"
-    assert span((-0.47, -0.31), ".2f") == "−0.47 to −0.31"
-
-
-def test_a_verdict_is_given_where_the_interval_leaves_out_0():
-    assert verdict(-0.15, (-0.2, -0.1), "it") == "better than it"
-    assert verdict(-0.1, (-0.2, 0.0), "it") == "not to be told from it"
-    assert verdict(0.15, (0.1, 0.2), "it") == "worse than it"
-    assert verdict(-0.1, None, "it") == "too few days to tell it from it"
-
-
-@pytest.mark.pictures
-def test_a_picture_in_the_page_has_its_own_ids_and_the_pages_colours():
-    svg = draw_picture("here", "It is less.", differences, ["a < b"], [-0.1], [(-0.2, 0)], synthetic=False).svg
-    assert svg.startswith('<svg role="img" aria-labelledby="here-finding" ')
-    ids = re.findall(r'\bid="([^"]+)"', svg)
-    assert ids
-    assert all(name.startswith("here-") for name in ids)
-    assert set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg)) <= {(i, "") for i in ids} | {("", i) for i in ids}
-    assert not re.search(r"#[0-9a-fA-F]{6}\b", svg)
-    assert "a &lt; b" in svg

@@ -1,0 +1,56 @@
+"""The recipes in the package, and the default that they change."""
+
+import pytest
+
+from jenacast import config as module
+from jenacast.config import (
+    Config,
+    configs_dir,
+    default_settings,
+    dump_config,
+    load_config,
+    load_recipe,
+    recipe_names,
+)
+from jenacast.errors import ConfigError
+
+SECTIONS = ("data", "model", "train")
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_loads_and_comes_back_from_its_dump(name, tmp_path):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary
+    assert recipe.source
+    (tmp_path / "mine.toml").write_text(dump_config(recipe))
+    assert load_config(tmp_path / "mine.toml") == recipe
+
+
+def test_the_default_is_complete_and_holds_nothing_else():
+    expected = {name: set(Config.model_fields[name].annotation.model_fields) for name in SECTIONS}
+    assert {name: set(values) for name, values in default_settings().items()} == expected
+    assert set(Config.model_fields) == {"name", "summary", "source", *SECTIONS}
+    fields = [Config.model_fields[name].annotation.model_fields for name in SECTIONS]
+    assert all(field.is_required() for section in fields for field in section.values())  # no second home for values
+
+
+def test_the_default_is_not_a_recipe_but_loads():
+    assert "default" not in recipe_names()
+    assert load_config(configs_dir() / "default.toml").model_dump(include=set(SECTIONS)) == default_settings()
+
+
+@pytest.mark.parametrize("name", ["stacked_gru", "default", "", "../configs/dense", "dense.toml"])
+def test_an_unknown_recipe_lists_the_known(name):
+    with pytest.raises(ConfigError) as error:
+        load_recipe(name)
+    known = ", ".join(recipe_names())
+    assert str(error.value) == f"model {name!r} is not known; choose one of: {known} (jenacast models lists them)"
+
+
+def test_recipes_packed_inside_the_package_come_first(tmp_path, monkeypatch):
+    packed = tmp_path / "jenacast" / "configs"
+    packed.mkdir(parents=True)
+    (packed / "only.toml").write_text("")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "jenacast" / "config.py"))
+    assert recipe_names() == ["only"]
