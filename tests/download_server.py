@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from jenacast.columns import COLUMNS, TIME_HEADER
-from jenacast.data import download as module
+from jenacast.data import fetch as module
 from jenacast.data.copies import Copy
 from jenacast.data.download import CSV_NAME
 
@@ -95,6 +95,28 @@ def trickle(handler):
     handler.begin(1_000_000)
     while not handler.server.closing.wait(0.05):
         handler.wfile.write(bytes(1024))
+
+
+def endless(head, piece, pause_s=0.05):
+    """A behaviour that sends `head`, then `piece` again and again."""
+
+    def behave(handler):
+        handler.wfile.write(head)
+        while not handler.server.closing.wait(pause_s):
+            handler.wfile.write(piece)
+
+    return behave
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "slow header": endless(OK + b"X-Long: ", b"x"),
+    "slow 100-Continue": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "fast 100-Continue": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, pause_s=0),
+    "slow chunk line": endless(CHUNKED, b"1"),
+    "endless trailers": endless(CHUNKED + b"0\r\n", b"X-More: x\r\n"),
+}
 
 
 def drop(handler):

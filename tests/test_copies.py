@@ -22,7 +22,8 @@ from download_server import (
     zipped,
 )
 
-from jenacast.data import download as module
+from jenacast.data import download as download_module
+from jenacast.data import fetch as module
 from jenacast.data.download import CSV_NAME, download
 from jenacast.errors import DownloadError, ExistsError
 
@@ -62,13 +63,14 @@ def with_byte(content, offset_local, offset_central, value):
     [
         (zipped(("a.csv", BOOK_CSV), ("b.csv", OTHER_CSV)), "with 2 CSVs"),
         (zipped(("a.csv", b"a,b\n1,2\n")), "with 0 CSVs"),
+        (zipped(*((str(number), OTHER_CSV) for number in range(101))), "with more than 100 members"),
         (with_byte(TENSORFLOW_ZIP, 6, 8, 1), "encrypted"),
         (with_byte(TENSORFLOW_ZIP, 8, 10, 99), "cannot be unpacked: .*compression"),
         (damaged(zipped(("a.csv", OTHER_CSV), method=zipfile.ZIP_BZIP2)), "cannot be unpacked"),
         (damaged(zipped(("a.csv", OTHER_CSV), method=zipfile.ZIP_LZMA)), "cannot be unpacked"),
         (TENSORFLOW_ZIP[:4] + TENSORFLOW_ZIP[60:], "cannot be unpacked"),
     ],
-    ids=["two", "none", "encrypted", "unknown compression", "damaged bzip2", "damaged lzma", "lost start"],
+    ids=["two", "none", "very many", "encrypted", "unknown compression", "damaged bzip2", "damaged lzma", "lost start"],
 )
 def test_a_zip_without_one_readable_csv_is_refused(data, tmp_path, content, text):
     with pytest.raises(DownloadError, match=text):
@@ -113,6 +115,21 @@ def test_unknown_content_is_taken_with_a_warning(data, copies, tmp_path, caplog,
     assert held(data) == content
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert f"7 rows, SHA-256 {sha256(content)}" in warning
+
+
+def test_a_csv_that_came_meanwhile_is_kept_and_leftovers_are_cleared(data, tmp_path, monkeypatch):
+    data.mkdir(parents=True)
+    (data / ".jenacast-tmp-killed").mkdir()
+
+    def come_late(raw, target, label):
+        unpack(raw, target, label)
+        (data / CSV_NAME).write_bytes(BOOK_CSV)
+
+    unpack = download_module._unpack
+    monkeypatch.setattr(download_module, "_unpack", come_late)
+    with pytest.raises(ExistsError, match="exists; --force"):
+        download(data, origin=given(tmp_path, OTHER_CSV))
+    assert held(data) == BOOK_CSV
 
 
 def test_a_known_copy_is_told_by_its_content(data, copies, tmp_path, caplog):

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 from jenacast.data.header import parse_header
 from jenacast.errors import DataError
+from jenacast.files import open_regular
 
-HEADER_BYTES = 65_536  # more is no header of the station
+REMEDY = "Nothing was placed; try again, or hand over a copy: jenacast download --from FILE"
+MAX_LINE = 65_536  # bytes; more is no line of the station, and not read as one
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,20 @@ class Copy:
     rows: int | None = None
     md5: str | None = None
     sha256: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is from, for people."""
+        return shown_address(self.url or "")
+
+
+def shown_address(url: str) -> str:
+    """A URL without user, password, query and fragment, which may be secret; anything else as it is."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 TENSORFLOW_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/jena_climate_2009_2016.csv.zip"
@@ -57,12 +74,12 @@ def identify(path: Path, copies: Sequence[Copy]) -> Content:
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     header = first = last = b""
     rows = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file):
+    with open_regular(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b"")):
             md5.update(line)
             sha256.update(line)
             if number == 0:
-                header = line[:HEADER_BYTES]
+                header = line
             elif line.strip():
                 rows += 1
                 first, last = first or line, line

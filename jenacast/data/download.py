@@ -5,31 +5,34 @@ Content alone tells what a file is: not its name, nor a server's word, nor the n
 
 import logging
 import lzma
-import math
 import shutil
 import tempfile
-import time
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
-from jenacast.data.copies import COPIES, HEADER_BYTES, Content, Copy, differences, identify, problem_of
+from jenacast.data.copies import (
+    COPIES,
+    MAX_LINE,
+    REMEDY,
+    Content,
+    Copy,
+    differences,
+    identify,
+    problem_of,
+    shown_address,
+)
 from jenacast.errors import DownloadError, ExistsError, UnreachableError
-from jenacast.files import atomic_path
+from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular, refuse_existing
+from jenacast.locks import folder_lock
 
 CSV_NAME = "jena_climate_2009_2016.csv"
-MAX_BYTES = 200_000_000  # fetched, and again unpacked; the 10-minute CSV has 43 million
-READ_TIMEOUT_S = 30.0  # for the connection, and for each silence of the server
-TOTAL_TIME_S = 1800.0  # for one copy, retries included
-RETRIES = 2
-
+MAX_MEMBERS = 100  # of a zip
 ZIP_MAGIC = b"PK\x03\x04"
 # zipfile's ways to say: damaged, encrypted, or compressed by an unknown method
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, ValueError, EOFError, OSError)
-REMEDY = "Nothing was placed; try again, or hand over a copy: jenacast download --from FILE"
 
 logger = logging.getLogger(__name__)
 
@@ -77,28 +80,39 @@ def download(
     is_url = origin is not None and origin.lower().startswith(("http://", "https://"))
     local = None if origin is None or is_url else Path(origin)
     if local and not local.is_file():  # a FIFO would block for ever
-        raise DownloadError(f"{origin} is no regular file; --from takes a zip or CSV file or its http(s) URL")
+        address = shown_address(str(origin))
+        raise DownloadError(f"{address} is no regular file; --from takes a zip or CSV file or its http(s) URL")
     asked = _public(source, copies) if origin is None else [Copy("given", origin)]
     data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as folder:
-        new = Path(folder) / CSV_NAME
-        taken, raw = (asked[0], local) if local else _fetch_first(asked, Path(folder))
-        _unpack(raw, new, str(taken.url))
+    refuse_existing(target, force=True)
+    with folder_lock(data_dir):
+        clear_leftovers(data_dir)
+        return _place(asked, local, target, held, force, copies)
+
+
+def _place(
+    asked: Sequence[Copy], local: Path | None, target: Path, held: Content | None, force: bool, copies: Sequence[Copy]
+) -> Downloaded:
+    """Fetch one of the copies asked for, unless it is `local`; check it and let it take the place of what is held."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=TEMPORARY) as folder:
+        raw, new = local or Path(folder) / "raw", Path(folder) / CSV_NAME
+        taken = asked[0] if local else _fetch_first(asked, raw)
+        _unpack(raw, new, taken.address)
         content = identify(new, copies)
         if wrong := differences(taken, content, raw.stat().st_size):
-            raise DownloadError(f"{taken.url} is not what it should be: {'; '.join(wrong)}. {REMEDY}")
+            raise DownloadError(f"{taken.address} is not what it should be: {'; '.join(wrong)}. {REMEDY}")
         level = logging.INFO if content.copy else logging.WARNING
-        logger.log(level, "%s is %s; header and shape are right", taken.url, content)
+        logger.log(level, "%s is %s; header and shape are right", taken.address, content)
         changed = held is None or held.sha256 != content.sha256
         if held and changed and not force:
             raise _exists(target, held)
         if changed:
-            with atomic_path(target) as path:
+            with atomic_path(target, force=force) as path:
                 new.replace(path)
         else:
             logger.info("Nothing to do: %s has this content already", target)
     name = content.copy.name if content.copy else "unknown"
-    return Downloaded(target, name, content.rows, content.sha256, None if local else taken.url, changed)
+    return Downloaded(target, name, content.rows, content.sha256, None if local else taken.address, changed)
 
 
 def _public(source: str | None, copies: Sequence[Copy]) -> list[Copy]:
@@ -109,75 +123,35 @@ def _public(source: str | None, copies: Sequence[Copy]) -> list[Copy]:
     return sorted(public.values(), key=lambda copy: source not in (None, copy.name))
 
 
-def _fetch_first(copies: Sequence[Copy], folder: Path) -> tuple[Copy, Path]:
-    """The first of `copies` that can be reached, and the file that came."""
+def _fetch_first(copies: Sequence[Copy], target: Path) -> Copy:
+    """The first of `copies` that can be reached; its file is `target` then."""
+    from jenacast.data.fetch import Deadline, fetch
+
     failures: list[str] = []
-    for copy in copies:
-        try:
-            raw = _fetch(str(copy.url), folder)
-        except UnreachableError as error:
-            failures.append(str(error))
-            continue
-        if failures:
-            gap = abs((copy.rows or 0) - (copies[0].rows or 0))
-            text = "TOOK THE COPY %r INSTEAD OF %r, which is out of reach. They differ by %d rows (%s)"
-            logger.warning(text, copy.name, copies[0].name, gap, "; ".join(failures))
-        return copy, raw
+    with Deadline() as deadline:
+        for copy in copies:
+            try:
+                fetch(str(copy.url), target, deadline)
+            except UnreachableError as error:
+                failures.append(str(error))
+                continue
+            if failures:
+                gap = abs((copy.rows or 0) - (copies[0].rows or 0))
+                text = "TOOK THE COPY %r INSTEAD OF %r, which is out of reach. They differ by %d rows (%s)"
+                logger.warning(text, copy.name, copies[0].name, gap, "; ".join(failures))
+            return copy
     raise UnreachableError(
         f"cannot fetch the series: {'; '.join(failures)}. Two ways out: hand over a copy, "
         "jenacast download --from FILE; or see everything at work on made-up data, jenacast demo"
     )
 
 
-def _fetch(url: str, folder: Path) -> Path:
-    import pooch
-    import requests
-    from tqdm import tqdm
-
-    deadline = time.monotonic() + TOTAL_TIME_S
-
-    def fetch_once(url: str, output_file: str, pup: Any) -> None:
-        logger.info("Fetching %s", url)
-        # pooch asks for the bar's truth value, which it has only with a total; the server's comes later
-        bar = tqdm(total=1, disable=None, leave=False, unit="B", unit_scale=True)
-        with bar, Path(output_file).open("wb") as file:
-            plain = {"Accept-Encoding": "identity"}  # or the server's length would not be that of the file
-            get = pooch.HTTPDownloader(progressbar=bar, timeout=READ_TIMEOUT_S, headers=plain)
-            get(url, _Bounded(file, url, deadline), pup)
-
-    pooch.get_logger().setLevel(logging.CRITICAL)  # it writes to stderr by itself
-    pup = pooch.create(folder, "", registry={"raw": None}, urls={"raw": url}, retry_if_failed=RETRIES)
-    try:
-        return Path(pup.fetch("raw", downloader=fetch_once))
-    except (ValueError, requests.RequestException) as error:
-        cause: BaseException = error
-        while cause.__context__ is not None:  # the innermost says it in the fewest words
-            cause = cause.__context__
-        raise UnreachableError(f"{url}: {type(cause).__name__}: {cause}") from error
-
-
-class _Bounded:
-    """A file to write to that refuses to grow past `MAX_BYTES`, or to be written after a deadline."""
-
-    def __init__(self, file: BinaryIO, label: str, deadline: float = math.inf) -> None:
-        self._file, self._label, self._deadline, self._bytes = file, label, deadline, 0
-
-    def write(self, data: bytes) -> int:
-        self._bytes += len(data)
-        if self._bytes > MAX_BYTES:
-            raise DownloadError(f"{self._label} holds more than the {MAX_BYTES:,} bytes allowed. {REMEDY}")
-        if time.monotonic() > self._deadline:
-            raise UnreachableError(f"{self._label}: not complete after {TOTAL_TIME_S:g} s")
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        pass  # pooch asks for it after every kilobyte
-
-
 def _unpack(raw: Path, target: Path, label: str) -> None:
     """Copy a CSV, or the one CSV inside a zip, to `target`."""
-    with raw.open("rb") as source, target.open("wb") as file:
-        bounded = _Bounded(file, label)
+    from jenacast.data.fetch import Bounded
+
+    with open_regular(raw) as source, target.open("wb") as file:
+        bounded = Bounded(file, label)
         if source.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
             source.seek(0)
             shutil.copyfileobj(source, bounded)
@@ -191,9 +165,11 @@ def _unpack(raw: Path, target: Path, label: str) -> None:
 
 def _csv_member(archive: zipfile.ZipFile, label: str) -> zipfile.ZipInfo:
     found = []
+    if len(archive.infolist()) > MAX_MEMBERS:
+        raise DownloadError(f"{label} is a zip with more than {MAX_MEMBERS} members. {REMEDY}")
     for info in archive.infolist():
         with archive.open(info) as member:
-            if problem_of(member.readline(HEADER_BYTES)) is None:
+            if problem_of(member.readline(MAX_LINE)) is None:
                 found.append(info)
     if len(found) != 1:
         raise DownloadError(f"{label} is a zip with {len(found)} CSVs of the station, not one. {REMEDY}")
