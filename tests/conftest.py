@@ -323,3 +323,11 @@ def fake_nvidia_smi(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
     return fake
+
+
+@pytest.fixture
+def lone_checkpoint(trained_run, tmp_path):
+    """A checkpoint alone in a folder."""
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    return Path(shutil.copy(trained_run / "best.keras", folder))

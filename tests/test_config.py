@@ -224,7 +224,7 @@ def test_an_absent_file_names_a_start(tmp_path):
 
 
 def test_a_folder_is_no_config(tmp_path):
-    with pytest.raises(ConfigError, match=f"{re.escape(str(tmp_path))} cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match=f"{re.escape(str(tmp_path))} cannot be read: Not a regular file"):
         load_config(tmp_path)
 
 

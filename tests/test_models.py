@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jenacast.columns import COLUMNS
-from jenacast.config import default_settings, dump_config, load_config, load_recipe, recipe_names
+from jenacast.config import default_settings, load_recipe, recipe_names
 from jenacast.errors import ConfigError
 from jenacast.models.build import BUILDERS, build_model, check_model
 from jenacast.models.checkpoint import load_checkpoint
@@ -42,8 +42,9 @@ def standardised(steps, windows=5, columns=len(COLUMNS)):
 
 @pytest.fixture(scope="module", params=KINDS)
 def built(request):
-    """The name of the last recipe of its kind, and its network, which the tests of the contract share."""
-    return request.param, build(request.param)
+    """Name and network of the last recipe of its kind, windows and forecasts; the tests of the contract share them."""
+    model, inputs = build(request.param), inputs_of(request.param)
+    return request.param, model, inputs, model(inputs, training=False).numpy()
 
 
 def inputs_of(name, windows=5):
@@ -51,13 +52,27 @@ def inputs_of(name, windows=5):
 
 
 def test_a_window_becomes_finite_numbers(built):
-    name, model = built
-    outputs = model(inputs_of(name), training=False).numpy()
+    name, _, _, outputs = built
     data = small(name).data
     assert outputs.shape == (5, data.lead_hours if data.every_hour else 1)
     assert outputs.dtype == np.float32
     assert np.isfinite(outputs).all()
     assert len(np.unique(outputs)) == outputs.size  # other windows, other forecasts
+
+
+def test_saved_and_loaded_it_predicts_the_same(built, tmp_path):
+    _, model, inputs, expected = built
+    model.save(tmp_path / "model.keras")
+    loaded = load_checkpoint(tmp_path / "model.keras").model
+    assert loaded(inputs, training=False).numpy().tobytes() == expected.tobytes()
+
+
+def test_dropout_works_in_training_alone(built):
+    name, model, inputs, asked = built
+    settings = small(name).model
+    np.testing.assert_array_equal(asked, model(inputs, training=False).numpy())
+    trained = [model(inputs, training=True).numpy() for _ in range(2)]
+    assert np.allclose(*trained) == (settings.dropout == settings.recurrent_dropout == 0)
 
 
 @pytest.fixture
@@ -70,41 +85,16 @@ def _untraced():
 
 @pytest.mark.usefixtures("_untraced")
 def test_one_step_moves_every_trainable_variable(built):
-    name, model = built
+    """The last test of a network, which it changes."""
+    name, model, inputs, outputs = built
     before = [variable.numpy() for variable in model.trainable_variables]
     settings = small(name, "train.warmup_steps=0").train  # a warm-up begins at a rate of 0
-    Learner(model, settings).train_batch(inputs_of(name), np.full(model(inputs_of(name)).shape, 10, np.float32))
+    Learner(model, settings).train_batch(inputs, np.full(outputs.shape, 10, np.float32))
     after = [variable.numpy() for variable in model.trainable_variables]
     still = [v.path for v, a, b in zip(model.trainable_variables, before, after, strict=True) if (a == b).all()]
     assert before
     assert not still
     assert all(np.isfinite(values).all() for values in after)
-
-
-def test_saved_and_loaded_it_predicts_the_same(built, tmp_path):
-    name, model = built
-    inputs = inputs_of(name)
-    model.save(tmp_path / "model.keras")
-    loaded = load_checkpoint(tmp_path / "model.keras").model
-    expected = model(inputs, training=False).numpy()
-    assert loaded(inputs, training=False).numpy().tobytes() == expected.tobytes()
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_settings_written_and_read_are_the_same(name, tmp_path):
-    config = small(name, "train.seed=7")
-    path = tmp_path / "other-name.toml"
-    path.write_text(dump_config(config), encoding="utf-8")
-    assert load_config(path) == config
-
-
-def test_dropout_works_in_training_alone(built):
-    name, model = built
-    settings, inputs = small(name).model, inputs_of(name)
-    asked = [model(inputs, training=False).numpy() for _ in range(2)]
-    trained = [model(inputs, training=True).numpy() for _ in range(2)]
-    np.testing.assert_array_equal(*asked)
-    assert np.allclose(*trained) == (settings.dropout == settings.recurrent_dropout == 0)
 
 
 @pytest.mark.parametrize("name", ENGINES)
