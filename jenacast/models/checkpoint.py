@@ -191,11 +191,13 @@ def _load(path: Path, shown: Path) -> Any:
 
 
 def keras_reason(error: Exception) -> str:
-    """The sentence of an error of Keras that says what is wrong, without the configs that it quotes around it."""
+    """The sentence of an error of Keras or TensorFlow that says what is wrong, without what it quotes around it."""
     text = str(error)
     for opening in ("Exception encountered: ", "Example error message for object "):
         text = text.rpartition(opening)[2]
     text = text.partition("List of objects that could not be loaded")[0]
+    if text.startswith("Graph execution error"):  # then TensorFlow's call stack, the reason, and which node it is of
+        text = text.partition("\t [[")[0].rstrip().splitlines()[-1]
     sentence = " ".join(text.split()).split(". ")[0].rstrip(".") or type(error).__name__
     return sentence if len(sentence) <= MAX_REASON else f"{sentence[:MAX_REASON]}..."
 
