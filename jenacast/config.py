@@ -19,6 +19,9 @@ from jenacast.toml_files import assign, merge, read_toml
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
 MAX_NAME = 60  # characters of it
+MAX_TEXT = 10_000  # characters; a checkpoint repeats all settings
+MAX_ENTRIES = 1000
+MAX_STEPS = 10**9
 TargetKind = Literal["absolute", "change", "departure", "departure-change"]
 FitSplit = Literal["train", "train+val"]
 RETIRED = {"train": {"quantile": 0.5}}  # settings that stored configs may have, with the value that changes nothing
@@ -37,7 +40,7 @@ class DataSettings(_Settings):
     history_hours: int = Field(ge=1, le=24 * 60)
     lead_hours: int = Field(ge=1, le=24 * 14)
     windows_per_hour: Literal[0, 1, 2, 3, 6]
-    columns: list[str] = Field(min_length=1)
+    columns: list[str] = Field(min_length=1, max_length=MAX_ENTRIES)
     target: TargetKind
     every_hour: bool
     fit_on: FitSplit
@@ -62,8 +65,8 @@ class ModelSettings(_Settings):
     bidirectional: bool
     unroll: bool
     any_history: bool
-    change_hours: list[Hours]
-    mean_hours: list[Hours]
+    change_hours: list[Hours] = Field(max_length=MAX_ENTRIES)
+    mean_hours: list[Hours] = Field(max_length=MAX_ENTRIES)
 
 
 class TrainSettings(_Settings):
@@ -77,7 +80,7 @@ class TrainSettings(_Settings):
     weight_decay: float = Field(ge=0, lt=1)
     learning_rate: float = Field(gt=0, le=10)
     schedule: Literal["constant", "cosine"]
-    warmup_steps: int = Field(ge=0)
+    warmup_steps: int = Field(ge=0, le=MAX_STEPS)
     ema: float = Field(ge=0, lt=1)
     clip_norm: float = Field(ge=0)
     patience: int = Field(ge=0)
@@ -109,8 +112,8 @@ class Config(_Settings):
     """All settings of one run. `name` is the recipe's, and begins the run folder's name."""
 
     name: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
-    summary: str
-    source: str
+    summary: str = Field(max_length=MAX_TEXT)
+    source: str = Field(max_length=MAX_TEXT)
     data: DataSettings
     model: ModelSettings
     train: TrainSettings

@@ -95,6 +95,17 @@ def about(**values):
     return state(change)
 
 
+def progress(**values):
+    """Spoil how far a state says that its run is."""
+
+    def change(arrays):
+        content = json.loads(str(arrays["about"]))
+        content["progress"] |= values
+        arrays["about"] = np.array(json.dumps(content))
+
+    return state(change)
+
+
 def wider(arrays):
     arrays["variable_0000"] = np.zeros((7, 7), np.float32)
 
@@ -141,6 +152,17 @@ RESUMED = {
     "a state with pickled objects": (STATE, pickled, "state.npz is damaged", "allow_pickle=False", USABLE),
     "a state without progress": (STATE, about(progress=None), "state.npz is damaged", USABLE),
     "a state of words": (STATE, about(progress={"epoch": "two"}), "state.npz is damaged", "epoch", USABLE),
+    "a state of a negative step": (STATE, progress(step=-1), "progress.step: Input should be greater", USABLE),
+    "a state beyond its epoch": (STATE, progress(step=10**24), "belongs to another network (step", ANEW),
+    "a state of more epochs than its history": (STATE, progress(epoch=7), "epoch 7 does not fit its history", USABLE),
+    "a state of a history of words": (
+        STATE,
+        progress(history=[{"epoch": 1}, {"epoch": "two"}]),
+        "train_loss of epoch 1 is None",
+        USABLE,
+    ),
+    "a state of no best error": (STATE, progress(best_val_mae_c=float("nan")), "best_val_mae_c", USABLE),
+    "a state of settings that are a list": (STATE, about(config={"train": [5]}), "is not what the run began with"),
     "a later state": (STATE, about(format=2), "has format 2, this version reads 1", "the jenacast that wrote it"),
     "a state of a wider network": (STATE, state(wider), "variable 0 is (7, 7) float32, expected (168, 4)", ANEW),
     "weights that are words": (STATE, state(of_words), "variable 0 is (168, 4) <U6, expected (168, 4)", ANEW),

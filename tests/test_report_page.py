@@ -27,6 +27,11 @@ def test_an_existing_file_is_not_overwritten_unasked_and_a_folder_that_is_no_run
     ("name", "content"),
     [
         ("history.csv", "epoch,loss\n1,2\n"),
+        ("history.csv", lambda old: old[: old.index("\n2,")]),
+        ("history.csv", lambda old: old[: old.index("\n1,") + 1]),
+        ("history.csv", lambda old: ""),
+        ("history.csv", lambda old: old.replace("\n2,", "\n2,0.")),
+        ("history.csv", lambda old: old.replace("\n2,", "\n3,")),
         ("metrics.json", '{"val_baseline_mae_c": NaN}'),
         ("run.json", '{"data_dir": 3}'),
         ("config.toml", "name = "),
@@ -34,7 +39,8 @@ def test_an_existing_file_is_not_overwritten_unasked_and_a_folder_that_is_no_run
     ],
 )
 def test_a_damaged_run_is_refused_by_the_name_of_its_file(trained_run, jenacast, tmp_path, name, content):
-    (trained_run / name).write_text(content)
+    old = (trained_run / name).read_bytes().decode(errors="replace")
+    (trained_run / name).write_text(content if isinstance(content, str) else content(old))
     refused(jenacast("report", trained_run, "-o", tmp_path / "a.html"), str(trained_run / name))
     assert not list(tmp_path.glob("*a.html"))
 

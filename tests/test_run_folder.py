@@ -2,11 +2,14 @@
 
 import sys
 import tomllib
+from datetime import datetime
 
 import numpy as np
 import pytest
-from conftest import refused
+from conftest import files, refused
 from runs import history, metrics, weights
+
+from jenacast.training import run_folder
 
 SMALL = ("--set", "data.history_hours=12", "--set", "model.units=4")
 
@@ -25,18 +28,43 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_as_it_was(train_small, tr
 def test_force_replaces_the_run_and_what_was_measured_of_it(train_small, trained_run, jenacast, data_dir):
     assert jenacast("evaluate", trained_run, "--data-dir", data_dir).exit_code == 0
     (trained_run / "tensorboard").mkdir()
-    (trained_run / "tensorboard" / "events.out").write_text("of the old run")
+    (trained_run / "tensorboard" / "events.out.tfevents.1").write_text("of the old run")
     before = weights(trained_run)
-    mine, left = trained_run / ".best-original.keras", trained_run / ".jenacast-tmp-abcd1234.keras"
-    mine.write_text("a hidden file of the user's")
-    left.write_text("half of what a killed process wrote")
+    mine = [trained_run / name for name in (".best-original.keras", "evaluation-notes.md", "evaluation-notes/one.txt")]
+    left = trained_run / ".jenacast-tmp-abcd1234.keras"
+    mine[2].parent.mkdir()
+    for file in (*mine, left):
+        file.write_text("the user's, or half of what a killed process wrote")
     train_small("run", "--force", "--seed", 9)
     assert metrics(trained_run)["seed"] == 9
     assert not np.allclose(weights(trained_run), before)  # another seed is another run
     names = {path.name for path in trained_run.iterdir()}
-    assert mine.exists()
+    assert all(file.exists() for file in mine)
     assert not left.exists()
-    assert not [name for name in names if name.startswith(("evaluation-", "tensorboard"))]
+    assert not [name for name in names if name.startswith(("evaluation-test", "tensorboard"))]
+
+
+def test_force_removes_nothing_where_a_file_of_the_run_is_a_folder(trained_run, jenacast, data_dir):
+    (trained_run / "evaluation-test.json").mkdir()
+    before = files(trained_run)
+    options = ("--data-dir", data_dir, "--force", "--run-dir")
+    done = jenacast("train", "--model", "dense", *SMALL, *options, trained_run)
+    refused(done, "evaluation-test.json is not a regular file, so the run is not replaced")
+    assert files(trained_run) == before
+
+
+def test_two_trainings_in_one_second_get_folders_of_their_own(jenacast, data_dir, tmp_path, monkeypatch):
+    class Clock:
+        def now():
+            return datetime(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr(run_folder, "datetime", Clock)
+    monkeypatch.chdir(tmp_path)
+    options = ("train", "--model", "dense", *SMALL, "--epochs", 1, "--data-dir", data_dir)
+    for name in ("dense-20260102-030405", "dense-20260102-030405-2"):
+        assert jenacast(*options).stdout == f"runs/{name}/best.keras\n"
+    assert jenacast(*options, "--set", "model.cell=lstm").exit_code == 1
+    assert len(list((tmp_path / "runs").iterdir())) == 2  # what cannot begin leaves no folder
 
 
 @pytest.mark.parametrize(("name", "force"), [("metrics.json", []), (".env", ["--force"])])

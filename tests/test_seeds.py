@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from jenacast.cli import app
 from jenacast.config import load_recipe
-from jenacast.errors import InUseError, JenacastError
+from jenacast.errors import ExistsError, InUseError, JenacastError
 from jenacast.experiments import seeds, workers
 from jenacast.experiments.seeds import SeedsPlan, resume_seeds, train_seeds
 from jenacast.locks import process_lock
@@ -104,7 +104,11 @@ def test_force_replaces_the_old_seeds_and_nothing_else(copied, monkeypatch, data
         pytest.raises(InUseError, match=f"seed-6 is in use by process {os.getpid()}"),
     ):
         train_seeds(CONFIG, plan, copied, force=True)
+    (copied / "seed-6" / "evaluation-val.png").mkdir()
+    with pytest.raises(ExistsError, match=r"evaluation-val.png is not a regular file"):
+        train_seeds(CONFIG, plan, copied, force=True)
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
+    (copied / "seed-6" / "evaluation-val.png").rmdir()
 
     monkeypatch.setattr(seeds, "run_side_by_side", in_this_process)
     assert train_seeds(CONFIG, plan, copied, force=True).seeds == [8]

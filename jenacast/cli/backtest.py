@@ -51,7 +51,7 @@ def backtest(
     """
     from jenacast.experiments.backtest import backtest as run
     from jenacast.experiments.backtest import folds_table, resume_backtest
-    from jenacast.training.run_folder import default_run_dir
+    from jenacast.training.run_folder import chosen_run_dir
 
     if resume is not None:
         if any((model, config, assignments, first, step, run_dir, force)):
@@ -60,8 +60,8 @@ def backtest(
     else:
         begin, months = parse_day(first), parse_step("1y" if step is None else step)
         settings = load_settings(model, config, assignments or [])
-        folder = run_dir or default_run_dir(f"backtest-{settings.name}")
-        done = run(settings, data_dir=data_dir, first=begin, step_months=months, folder=folder, force=force)
+        with chosen_run_dir(run_dir, f"backtest-{settings.name}") as folder:
+            done = run(settings, data_dir=data_dir, first=begin, step_months=months, folder=folder, force=force)
     warning = f"; {SYNTHETIC_WARNING}" if done.synthetic else ""
     text = f"{done.model}, protocol {done.protocol}{warning}\n{folds_table(done).as_text()}"
     typer.echo(json.dumps(asdict(done)) if json_output else text)

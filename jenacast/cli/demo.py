@@ -30,16 +30,16 @@ def demo(
     from jenacast.evaluation.evaluate import evaluate
     from jenacast.evaluation.files import write_evaluation
     from jenacast.training.run import train
-    from jenacast.training.run_folder import default_run_dir
+    from jenacast.training.run_folder import chosen_run_dir
 
-    run_dir = run_dir or default_run_dir("demo")
     data_dir = _prepared(data_dir)
-    outcome = train(load_recipe("demo"), data_dir=data_dir, run_dir=run_dir, force=force)
+    with chosen_run_dir(run_dir, "demo") as folder:
+        outcome = train(load_recipe("demo"), data_dir=data_dir, run_dir=folder, force=force)
     evaluation = evaluate(Path(outcome.checkpoint), data_dir=data_dir)
-    for file in write_evaluation(evaluation, run_dir):
+    for file in write_evaluation(evaluation, folder):
         say(f"wrote {file}")
     typer.echo(json.dumps(asdict(evaluation.scores)) if json_output else describe(evaluation.scores))
-    say(f"the run, with its pictures: {run_dir}")
+    say(f"the run, with its pictures: {folder}")
 
 
 def _prepared(data_dir: Path) -> Path:

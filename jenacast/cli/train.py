@@ -97,14 +97,14 @@ def _begin(
 ) -> "Outcome | Summary":
     from jenacast.experiments.seeds import SeedsPlan, train_seeds
     from jenacast.training.run import train
-    from jenacast.training.run_folder import default_run_dir
+    from jenacast.training.run_folder import chosen_run_dir
 
-    folder = run_dir or default_run_dir(settings.name)
-    if seeds is None:
-        return train(settings, data_dir=data_dir, run_dir=folder, force=force, **flags)
-    first = settings.train.seed
-    plan = SeedsPlan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
-    return train_seeds(settings, plan, folder, force=force)
+    with chosen_run_dir(run_dir, settings.name) as folder:
+        if seeds is None:
+            return train(settings, data_dir=data_dir, run_dir=folder, force=force, **flags)
+        first = settings.train.seed
+        plan = SeedsPlan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
+        return train_seeds(settings, plan, folder, force=force)
 
 
 def _print(outcome: "Outcome | Summary", json_output: bool) -> None:

@@ -143,10 +143,12 @@ def remove_runs(runs: Sequence[Path]) -> None:
 
     Raises:
         InUseError: a living process holds one of them; nothing is removed then.
+        ExistsError: a file of a run is not a regular one; neither.
     """
     with ExitStack() as locks:
         for run in runs:
             locks.enter_context(process_lock(run / run_folder.LOCK))
+            run_folder.own_files(run)
     for run in runs:
         with run_folder.claimed_run_dir(run, force=True):
             pass

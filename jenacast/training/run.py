@@ -1,7 +1,6 @@
 """A training run: prepared train and validation splits in, a run folder out. The test split is never read."""
 
 import logging
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from jenacast.features.datasets import batch_count, split_samples
 from jenacast.features.encoding import fit_encoding
 from jenacast.files import write_json
 from jenacast.models.build import build_model, check_model
-from jenacast.models.checkpoint import BEST
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
 from jenacast.toml_files import merge
 from jenacast.training import run_folder
@@ -102,9 +100,8 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
             progress, variables, settings = load_state(run_dir / run_folder.STATE)
             _refuse_other_settings(config, settings, run_dir)
         if progress.is_finished(config.train) and _is_reported(progress, run_dir):
-            # The folder may have been moved since.
             logger.info("%s is finished: nothing to do. --epochs trains further", run_dir)
-            return replace(read_outcome(run_dir), run_dir=str(run_dir), checkpoint=str(run_dir / BEST))
+            return read_outcome(run_dir)
         record = run_folder.read_record(run_dir)
         data_dir = Path(record.data_dir)
         prepared = load_prepared(data_dir)
@@ -120,6 +117,8 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
         if variables is not None:
             try:
                 run.learner.restore(variables)
+                if progress.step > run.steps:
+                    raise ValueError(f"step {progress.step:,} of {run.steps}")
             except ValueError as error:
                 state = run_dir / run_folder.STATE
                 raise JenacastError(f"{state} belongs to another network ({error}); start a new run") from None

@@ -1,11 +1,13 @@
 """The files of a run folder, and the refusal to overwrite one."""
 
 import csv
-import shutil
+import re
+import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers
 from jenacast.locks import process_lock
 from jenacast.models.checkpoint import BEST
+from jenacast.training.state import MEASURED, check_history, load_progress
 
 LAST = "last.keras"  # the network after the last whole epoch
 CONFIG = "config.toml"  # the complete settings; `train --config` takes it back
@@ -29,8 +32,12 @@ LOCK = "train.lock"  # while a process trains: its id
 TENSORBOARD = "tensorboard"
 NEW_RUN = "restore a copy, or start a new run"
 _Kind = TypeVar("_Kind")
-MEASURED = ("train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_rate", "seconds")  # in `HISTORY`
 FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
+# What `evaluate` adds for the best network and the last
+EVALUATION = re.compile(
+    r"evaluation-(last-)?(test|val|csv)"
+    r"(\.json|(-reliability|-by-(month|season|hour|year|change|lead))?\.(png|svg|pdf))"
+)
 
 
 class RunRecord(records.Record):
@@ -80,9 +87,27 @@ class Outcome:
     device: str
 
 
-def default_run_dir(name: str) -> Path:
-    """runs/<name>-<date>-<time>, by the local clock."""
-    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+@contextmanager
+def chosen_run_dir(path: Path | None, name: str) -> Iterator[Path]:
+    """Yield `path`, or else a new folder runs/<name>-<date>-<time>, by the local clock; it is removed if left empty.
+
+    Where two begin within a second, the later one's name ends in -2, and so on.
+    """
+    if path:
+        yield path
+        return
+    stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    for number in count(1):
+        made = Path("runs", stem if number == 1 else f"{stem}-{number}")
+        with suppress(FileExistsError):
+            made.mkdir(parents=True)
+            break
+    try:
+        yield made
+    finally:
+        with suppress(OSError):  # it holds something
+            made.rmdir()
+            made.parent.rmdir()
 
 
 @contextmanager
@@ -90,7 +115,8 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
     """Make an empty run folder and lock it; with `force`, remove the files of the run in it.
 
     Raises:
-        ExistsError: the folder holds something that is no run, or a run and `force` is not given.
+        ExistsError: the folder holds something that is no run, or a run and `force` is not given; or a file of the run
+            is not a regular one. Nothing is removed then.
         JenacastError: a living process holds it.
     """
     if path.exists() and not path.is_dir():
@@ -105,10 +131,11 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
                 f"{path} holds a run already; choose another --run-dir, continue with --resume {path}, "
                 "or replace it with --force"
             )
-        for file in [*(path / name for name in FILES), *path.glob("evaluation-*")]:
-            file.unlink(missing_ok=True)
+        for file in own_files(path):
+            file.unlink()
         clear_leftovers(path)
-        shutil.rmtree(path / TENSORBOARD, ignore_errors=True)
+        with suppress(OSError):  # missing, or it holds other files
+            (path / TENSORBOARD).rmdir()
         yield
 
 
@@ -128,6 +155,20 @@ def resumed_run_dir(path: Path) -> Iterator[None]:
         yield
 
 
+def own_files(path: Path) -> list[Path]:
+    """The files that a run and the evaluations of its networks have left in `path`, by their exact names.
+
+    Raises:
+        ExistsError: something else than a regular file has such a name.
+    """
+    named = [file for file in path.iterdir() if file.name in FILES or EVALUATION.fullmatch(file.name)]
+    named += (path / TENSORBOARD).glob("events.out.tfevents.*")
+    for file in named:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise ExistsError(f"{file} is not a regular file, so the run is not replaced; move it away")
+    return named
+
+
 def is_run_dir(path: Path) -> bool:
     """Whether a run wrote this folder."""
     return (path / RECORD).is_file()
@@ -141,12 +182,12 @@ def holds_finished(path: Path, config: Config) -> bool:
 
 
 def read_outcome(folder: Path) -> Outcome:
-    """The result of a run.
+    """The result of a run; its paths are those of `folder`, wherever it was trained.
 
     Raises:
         JenacastError: missing or damaged.
     """
-    return read_as(Outcome, folder / METRICS)
+    return replace(read_as(Outcome, folder / METRICS), run_dir=str(folder), checkpoint=str(folder / BEST))
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -167,18 +208,24 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """What `write_history` wrote: one record an epoch; None where nothing was measured.
 
     Raises:
-        JenacastError: missing or damaged.
+        JenacastError: missing or damaged, or not what the result and the state of the run say.
     """
-    path = folder / HISTORY
+    path, state = folder / HISTORY, folder / STATE
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         measured = [{key: float(line[key]) if line[key] else None for key in MEASURED} for line in lines]
-        return [{"epoch": int(line["epoch"]), **figures} for line, figures in zip(lines, measured, strict=True)]
+        history = [{"epoch": int(line["epoch"]), **figures} for line, figures in zip(lines, measured, strict=True)]
+        check_history(history)
+        # A run that was killed may have its last epoch in the history alone.
+        known = load_progress(state).history if state.is_file() else []
+        if len(history) < read_outcome(folder).epochs or history[: len(known)] != known:
+            raise ValueError(f"{len(history)} epochs that are not those of {METRICS} and {STATE}")
     except FileNotFoundError:
         raise JenacastError(f"{path} not found; {folder} is not a whole run folder") from None
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise JenacastError(f"{path} is damaged ({error}); {NEW_RUN}") from None
+    return history
 
 
 def read_record(folder: Path) -> RunRecord:

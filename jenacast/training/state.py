@@ -6,11 +6,13 @@ file holds, the sums of the running epoch), the progress as JSON, and the settin
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from jenacast.config import Config, TrainSettings
 from jenacast.errors import JenacastError
@@ -18,6 +20,8 @@ from jenacast.files import atomic_path
 from jenacast.records import check_record
 
 FORMAT = 1
+MEASURED = ("train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_rate", "seconds")  # of an epoch
+Count = Annotated[int, Field(ge=0)]
 LEFT = "restore a copy, or use the run's best.keras as it is"
 
 
@@ -25,13 +29,19 @@ LEFT = "restore a copy, or use the run's best.keras as it is"
 class Progress:
     """How far a run is. The order of the windows needs no place here: (seed, epoch) decide it."""
 
-    epoch: int = 0  # whole epochs done, validation included
-    step: int = 0  # train batches done in the running epoch
-    seconds: float = 0.0  # spent training, over all sittings
-    best_epoch: int = 0  # counted from 1; 0 before the first
-    best_val_mae_c: float = math.inf
-    stale_epochs: int = 0
+    epoch: Count = 0  # whole epochs done, validation included
+    step: Count = 0  # train batches done in the running epoch
+    seconds: Annotated[float, Field(ge=0)] = 0.0  # spent training, over all sittings
+    best_epoch: Count = 0  # counted from 1; 0 before the first
+    best_val_mae_c: Annotated[float, Field(ge=0)] = math.inf
+    stale_epochs: Count = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse what no training leaves, such as a history of other epochs."""
+        check_history(self.history)
+        if len(self.history) != self.epoch or max(self.best_epoch, self.stale_epochs) > self.epoch:
+            raise ValueError(f"epoch {self.epoch} does not fit its history or its best epoch")
 
     def is_finished(self, settings: TrainSettings) -> bool:
         """Whether the last epoch is done, or patience ran out."""
@@ -61,19 +71,48 @@ def save_state(path: Path, progress: Progress, variables: list[np.ndarray], conf
         np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
 
 
+def check_history(history: Sequence[Mapping[str, Any]]) -> None:
+    """Check the records of a run's epochs.
+
+    Raises:
+        ValueError: they are not of the epochs 1, 2 and so on, or lack a finite number; validation may be missing.
+    """
+    for number, record in enumerate(history, 1):
+        if record.get("epoch") != number:
+            raise ValueError(f"record {number} is of epoch {record.get('epoch')!r}")
+        for name in MEASURED:
+            value = record.get(name)
+            is_missing = value is None and name.startswith("val_")
+            if not is_missing and not (isinstance(value, int | float) and math.isfinite(value)):
+                raise ValueError(f"{name} of epoch {number} is {value!r}")
+
+
 def load_state(path: Path) -> tuple[Progress, list[np.ndarray], dict[str, Any]]:
     """Read a state: the progress, the variables in the learner's order, the settings it belongs to.
 
     Raises:
         JenacastError: damaged, or of another format.
     """
+    about, variables = _read(path, with_variables=True)
+    return about.progress, variables, about.config
+
+
+def load_progress(path: Path) -> Progress:
+    """Read the progress in a state, without its variables.
+
+    Raises:
+        JenacastError: damaged, or of another format.
+    """
+    return _read(path, with_variables=False)[0].progress
+
+
+def _read(path: Path, *, with_variables: bool) -> tuple[_About, list[np.ndarray]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             names = sorted(name for name in file.files if name.startswith("variable_"))
-            variables = [file[name] for name in names]
+            variables = [file[name] for name in names] if with_variables else []
     except Exception as error:  # zipfile, numpy and json have a dozen ways to say that a file is damaged
         reason = str(error).split(". ")[0]  # numpy adds how to unpickle trusted files
         raise JenacastError(f"{path} is damaged ({reason}); {LEFT}") from error
-    state = check_record(about, _About, str(path), damaged=LEFT, format=FORMAT)
-    return state.progress, variables, state.config
+    return check_record(about, _About, str(path), damaged=LEFT, format=FORMAT), variables
