@@ -13,7 +13,7 @@ import tomli_w
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from jenacast.columns import check_columns
-from jenacast.errors import ConfigError
+from jenacast.errors import ConfigError, did_you_mean
 from jenacast.records import Record
 from jenacast.toml_files import assign, merge, read_toml
 
@@ -67,6 +67,11 @@ class ModelSettings(_Settings):
     any_history: bool
     change_hours: list[Hours] = Field(max_length=MAX_ENTRIES)
     mean_hours: list[Hours] = Field(max_length=MAX_ENTRIES)
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether a training drops anything out."""
+        return bool(self.dropout or self.recurrent_dropout)
 
 
 class TrainSettings(_Settings):
@@ -143,8 +148,8 @@ def load_recipe(name: str, assignments: Iterable[str] = ()) -> Config:
         ConfigError: no such recipe, or settings that break a rule; all problems in one text.
     """
     if name not in recipe_names():
-        known = ", ".join(recipe_names())
-        raise ConfigError(f"model {name!r} is not known; choose one of: {known} (jenacast models lists them)")
+        known, alike = ", ".join(recipe_names()), did_you_mean(name, recipe_names())
+        raise ConfigError(f"model {name!r} is not known; choose one of: {known} (jenacast models lists them){alike}")
     return load_config(configs_dir() / f"{name}.toml", assignments)
 
 
@@ -243,11 +248,19 @@ def check_settings(settings: Mapping[str, Any], problems: Sequence[str] = (), *,
     return config
 
 
+def no_such_setting(name: str) -> str:
+    """The problem of a setting that does not exist."""
+    return (
+        f"{name}: no such setting; `jenacast models NAME` prints those there are"
+        f"{did_you_mean(name, _flat(default_settings()))}"
+    )
+
+
 def describe_problem(problem: Mapping[str, Any]) -> str:
     """A problem that pydantic found in settings as one line: the setting, the rule and the value received."""
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{key}: no such setting; `jenacast models NAME` prints those there are"
+        return no_such_setting(key)
     if problem["type"] == "string_pattern_mismatch":  # the name, by default the file's
         return f"{key}: expected lower-case letters, digits, - and _, received {problem['input']!r}"
     if problem["type"] == "value_error":  # a rule of our own, which says what it received

@@ -45,6 +45,7 @@ COMMON: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
+    "timezone": "UTC",  # one of those that `rcdefaults` leaves alone
 }
 # Files hold the date of writing unless it is taken out
 Format = Literal["png", "svg", "pdf"]
@@ -104,8 +105,10 @@ def figure(
     from matplotlib.figure import Figure
 
     width = PRINT_WIDTH_IN if form == "pdf" else SCREEN_WIDTH_IN
-    look: Any = COMMON | (PRINT if form == "pdf" else SCREEN)
-    with matplotlib.rc_context(look), warnings.catch_warnings():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # whatever a matplotlibrc says, perhaps one of the working directory
+        look: Any = COMMON | (PRINT if form == "pdf" else SCREEN)
+        matplotlib.rcParams.update(look)
         warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks
         size = (width, height * rows * width / SCREEN_WIDTH_IN)
         made = Figure(figsize=size, dpi=120, layout="constrained")

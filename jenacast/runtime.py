@@ -1,5 +1,6 @@
 """TensorFlow's start: quiet, with memory taken as needed, and seeds set. Import Keras through here."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 
 @cache
 def load_tensorflow() -> Any:
@@ -18,6 +21,8 @@ def load_tensorflow() -> Any:
     The lines come from C++ and ignore every documented switch, so file descriptor 2 is held back during the
     import and the first operation. If that fails, what was held back is let through.
     """
+    if sys.stderr.isatty():
+        logger.info("loading TensorFlow ...")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with quiet():
@@ -114,7 +119,7 @@ def quiet() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # and not at Ctrl-C, which none of it explains
             held.seek(0)
             os.write(original, held.read())
             raise

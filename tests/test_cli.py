@@ -6,6 +6,7 @@ import tomllib
 from importlib.metadata import entry_points
 
 import pytest
+from conftest import refused
 from typer.main import get_command
 
 import jenacast as package
@@ -121,6 +122,57 @@ def test_an_error_of_the_file_system_is_told_in_one_line(jenacast, trained_run, 
     assert str(tmp_path / "file") in done.stderr
     assert "Check the path, its permissions and the free space" in done.stderr
     assert (tmp_path / "file").read_text() == "mine"
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow has it."""
+
+    __module__ = "tensorflow.python.framework.errors_impl"
+
+
+class UnknownError(Exception):
+    """As TensorFlow has it."""
+
+    __module__ = "tensorflow.python.framework.errors_impl"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "MemoryError; memory is full: choose a smaller train.batch_size"),
+        (ResourceExhaustedError("OOM\nmore"), "ResourceExhaustedError: OOM; memory is full"),
+        (UnknownError("it failed"), "UnknownError: it failed; to see what works on this machine: jenacast"),
+        (RecursionError("too deep"), "RecursionError: too deep; what was read is nested too deeply"),
+    ],
+)
+def test_errors_of_libraries_that_are_no_bugs_exit_with_1_and_a_remedy(jenacast, monkeypatch, error, told):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("jenacast.config.load_recipe", fail)
+    refused(jenacast("models", "dense"), told)
+
+
+def test_a_bug_is_no_known_failure(jenacast, monkeypatch):
+    monkeypatch.setattr("jenacast.config.load_recipe", lambda name: 1 / 0)
+    assert isinstance(jenacast("models", "dense").exception, ZeroDivisionError)
+
+
+def test_control_characters_are_shown_and_not_obeyed(jenacast):
+    refused(jenacast("train", "--config", "\x1b[31mred\x07.toml"), r"\x1b[31mred\x07.toml not found")
+
+
+def test_help_is_narrow_and_keeps_what_stands_in_brackets(jenacast, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("-h", "--help"):
+        done = jenacast("export", name)
+        assert ".[onnx]" in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_misspelt_name_is_told_with_the_right_one(jenacast):
+    refused(jenacast("train", "--model", "stacked-gro"), "did you mean stacked-gru?")
+    refused(jenacast("train", "--model", "gru", "--set", "train.epoch=3"), "did you mean train.epochs?")
 
 
 @pytest.mark.system

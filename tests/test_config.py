@@ -162,7 +162,6 @@ def test_every_problem_comes_at_once(load):
             "data.target=anomaly",
             "data.target: expected 'absolute', 'change', 'departure' or 'departure-change', received 'anomaly'",
         ),
-        ("train.epochs.more=1", "train.epochs.more: no such setting; `jenacast models NAME` prints those there are"),
     ],
 )
 def test_a_broken_rule_is_told_with_key_rule_and_value(load, assignment, problem):

@@ -30,7 +30,7 @@ def trained(tmp_path_factory, _synthetic_data_dir):
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_export_forecasts_what_the_checkpoint_does(form, trained, tmp_path, jenacast):
     if form == "onnx" and not importlib.util.find_spec("tf2onnx"):
-        pytest.skip("tf2onnx is not installed; pip install 'jenacast[onnx]'")
+        pytest.skip("tf2onnx is not installed; pip install '.[onnx]'")
     run, data_dir, mae_c = trained
     out = tmp_path / "out"
     done = jenacast("export", run, "--format", form, "--out", out, "--json")

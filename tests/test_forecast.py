@@ -155,7 +155,7 @@ def test_a_network_made_elsewhere_forecasts_by_the_prepared_scaling(foreign, jen
 @pytest.mark.parametrize("form", ["savedmodel", "onnx"])
 def test_an_export_keeps_the_intervals(form, tell, jenacast, run, tmp_path):
     if form == "onnx" and not importlib.util.find_spec("tf2onnx"):
-        pytest.skip("tf2onnx is not installed; pip install 'jenacast[onnx]'")
+        pytest.skip("tf2onnx is not installed; pip install '.[onnx]'")
     out, file = tmp_path / "out", station_file(tmp_path / "file.csv", 40)
     assert jenacast("export", run, "--format", form, "--out", out).exit_code == 0
     answer = tell("--csv", file, "--trust-saved-model", path=out)

@@ -2,6 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,7 +39,11 @@ def around(middle):
 
 def draw_curves(path, **said):
     history = [{"epoch": i, "train_mae_c": 3 / i, "val_mae_c": 2.5 - i / 10} for i in (1, 2, 3)]
-    learning_curves(path, history, baseline_mae_c=2.44, **said)
+    learning_curves(path, history, baseline_mae_c=2.44, **{"dropout": False} | said)
+
+
+def draw_one_epoch(path, **said):
+    learning_curves(path, [{"epoch": 1, "train_mae_c": 3.0}], baseline_mae_c=None, dropout=False, **said)
 
 
 def draw_evaluation(path, count=500, **said):
@@ -102,8 +107,8 @@ def draw_comparison(path, **said):
 
 # each picture, and the words that its axes and legends say
 PICTURES = {
-    "curves": (draw_curves, {"epoch", "MAE (°C)", "validation", BASELINE}),
-    "evaluation": (draw_evaluation, {"temperature (°C)", "truth (°C)", "forecast minus truth (°C)", BASELINE}),
+    "curves": (draw_curves, {"epoch", "MAE (°C)", "train", "validation", BASELINE}),
+    "evaluation": (draw_evaluation, {"truth (°C)", "forecast minus truth (°C)", "≤ -12", "≥ 12", BASELINE}),
     "groups": (draw_groups, {"MAE (°C)", "bias (°C)", "JJA", BASELINE}),
     "reliability": (draw_reliability, {"truths at or below it (%)", "truths inside it (%)", "as predicted"}),
     "leads": (draw_leads, {"lead (h)", "MAE (°C)", "truths inside (%)", BASELINE}),
@@ -206,7 +211,7 @@ def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
         lambda path: plots.reliability(path, [], [], **SAID),
         lambda path: plots.groups(path, [made_group("24 h", 2.2, 2.6)], "lead", **SAID),
         lambda path: plots.groups(path, [], "lead", **SAID),
-        lambda path: learning_curves(path, [{"epoch": 1, "train_mae_c": 3.0}], baseline_mae_c=None, **SAID),
+        lambda path: draw_one_epoch(path, **SAID),
     ],
 )
 def test_few_points_or_none_make_a_picture_too(draw, tmp_path):
@@ -250,3 +255,18 @@ def test_no_line_crosses_a_gap_and_no_value_is_lost(present):
 
 def most_common(steps):
     return max(list(steps).count(step) for step in steps)
+
+
+def test_a_matplotlibrc_changes_no_picture(tmp_path, monkeypatch):
+    draw_forecast(tmp_path / "a.png", title="", synthetic=False)
+    read = {"text.usetex": True, "savefig.dpi": 9, "timezone": "Asia/Tokyo", "axes.facecolor": "red"}
+    for name, value in read.items():
+        monkeypatch.setitem(matplotlib.rcParams, name, value)
+    draw_forecast(tmp_path / "b.png", title="", synthetic=False)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert matplotlib.rcParams["savefig.dpi"] == 9  # a program that imports the package keeps its own
+
+
+def test_dropout_is_said_where_there_is_some(tmp_path):
+    draw_curves(tmp_path / "curves.svg", dropout=True, title="", synthetic=False)
+    assert "train, dropout on" in (tmp_path / "curves.svg").read_text(encoding="utf-8")

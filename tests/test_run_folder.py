@@ -122,7 +122,7 @@ def test_tensorboard_without_tensorboard_names_the_remedy(jenacast, data_dir, tm
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     run = tmp_path / "run"
     done = jenacast("train", "--model", "dense", *SMALL, "--data-dir", data_dir, "--run-dir", run, "--tensorboard")
-    refused(done, "--tensorboard", "pip install 'jenacast[tensorboard]'")
+    refused(done, "--tensorboard", "pip install '.[tensorboard]'")
     assert not run.exists()
 
 

@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_used_is_refused_before_any_work(jenacast, tmp_pat
     refused(jenacast("sweep", tmp_path / "bad.toml", "--trials", 3), "2 problem(s) in the search space", "train.fast")
     (tmp_path / "bad.toml").write_bytes(b"name = '\xff'")
     refused(jenacast("sweep", tmp_path / "bad.toml", "--trials", 3), "bad.toml is not valid TOML")
-    refused(jenacast("sweep", tmp_path, "--trials", 3), "cannot be read: Is a directory")
+    refused(jenacast("sweep", tmp_path, "--trials", 3), "cannot be read: Not a regular file")
 
 
 def test_conditions_chain_and_take_one_of_several():

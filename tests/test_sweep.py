@@ -187,7 +187,7 @@ def test_a_trial_folder_whose_study_is_gone_is_left_alone(place, jenacast, tmp_p
 
 def test_without_the_extra_it_says_what_to_install(place, jenacast, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    refused(jenacast(*place()), "sweeps need optuna", "pip install 'jenacast[sweep]'")
+    refused(jenacast(*place()), "sweeps need optuna", "pip install '.[sweep]'")
 
 
 @pytest.mark.parametrize(

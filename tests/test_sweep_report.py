@@ -85,9 +85,10 @@ def test_a_picture_comes_out_the_same_every_time(name, tmp_path):
 def test_what_is_far_off_does_not_press_the_history_flat(tmp_path):
     said = drawn("history", whole_sweep(baseline_mae_c=9.0), tmp_path)
     assert {"trial", "validation MAE (°C)", "complete", "best so far", "pruned, beyond the axis"} <= set(said)
-    assert {"complete, beyond the axis", "baseline: the same as now, 9.000 °C"} <= set(said)
+    assert {"complete, beyond the axis", "baseline: the same as now, 9.000 °C, lies above the axis"} <= set(said)
     heights = [float(text) for text in said if re.fullmatch(r"\d\.\d+", text)]
     assert 2.3 < min(heights) < max(heights) < 2.7
+    assert "baseline: the same as now, 2.500 °C" in drawn("history", whole_sweep(baseline_mae_c=2.5), tmp_path)
     said = drawn("history", sweep(trial(0, 2.4), trial(1, curve_c=[2.4])), tmp_path)
     assert {"complete", "pruned"} <= set(said)
     assert not any("beyond" in text for text in said)

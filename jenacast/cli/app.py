@@ -47,6 +47,7 @@ Storage = Annotated[
 ]
 
 DATA_DIR = Path("data")
+LONGEST_ERROR = 300  # characters of an error that a library raises
 
 
 def checkpoint_path(text: str) -> Path:
@@ -76,10 +77,26 @@ class _Group(TyperGroup):
             raise  # the reader of stdout went away: Typer ends quietly
         except OSError as error:
             _fail(f"{error}; nothing was overwritten. Check the path, its permissions and the free space", 1)
+        except Exception as error:
+            if not (remedy := _remedy(error)):
+                raise
+            said = (str(error).strip().splitlines() or [""])[0][:LONGEST_ERROR]
+            _fail(f"{type(error).__name__}: {said}; {remedy}" if said else f"{type(error).__name__}; {remedy}", 1)
         except KeyboardInterrupt:
             _fail("interrupted", 130)
         except Terminated:
             _fail("terminated", 143)
+
+
+def _remedy(error: Exception) -> str:
+    """What helps against an error that a library raises, known by its type alone; "" for what may be a bug."""
+    kind = type(error)
+    if isinstance(error, MemoryError) or kind.__name__ == "ResourceExhaustedError":
+        return "memory is full: choose a smaller train.batch_size, model.units or file, or end other programs"
+    if isinstance(error, RecursionError):
+        return "what was read is nested too deeply: check the file"
+    is_tensorflow = kind.__module__.partition(".")[0] == "tensorflow"
+    return "to see what works on this machine: jenacast doctor" if is_tensorflow else ""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -93,13 +110,20 @@ def _fail(text: str, code: int) -> NoReturn:
 
 def say(text: str) -> None:
     """Tell the user something that is not the answer: one line on stderr."""
-    typer.echo(text, err=True)
+    typer.echo(_printable(text), err=True)
+
+
+def _printable(text: str) -> str:
+    """Text for a terminal, which obeys control characters: those that a file brings along are shown as escapes."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text)
 
 
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # it would swallow what stands in brackets
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     help=(
         "Forecast tomorrow's temperature in Jena with recurrent networks: from five days of hourly "
         "observations, the temperature 24 hours later, judged against 'the same as now'.\n\n"
@@ -133,4 +157,4 @@ def _root(
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        return prefix + record.getMessage()
+        return _printable(prefix + record.getMessage())

@@ -8,6 +8,7 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json
 from jenacast.data import download as plain
+from jenacast.errors import UnreachableError
 
 Source = Literal["tensorflow", "book"]  # the public copies
 
@@ -38,6 +39,9 @@ def download(
     """
     if source and origin is not None:
         raise typer.BadParameter("--source names a public copy, --from another one: give one of them")
-    done = plain.download(data_dir, source=source, origin=origin, force=force)
+    try:
+        done = plain.download(data_dir, source=source, origin=origin, force=force)
+    except UnreachableError as error:
+        raise UnreachableError(f"{error}; or see everything at work on made-up data: jenacast demo") from None
     answer = dataclasses.asdict(done) | {"path": str(done.path)}
     typer.echo(json.dumps(answer) if as_json else answer["path"])

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from jenacast.cli.app import Force, Json, checkpoint_path, say
+from jenacast.errors import install_extra
 from jenacast.models import PRETRAINED, ExportFormat
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", parser=checkpoint_path, help="A run folder or a checkpoint.")],
-    form: Annotated[ExportFormat, typer.Option("--format", help="onnx needs: pip install 'jenacast[onnx]'")],
+    form: Annotated[ExportFormat, typer.Option("--format", help=f"onnx needs: {install_extra('onnx')}")],
     out: Annotated[
         Path | None, typer.Option(help="The folder to make.", show_default="export-<format>, beside the checkpoint")
     ] = None,

@@ -141,8 +141,7 @@ def _fetch_first(copies: Sequence[Copy], target: Path) -> Copy:
                 logger.warning(text, copy.name, copies[0].name, gap, "; ".join(failures))
             return copy
     raise UnreachableError(
-        f"cannot fetch the series: {'; '.join(failures)}. Two ways out: hand over a copy, "
-        "jenacast download --from FILE; or see everything at work on made-up data, jenacast demo"
+        f"cannot fetch the series: {'; '.join(failures)}. Hand over a copy: jenacast download --from FILE"
     )
 
 

@@ -8,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
 from jenacast.doctor.probes import first_sentence
+from jenacast.errors import install_extra
 from jenacast.runtime import load_tensorflow, usable_cores
 
 DRIVER_FILE = Path("/proc/driver/nvidia/version")  # there while NVIDIA's driver is loaded
-INSTALL_GPU = "pip install 'jenacast[gpu]'"
+INSTALL_GPU = install_extra("gpu")
 NVIDIA_SMI_SECONDS = 10.0  # it may wake several GPUs one after the other
 
 

@@ -60,7 +60,9 @@ def evaluation(path: Path, judged: Lead, *, title: str, synthetic: bool) -> None
             (forecast_c - truth_c, FORECAST | {"label": "forecast"}),
         ):
             errors.hist(np.clip(values_c, -WIDEST_C, WIDEST_C), bins=bins, histtype="step", **look)
-        errors.set(xlabel="forecast minus truth (°C)", ylabel="windows")
+        ticks = range(-WIDEST_C, WIDEST_C + 1, 4)
+        labels = [f"≤ {-WIDEST_C}", *map(str, ticks[1:-1]), f"≥ {WIDEST_C}"]
+        errors.set(xlabel="forecast minus truth (°C)", ylabel="windows", xticks=ticks, xticklabels=labels)
         errors.legend()
 
 

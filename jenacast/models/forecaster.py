@@ -8,7 +8,7 @@ from typing import Any
 
 from jenacast.config import standard_task
 from jenacast.data.prepared import load_prepared
-from jenacast.errors import CheckpointError, DataError
+from jenacast.errors import CheckpointError, DataError, install_extra
 from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.files import file_sha256
 from jenacast.models.checkpoint import BEST, MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
@@ -23,7 +23,7 @@ KERAS_FILE = "model.keras"
 ARCHITECTURE_FILE, WEIGHTS_FILE = "model.json", "model.weights.h5"
 SAVED_MODEL_FOLDER = "saved_model"
 ONNX_FILE = "model.onnx"
-ONNX_REMEDY = "run: pip install 'jenacast[onnx]'"
+ONNX_REMEDY = f"run: {install_extra('onnx')}"
 
 
 @dataclass(frozen=True)

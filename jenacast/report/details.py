@@ -74,6 +74,7 @@ def _curves(run: ReportedRun, anchor: str) -> Part:
     }
     rows: list[list[Value]] = [[record.get(key) for key in fields] for record in run.history]
     figures = {"history": run.history, "baseline_mae_c": baseline_mae_c, "synthetic": run.synthetic}
+    figures["dropout"] = run.config.model.has_dropout
     curves = draw_picture(f"{anchor}-curves", finding, learning_curves, **figures)
     return Part("Learning curves", pictures=[curves], folded=[Table(list(fields.values()), rows, "The epochs")])
 

@@ -34,8 +34,12 @@ def sweep_history(path: Path, result: "SweepResult", *, title: str) -> None:
         steps = [*numbers, result.trials[-1].number]
         axis.step(steps, best_c, where="post", color=ORANGE, linewidth=1.8, label="best so far")
         if result.baseline_mae_c is not None:
-            look = BASELINE | {"label": f"{BASELINE['label']}, {result.baseline_mae_c:.3f} °C"}
-            axis.plot(steps, [result.baseline_mae_c] * len(steps), **look)
+            label, (bottom_c, top_c) = f"{BASELINE['label']}, {result.baseline_mae_c:.3f} °C", axis.get_ylim()
+            if bottom_c <= result.baseline_mae_c <= top_c:
+                axis.plot(steps, [result.baseline_mae_c] * len(steps), **BASELINE | {"label": label})
+            else:
+                side = "above" if result.baseline_mae_c > top_c else "below"
+                axis.set_title(f"{label}, lies {side} the axis", fontsize="medium")
         axis.set(xlabel="trial", ylabel="validation MAE (°C)")
         axis.xaxis.get_major_locator().set_params(integer=True)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jenacast.errors import JenacastError
+from jenacast.errors import JenacastError, install_extra
 from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.space import Chosen, Space
 
@@ -29,7 +29,7 @@ def load_optuna() -> Any:
         import optuna
         import psycopg  # noqa: F401
     except ImportError as error:
-        raise JenacastError(f"sweeps need {error.name}; run: pip install 'jenacast[sweep]'") from None
+        raise JenacastError(f"sweeps need {error.name}; run: {install_extra('sweep')}") from None
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna

@@ -15,6 +15,7 @@ from jenacast.config import (
     default_settings,
     describe_problem,
     load_recipe,
+    no_such_setting,
 )
 from jenacast.errors import ConfigError
 from jenacast.models.build import check_model
@@ -91,7 +92,7 @@ def _domain(setting: str, content: Mapping[str, Any], problems: list[str]) -> Do
     if setting in NOT_SEARCHABLE:
         problems.append(f"{setting}: cannot be searched: {NOT_SEARCHABLE[setting]}")
     elif value_type is None:
-        problems.append(f"{setting}: no such setting; `jenacast models NAME` prints those there are")
+        problems.append(no_such_setting(setting))
     else:
         kind: type[Domain] = {int: IntegerRange, float: Range}.get(value_type, Choice)
         kind = Choice if "choices" in content else kind

@@ -14,14 +14,19 @@ def learning_curves(
     history: Sequence[dict[str, Any]],
     *,
     baseline_mae_c: float | None,
+    dropout: bool,
     title: str,
     synthetic: bool,
 ) -> None:
-    """Train MAE over the epochs, and validation MAE with its baseline where there is a validation."""
+    """Train MAE over the epochs, and validation MAE with its baseline where there is a validation.
+
+    `dropout` says whether the train MAE is measured with dropout on, so that it may be above that of validation.
+    """
     epochs = [record["epoch"] for record in history]
     with figure(path, title, synthetic) as (axis,):
         train = [record["train_mae_c"] for record in history]
-        axis.plot(epochs, train, color=BLUE, marker="o", markerfacecolor="none", label="train, dropout on")
+        label = "train, dropout on" if dropout else "train"
+        axis.plot(epochs, train, color=BLUE, marker="o", markerfacecolor="none", label=label)
         if baseline_mae_c is not None:
             axis.plot(epochs, [r["val_mae_c"] for r in history], color=ORANGE, marker="s", label="validation")
             axis.axhline(baseline_mae_c, **BASELINE)

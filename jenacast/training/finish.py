@@ -56,6 +56,7 @@ def write_outcome(run: Run) -> Outcome:
         run.folder / run_folder.CURVES,
         progress.history,
         baseline_mae_c=run.baseline_mae_c,
+        dropout=run.config.model.has_dropout,
         title=f"{run.config.name}, seed {outcome.seed}",
         synthetic=outcome.synthetic,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from jenacast.config import Config, TrainSettings, default_settings, differences, load_config, with_train
 from jenacast.data.prepared import Prepared, load_prepared
-from jenacast.errors import ConfigError, DataError, JenacastError
+from jenacast.errors import ConfigError, DataError, JenacastError, install_extra
 from jenacast.features.datasets import batch_count, split_samples
 from jenacast.features.encoding import fit_encoding
 from jenacast.files import write_json
@@ -228,7 +228,7 @@ def _require_tensorboard() -> None:
     try:
         import tensorboard  # noqa: F401
     except ImportError:
-        raise JenacastError("--tensorboard needs TensorBoard; run: pip install 'jenacast[tensorboard]'") from None
+        raise JenacastError(f"--tensorboard needs TensorBoard; run: {install_extra('tensorboard')}") from None
 
 
 def _tensorboard_writer(run_dir: Path) -> Any:
