@@ -6,6 +6,7 @@ it out.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ class Column:
     low: float
     high: float
 
+
+MOST_NAMED = 5  # columns, in an error
 
 TIME_HEADER = "Date Time"
 TIME_FORMAT = "%d.%m.%Y %H:%M:%S"
@@ -126,7 +129,7 @@ def check_columns(names: list[str]) -> list[str]:
             parse_column(name)
     except ConfigError as error:
         raise ValueError(str(error)) from None
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = [name for name, count in Counter(names).items() if count > 1][:MOST_NAMED]
     if twice:
         raise ValueError(f"{', '.join(map(repr, twice))} more than once")
     return names

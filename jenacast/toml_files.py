@@ -19,7 +19,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: missing, unreadable, or not TOML.
     """
     try:
-        return tomllib.loads(read_regular(path, MOST_BYTES).decode())
+        content = tomllib.loads(read_regular(path, MOST_BYTES).decode())
+        repr(content)  # fails at tables in tables in tables that nothing else could look through either
+        return content
     except FileNotFoundError:
         raise ConfigError(f"{path} not found; {A_START}") from None
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, too many digits; or too deeply nested

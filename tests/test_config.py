@@ -1,4 +1,6 @@
+import os
 import re
+import time
 import tomllib
 
 import pytest
@@ -222,9 +224,29 @@ def test_an_absent_file_names_a_start(tmp_path):
         load_config(tmp_path / "no.toml")
 
 
-def test_a_folder_is_no_config(tmp_path):
-    with pytest.raises(ConfigError, match=f"{re.escape(str(tmp_path))} cannot be read: Not a regular file"):
-        load_config(tmp_path)
+def test_only_a_small_regular_file_is_read_as_a_config(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path, tmp_path / "pipe.toml"):
+        with pytest.raises(ConfigError, match=f"{re.escape(str(path))} cannot be read: Not a regular file"):
+            load_config(path)
+    (tmp_path / "large.toml").write_text(f'summary = "{"x" * 300_000}"')
+    with pytest.raises(ConfigError, match=r"large\.toml cannot be read: Larger than the 200,000 bytes"):
+        load_config(tmp_path / "large.toml")
+
+
+@pytest.mark.parametrize("nested", ["a = " + "[" * 5000, ".".join("a" * 5000) + " = 1"], ids=["lists", "tables"])
+def test_what_is_nested_too_deeply_is_refused(tmp_path, nested):
+    (tmp_path / "deep.toml").write_text(nested)
+    with pytest.raises(ConfigError, match=r"deep\.toml is not valid TOML: .*recursion"):
+        load_config(tmp_path / "deep.toml")
+
+
+def test_very_many_columns_are_refused_at_once(tmp_path):
+    (tmp_path / "wide.toml").write_text(f"data.columns = {['T'] * 30_000}")
+    begun = time.monotonic()
+    with pytest.raises(ConfigError, match=r"data\.columns: .*items"):
+        load_config(tmp_path / "wide.toml")
+    assert time.monotonic() - begun < 5
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

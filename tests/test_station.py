@@ -1,4 +1,5 @@
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -204,3 +205,17 @@ def test_an_absent_file_is_named(tmp_path):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match="is not a regular file; expected a station CSV"):
         read_station_csv(tmp_path)
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_ROWS", 29), ("MAX_CHARACTERS", 5_000)])
+def test_more_rows_or_text_than_a_station_writes_are_refused(read, monkeypatch, limit, most):
+    content = gzip.compress((PUBLISHED + "\n" * 10_000).encode())
+    monkeypatch.setattr(station, limit, most)
+    with pytest.raises(DataError, match=f"holds more than .*{most:,} .*split it into shorter series"):
+        read(content)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="is not a regular file; expected a station CSV"):
+        read_station_csv(tmp_path / "pipe.csv")
