@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def load_tensorflow() -> Any:
         logger.info("loading TensorFlow ...")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with quiet():
+    with quiet(), _without_keras_json():
         import keras
         import tensorflow as tf
 
@@ -35,6 +35,20 @@ def load_tensorflow() -> Any:
         keras.config.disable_interactive_logging()
         tf.get_logger().setLevel("ERROR")  # it warns of retracing where several models share a process
     return tf
+
+
+@contextmanager
+def _without_keras_json() -> Iterator[None]:
+    """Let Keras' import find no keras.json, whose precision and epsilon would change results, and write none."""
+    before = os.environ.get("KERAS_HOME")
+    with tempfile.TemporaryDirectory(prefix="jenacast-") as home:
+        os.environ["KERAS_HOME"] = home
+        try:
+            yield
+        finally:
+            del os.environ["KERAS_HOME"]
+            if before is not None:
+                os.environ["KERAS_HOME"] = before
 
 
 def set_seed(seed: int) -> None:
@@ -66,6 +80,14 @@ def usable_cores() -> list[int]:
 def count_gpus() -> int:
     """GPUs that TensorFlow sees."""
     return len(load_tensorflow().config.list_physical_devices("GPU"))
+
+
+def memory_bytes() -> int:
+    """The memory of this machine, or of the control group that this process may use alone."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # no control groups, or one without a limit
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return memory
 
 
 def versions() -> dict[str, str]:

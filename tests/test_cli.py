@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -229,3 +230,11 @@ def test_a_process_says_nothing_but_its_own_lines(jenacast_process, trained_run,
     assert "\x1b" not in done.stdout
     printed = jenacast_process("models", "dense")
     assert (printed.returncode, printed.stderr) == (0, "")
+
+
+@pytest.mark.system
+def test_a_training_whose_standard_error_is_closed_works(data_dir, tmp_path):
+    options = ["--model", "dense", "--set", "model.units=4", "--epochs", "1", "--data-dir", str(data_dir)]
+    line = shlex.join([sys.executable, "-m", "jenacast", "train", *options, "--run-dir", str(tmp_path / "run")])
+    done = subprocess.run(["sh", "-c", f"exec {line} 2>&-"], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'run' / 'best.keras'}\n")

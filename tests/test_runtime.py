@@ -31,6 +31,14 @@ def test_what_a_failing_start_said_is_let_through(broken_keras):
     assert "ImportError: broken" in done.stderr
 
 
+def test_a_keras_json_in_the_home_folder_changes_no_result(tmp_path):
+    (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}')
+    code = "import os, jenacast.runtime as r; r.load_tensorflow(); import keras.config as k; "
+    code += "print(k.floatx(), k.epsilon(), k.image_data_format(), os.environ['KERAS_HOME'])"
+    done = python(code, KERAS_HOME=str(tmp_path))
+    assert done.stdout == f"float32 1e-07 channels_last {tmp_path}\n", done.stderr
+
+
 def test_one_seed_decides_weights_and_dropout():
     tf = load_tensorflow()
     import keras

@@ -4,6 +4,8 @@ stdout carries the answer alone, stderr everything else. Exit codes: 0 done, 1 k
 usage, 130 Ctrl-C, 143 SIGTERM. TensorFlow and pandas are imported inside command bodies, never here.
 """
 
+import os
+import sys
 from importlib import import_module
 
 from jenacast.cli.app import app
@@ -17,6 +19,17 @@ for name in (*FIRST_STEPS, *COMPARISONS, "demo", "doctor"):
     app.command()(getattr(import_module(f"jenacast.cli.{name}"), name))
 
 
+def _open_standard_streams() -> None:
+    """Give a stream that the shell has closed, as `2>&-` does, to nobody: the next file opened would take its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            setattr(sys, name, os.fdopen(descriptor, "r" if number == 0 else "w"))
+
+
 def main() -> None:
     """Run the command line; the console script's entry point."""
+    _open_standard_streams()
     app(prog_name="jenacast")

@@ -18,6 +18,7 @@ from jenacast.training import run_folder
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 from jenacast.training.learner import Learner
 from jenacast.training.loop import fit
+from jenacast.training.memory import memory_errors, warn_of_memory
 from jenacast.training.parts import EpochCallback, Run
 from jenacast.training.run_folder import Outcome, RunRecord, read_outcome
 from jenacast.training.state import Progress, load_state
@@ -53,13 +54,16 @@ def train(
     """
     check_model(config)
     _warn_of_dropout(config)
+    warn_of_memory(config)
     if tensorboard:
         _require_tensorboard()
-    run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
+    prepared = load_prepared(data_dir)
+    with memory_errors():
+        run = _assemble(config, prepared, data_dir, run_dir, Progress())
     run.callback = callback
     if require_cudnn:
         refuse_other_than_cudnn(run.backend, config)
-    with run_folder.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
+    with memory_errors(), run_folder.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
         run_folder.write_config(run_dir, config)  # first: by its settings a folder is known as one that may be replaced
         write_json(run_dir / run_folder.RECORD, run.record.model_dump())
         run.writer = _tensorboard_writer(run_dir) if tensorboard else None
@@ -90,7 +94,7 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
     Raises:
         JenacastError: not a run, one that a living process holds, or one whose settings or data have changed.
     """
-    with run_folder.resumed_run_dir(run_dir):
+    with memory_errors(), run_folder.resumed_run_dir(run_dir):
         config = load_config(run_dir / run_folder.CONFIG)
         if epochs is not None:
             _refuse_epochs(epochs, config.train)
