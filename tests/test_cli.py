@@ -15,6 +15,7 @@ from jenacast.cli import app, main
 from jenacast.columns import COLUMNS
 from jenacast.config import load_config, load_recipe, recipe_names
 from jenacast.data.download import CSV_NAME
+from jenacast.runtime import load_tensorflow, quiet
 
 COMMANDS = get_command(app).commands
 HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "numpy")
@@ -87,6 +88,7 @@ def test_without_a_command_the_help_is_shown(jenacast):
     done = jenacast()
     assert done.exit_code == 2
     assert all(name in done.output for name in COMMANDS)
+    assert "..." not in done.output.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize(
@@ -165,10 +167,34 @@ def test_control_characters_are_shown_and_not_obeyed(jenacast):
 
 def test_help_is_narrow_and_keeps_what_stands_in_brackets(jenacast, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("-h", "--help"):
-        done = jenacast("export", name)
-        assert ".[onnx]" in done.stdout
-        assert max(map(len, done.stdout.splitlines())) <= 80
+    for name in COMMANDS:
+        assert max(map(len, jenacast(name, "-h").stdout.splitlines())) <= 80
+    assert ".[onnx]" in jenacast("export", "--help").stdout
+
+
+def test_what_is_written_is_named_alike_everywhere():
+    names = {name: [set(each.opts) for each in command.params] for name, command in COMMANDS.items()}
+    for name in ("ensemble", "evaluate", "export", "report", "reproduce", "sweep-report"):
+        assert any({"--out", "-o"} <= opts for opts in names[name]), name
+
+
+def test_a_terminal_is_told_that_tensorflow_loads(monkeypatch, caplog):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with caplog.at_level("INFO", logger="jenacast"):
+        load_tensorflow.__wrapped__()
+    assert caplog.messages == ["loading TensorFlow ..."]
+
+
+def test_what_tensorflow_says_while_it_loads_is_shown_where_it_fails_and_not_at_ctrl_c(capfd):
+    def load(error):
+        with quiet():
+            os.write(2, b"absl\n")
+            raise error
+
+    for error, told in ((KeyboardInterrupt, ""), (ImportError, "absl\n")):
+        with pytest.raises(error):
+            load(error)
+        assert capfd.readouterr().err == told
 
 
 def test_a_misspelt_name_is_told_with_the_right_one(jenacast):

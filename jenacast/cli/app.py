@@ -67,6 +67,11 @@ class Terminated(BaseException):
 class _Group(TyperGroup):
     """Turns known failures and signals into one line on stderr and an exit code."""
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Whole sentences, where Click would cut them off at the end of a line."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()])
+
     def invoke(self, ctx: Any) -> Any:
         try:
             signal.signal(signal.SIGTERM, _terminate)

@@ -55,7 +55,7 @@ def evaluate(
     ] = None,
     fit_blend: FitBlend = False,
     by: Groupings = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the scores (JSON) and the pictures.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the scores and the pictures.")] = None,
     form: Annotated[
         Format, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")
     ] = "png",

@@ -15,7 +15,8 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", parser=checkpoint_path, help="A run folder or a checkpoint.")],
     form: Annotated[ExportFormat, typer.Option("--format", help=f"onnx needs: {install_extra('onnx')}")],
     out: Annotated[
-        Path | None, typer.Option(help="The folder to make.", show_default="export-<format>, beside the checkpoint")
+        Path | None,
+        typer.Option("--out", "-o", help="The folder to make.", show_default="export-<format>, beside the checkpoint"),
     ] = None,
     force: Force = False,
     json_output: Json = False,

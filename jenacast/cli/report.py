@@ -10,7 +10,7 @@ from jenacast.cli.app import Force, say
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders of seeds.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--out", "--output", "-o", help="The HTML file.")] = Path("report.html"),
     force: Force = False,
 ) -> None:
     """Write one HTML page about runs, which needs no network and no other file.

@@ -21,7 +21,7 @@ def reproduce(
     runs_dir: Annotated[
         Path, typer.Option(help="Where the runs are kept; finished ones are not trained again.")
     ] = Path("runs/reproduce"),
-    out: Annotated[Path | None, typer.Option(help="Write the ledger, as Markdown.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the ledger, as Markdown.")] = None,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,

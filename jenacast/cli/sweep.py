@@ -63,11 +63,12 @@ def sweep(
 
     \b
     recipe = "stacked-gru"
-    train.epochs = 20
-    train.learning_rate = { low = 1e-4, high = 1e-2, log = true }
-    train.optimizer = { choices = ["adam", "adamw"] }
-    train.weight_decay = { low = 1e-5, high = 0.1, log = true, when = { train.optimizer = "adamw" } }
     model.units = { low = 16, high = 64, step = 16 }
+    [train]
+    epochs = 20
+    learning_rate = { low = 1e-4, high = 1e-2, log = true }
+    optimizer = { choices = ["adam", "adamw"] }
+    weight_decay = { low = 0, high = 0.1, when = { train.optimizer = "adamw" } }
 
     The same command continues where it stopped, and a second one joins in; with --storage also from other machines
     (docs/many-machines.md). Each trial is a run folder, for compare, evaluate and report. The test split is not read.

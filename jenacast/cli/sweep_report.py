@@ -11,7 +11,8 @@ from jenacast.cli.app import Force, Storage, say
 def sweep_report(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A sweep's folder; with --storage, its name.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder to write into.", show_default="STUDY/report")
+        Path | None,
+        typer.Option("--out", "--output", "-o", help="The folder to write into.", show_default="STUDY/report"),
     ] = None,
     storage: Storage = "",
     force: Force = False,

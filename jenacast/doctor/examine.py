@@ -73,6 +73,7 @@ def examine() -> Findings:
     Raises:
         JenacastError: TensorFlow does not start.
     """
+    logger.info("trying TensorFlow and XLA")
     xla = probe("xla")  # first: what ends a process at TensorFlow's start would end this one
     if not xla.started:
         remedy = _unset_flags() or "reinstall it: pip install --force-reinstall tensorflow keras"
