@@ -9,7 +9,7 @@ import pytest
 
 from jenacast import files
 from jenacast.columns import COLUMNS, NAMES
-from jenacast.data import prepare as module
+from jenacast.data import prepared as module
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import load_prepared

@@ -13,6 +13,7 @@ from jenacast.data import prepared as module
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import load_prepared
+from jenacast.data.series import Series
 from jenacast.errors import DataError, ExistsError
 from jenacast.files import file_sha256
 
@@ -67,11 +68,9 @@ def test_data_of_earlier_versions_without_hashes_are_loaded(data_dir):
 
 def test_a_reader_gets_manifest_and_arrays_of_one_preparation(data_dir, monkeypatch):
     old, new = data_dir / "prepared", data_dir / "new"
-    shutil.copytree(old, new)
-    values = np.load(new / "values.npy") + 1
-    np.save(new / "values.npy", values)
-    manifest = load_prepared(data_dir).manifest
-    preparing._write_manifest(manifest, new)
+    before = load_prepared(data_dir)
+    values = before.series.values + 1
+    module.write_prepared(new, before.manifest, Series(before.series.times, values))
     load_manifest = module.load_manifest
 
     def replaced_after_reading(folder):

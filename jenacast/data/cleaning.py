@@ -21,7 +21,6 @@ class Cleaned:
 
     Attributes:
         series: rows of the protocol's order, (rows, columns) float32; NaN where no valid value is near.
-        source_rows: (rows,) row in the file of each row kept.
         replaced: (rows, columns) where a value is not the one measured.
         sentinels: (rows, columns) where the file has the station's mark for missing.
         duplicates: rows dropped because they repeat a row, values included.
@@ -29,7 +28,6 @@ class Cleaned:
     """
 
     series: Series
-    source_rows: Rows
     replaced: NDArray[np.bool_]
     sentinels: NDArray[np.bool_]
     duplicates: int
@@ -48,18 +46,15 @@ def clean(raw: Series, protocol: Protocol) -> Cleaned:
     leaves NaN where the last valid value is more than `STALE_HOURS` old. Before a column's first valid
     value both leave NaN, since only the future could fill it.
     """
-    source_rows, duplicates, conflicts = np.arange(len(raw.times)), 0, 0
-    if protocol == "strict":
-        source_rows, duplicates, conflicts = unique_in_time(raw)
-    times = raw.times[source_rows]
-    values = raw.values[source_rows].astype(np.float32)
+    rows, duplicates, conflicts = unique_in_time(raw) if protocol == "strict" else (np.arange(len(raw.times)), 0, 0)
+    times, values = raw.times[rows], raw.values[rows].astype(np.float32)
 
     valid = find_valid(values)
     sentinels = values == SENTINEL
     for index in np.flatnonzero(~valid.all(axis=0)):
         values[:, index] = _carry_forward(times, values[:, index], valid[:, index], protocol)
     series = Series(times, values, target_measured=valid[:, NAMES.index(TARGET)])
-    return Cleaned(series, source_rows, ~valid, sentinels, duplicates, conflicts)
+    return Cleaned(series, ~valid, sentinels, duplicates, conflicts)
 
 
 def find_valid(values: Floats) -> NDArray[np.bool_]:

@@ -5,7 +5,6 @@ Content alone tells what a file is: not its name, nor a server's word, nor the n
 
 import logging
 import lzma
-import shutil
 import tempfile
 import zipfile
 import zlib
@@ -147,17 +146,16 @@ def _fetch_first(copies: Sequence[Copy], target: Path) -> Copy:
 
 def _unpack(raw: Path, target: Path, label: str) -> None:
     """Copy a CSV, or the one CSV inside a zip, to `target`."""
-    from jenacast.data.fetch import Bounded
+    from jenacast.data.fetch import CHUNK_BYTES, write_bounded
 
     with open_regular(raw) as source, target.open("wb") as file:
-        bounded = Bounded(file, label)
         if source.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
             source.seek(0)
-            shutil.copyfileobj(source, bounded)
+            write_bounded(iter(lambda: source.read(CHUNK_BYTES), b""), file, label)
             return
         try:
             with zipfile.ZipFile(source) as archive, archive.open(_csv_member(archive, label)) as member:
-                shutil.copyfileobj(member, bounded)
+                write_bounded(iter(lambda: member.read(CHUNK_BYTES), b""), file, label)
         except ZIP_ERRORS as error:
             raise DownloadError(f"{label} is a zip that cannot be unpacked: {error}. {REMEDY}") from error
 

@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -60,22 +60,21 @@ class Deadline:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-class Bounded:
-    """A file to write to that refuses to grow past `MAX_BYTES`."""
+def write_bounded(
+    chunks: Iterable[bytes], file: BinaryIO, label: str, progress: Callable[[int], object] = lambda size: None
+) -> None:
+    """Write chunks, and tell `progress` the size of each.
 
-    def __init__(self, file: BinaryIO, label: str) -> None:
-        self._file, self._label, self._bytes = file, label, 0
-
-    def write(self, data: bytes) -> int:
-        """Write all of `data`.
-
-        Raises:
-            DownloadError: the file would be too large.
-        """
-        self._bytes += len(data)
-        if self._bytes > MAX_BYTES:
-            raise DownloadError(f"{self._label} holds more than the {MAX_BYTES:,} bytes allowed. {REMEDY}")
-        return self._file.write(data)
+    Raises:
+        DownloadError: they are more than `MAX_BYTES`.
+    """
+    written = 0
+    for chunk in chunks:
+        written += len(chunk)
+        if written > MAX_BYTES:
+            raise DownloadError(f"{label} holds more than the {MAX_BYTES:,} bytes allowed. {REMEDY}")
+        file.write(chunk)
+        progress(len(chunk))
 
 
 def fetch(url: str, target: Path, deadline: Deadline) -> None:
@@ -99,12 +98,11 @@ def _fetch_once(url: str, target: Path, deadline: Deadline) -> None:
     label = shown_address(url)
     logger.info("Fetching %s", label)
     try:
-        with _Session(deadline) as session, target.open("wb") as file, _open(session, url) as answer:
-            bounded, length = Bounded(file, label), answer.headers.get("Content-Length", "")
+        with _session(deadline) as session, target.open("wb") as file, _open(session, url) as answer:
+            length = answer.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
             with tqdm(total=total, disable=None, leave=False, unit="B", unit_scale=True) as bar:
-                for chunk in answer.iter_content(CHUNK_BYTES):
-                    bar.update(bounded.write(chunk))
+                write_bounded(answer.iter_content(CHUNK_BYTES), file, label, bar.update)
     except (ValueError, requests.RequestException, HTTPError) as error:
         if not deadline.is_over:
             raise UnreachableError(f"{label}: {_reason(error)}") from error
@@ -112,15 +110,13 @@ def _fetch_once(url: str, target: Path, deadline: Deadline) -> None:
         raise UnreachableError(f"{label}: not complete after {TOTAL_TIME_S:g} s")
 
 
-class _Session(requests.Session):
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__()
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(deadline))
-
-    def resolve_redirects(self, *request: Any, **options: Any) -> Iterator[Any]:  # type: ignore[override]
-        """No redirects: even to know where one leads, requests would read its body into memory."""
-        return iter(())
+def _session(deadline: Deadline) -> requests.Session:
+    session = requests.Session()
+    # Even to know where a redirect leads, requests would read its body into memory.
+    session.resolve_redirects = lambda *request, **options: iter(())  # type: ignore[method-assign, assignment]
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(deadline))
+    return session
 
 
 class _Adapter(HTTPAdapter):

@@ -11,38 +11,15 @@ import numpy as np
 from jenacast.columns import COLUMNS
 from jenacast.config import standard_task
 from jenacast.data import Protocol
+from jenacast.data import prepared as stored
 from jenacast.data.audit import audit_series
 from jenacast.data.cleaning import Cleaned, clean
 from jenacast.data.download import CSV_NAME
-from jenacast.data.prepared import (
-    BORDERS,
-    FILES,
-    FOLDER,
-    FORMAT,
-    MANIFEST,
-    SPLITS,
-    TIMES,
-    VALUES,
-    ColumnRecord,
-    Manifest,
-    Prepared,
-    SplitRecord,
-    borders_sha256,
-    load_manifest,
-    remedy,
-)
+from jenacast.data.prepared import FOLDER, SPLITS, ColumnRecord, Manifest, Prepared, SplitRecord, remedy
 from jenacast.data.series import Series, rows_per_hour
-from jenacast.data.windows import Borders, Windows, split_rows, windows_of_split
+from jenacast.data.windows import Borders, Windows, find_windows, split_rows
 from jenacast.errors import DataError, ExistsError
-from jenacast.files import (
-    atomic_folder,
-    clear_leftovers,
-    file_sha256,
-    link_or_copy,
-    open_regular,
-    refuse_foreign,
-    write_json,
-)
+from jenacast.files import clear_leftovers, open_regular, refuse_foreign
 from jenacast.locks import folder_lock
 
 logger = logging.getLogger(__name__)
@@ -80,7 +57,7 @@ def _prepare(
 
     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if folder.exists() and not force:
-        existing = load_manifest(folder)
+        existing = stored.load_manifest(folder)
         if (existing.source_sha256, existing.protocol) == (sha256, protocol):
             logger.info("%s is already there, from the same file under %s: nothing to do", folder, protocol)
             return existing
@@ -88,7 +65,7 @@ def _prepare(
             f"{folder} holds another series or protocol ({existing.protocol}, source {existing.source_sha256[:12]}; "
             f"asked: {protocol}, {sha256[:12]}); --force replaces it"
         )
-    refuse_foreign(folder, FILES)
+    refuse_foreign(folder, stored.FILES)
     logger.info("reading %s", csv)
     file.seek(0)  # the same file, should the name be another's by now
     raw = parse_station_csv(csv, file)
@@ -100,23 +77,12 @@ def _prepare(
         )
     synthetic = synthetic or _is_known_synthetic(folder, sha256)
     manifest = _describe(raw, cleaned, protocol, source=csv, sha256=sha256, synthetic=synthetic)
-    with atomic_folder(folder) as new:
-        np.save(new / VALUES, cleaned.series.values)
-        np.save(new / TIMES, cleaned.series.times)
-        return _write_manifest(manifest, new)
-
-
-def _write_manifest(manifest: Manifest, folder: Path) -> Manifest:
-    """Complete a manifest by the hashes of what it describes, and write it beside the arrays in `folder`."""
-    hashes = {name: file_sha256(folder / name) for name in (VALUES, TIMES)} | {BORDERS: borders_sha256(manifest.splits)}
-    manifest = manifest.model_copy(update={"sha256": hashes})
-    write_json(folder / MANIFEST, manifest.model_dump())
-    return manifest
+    return stored.write_prepared(folder, manifest, cleaned.series)
 
 
 def _is_known_synthetic(folder: Path, sha256: str) -> bool:
     try:
-        existing = load_manifest(folder)
+        existing = stored.load_manifest(folder)
     except DataError:
         return False
     return existing.synthetic and existing.source_sha256 == sha256
@@ -129,7 +95,7 @@ def _describe(
     cut, windows = _cut(cleaned.series, protocol, borders, source)
     task = standard_task()
     return Manifest(
-        format=FORMAT,
+        format=stored.FORMAT,
         protocol=protocol,
         source=str(source.resolve()),
         source_sha256=sha256,
@@ -150,9 +116,10 @@ def _cut(
     """What a manifest says of a series cut at `borders`, and every split's windows of the standard history and lead."""
     columns = _statistics(series, borders["train"], source)  # first: a dead instrument leaves no window either
     task = standard_task()
-    hours = {"history_hours": task.history_hours, "lead_hours": task.lead_hours}
+    hours: dict[str, int] = {"history_hours": task.history_hours, "lead_hours": task.lead_hours}
     windows = {
-        split: windows_of_split(series, protocol, split, border, source, **hours) for split, border in borders.items()
+        split: find_windows(series, protocol, *border, **hours, needed_by=f"{source}: the {split} split")
+        for split, border in borders.items()
     }
     splits = {
         split: SplitRecord(
@@ -185,10 +152,7 @@ def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: 
     cut, _ = _cut(prepared.series, before.protocol, borders, f"{prepared.folder}, {fold}")
     audit = before.audit.model_copy(update={"values": [], "windows": {}})
     manifest = before.model_copy(update={**cut, "audit": audit, "fold": fold})
-    with atomic_folder(data_dir / FOLDER) as new:
-        for name in (VALUES, TIMES):
-            link_or_copy(prepared.folder / name, new / name)
-        return _write_manifest(manifest, new)
+    return stored.write_prepared(data_dir / FOLDER, manifest, prepared.folder)
 
 
 def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> Borders:

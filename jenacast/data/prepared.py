@@ -16,9 +16,9 @@ from jenacast.columns import NAMES
 from jenacast.data import Protocol
 from jenacast.data.audit import Audit
 from jenacast.data.series import Series
-from jenacast.data.windows import Windows, windows_of_split
+from jenacast.data.windows import Windows, find_windows
 from jenacast.errors import DataError
-from jenacast.files import open_regular
+from jenacast.files import atomic_folder, file_sha256, link_or_copy, open_regular, refuse_foreign, write_json
 from jenacast.records import Record, read_record
 
 FORMAT = 1
@@ -91,7 +91,7 @@ class Manifest(Record):
     def _within_the_series(self) -> "Manifest":
         if self.splits["test"].stop > self.rows:
             raise ValueError(f"splits: expected {', '.join(SPLITS)}, one after the other, within the series")
-        if self.sha256.get(BORDERS) not in (None, borders_sha256(self.splits)):
+        if self.sha256.get(BORDERS) not in (None, _borders_sha256(self.splits)):
             raise ValueError("splits: other borders than those that were prepared")
         if any(not 0 <= row < self.rows for row in self.replaced_target_rows):
             raise ValueError("replaced_target_rows: beyond the series")
@@ -117,8 +117,14 @@ class Prepared:
         Raises:
             DataError: the split holds no such window.
         """
-        hours = {"history_hours": history_hours, "lead_hours": lead_hours}
-        return windows_of_split(self.series, self.manifest.protocol, split, self.borders(split), self.folder, **hours)
+        return find_windows(
+            self.series,
+            self.manifest.protocol,
+            *self.borders(split),
+            history_hours=history_hours,
+            lead_hours=lead_hours,
+            needed_by=f"{self.folder}: the {split} split",
+        )
 
 
 def load_prepared(data_dir: Path) -> Prepared:
@@ -173,8 +179,29 @@ def load_manifest(folder: Path) -> Manifest:
     return read_record(folder / MANIFEST, Manifest, missing=missing, damaged=again, error=DataError, format=FORMAT)
 
 
-def borders_sha256(splits: Mapping[str, SplitRecord]) -> str:
-    """The hash of the rows where the splits begin and end."""
+def write_prepared(folder: Path, manifest: Manifest, arrays: Series | Path) -> Manifest:
+    """Write prepared data as `folder`, in place of older ones; returns the manifest, completed by the hashes.
+
+    `arrays` is the series, or a folder of prepared data that hold it already.
+
+    Raises:
+        ExistsError: `folder` holds anything but prepared data.
+    """
+    refuse_foreign(folder, FILES)
+    with atomic_folder(folder) as new:
+        if isinstance(arrays, Path):
+            for name in (VALUES, TIMES):
+                link_or_copy(arrays / name, new / name)
+        else:
+            np.save(new / VALUES, arrays.values)
+            np.save(new / TIMES, arrays.times)
+        hashes = {name: file_sha256(new / name) for name in (VALUES, TIMES)}
+        manifest = manifest.model_copy(update={"sha256": {**hashes, BORDERS: _borders_sha256(manifest.splits)}})
+        write_json(new / MANIFEST, manifest.model_dump())
+    return manifest
+
+
+def _borders_sha256(splits: Mapping[str, SplitRecord]) -> str:
     borders = {name: [split.start, split.stop] for name, split in splits.items()}
     return hashlib.sha256(json.dumps(borders).encode()).hexdigest()
 

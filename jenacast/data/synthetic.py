@@ -48,12 +48,9 @@ WATER_TO_AIR = 0.622  # ratio of the molar masses
 def synthetic_series(*, rows: int, step_minutes: int = 10, seed: int = 0, warts: bool = True) -> tuple[Times, Floats]:
     """Make a station series that starts where the real one does, on 2009-01-01 at 00:10.
 
-    Temperature is a yearly and a daily cycle, the latter larger in summer, with red noise on top. Part of
-    that noise follows the pressure a day later, so a forecast that looks at it can beat persistence.
-    Temperature, pressure and dew point are rounded first and the other air columns follow from them.
-
-    With warts, a series of 60 days or more has the `JUMPS`, a shorter one the `SHORT_JUMPS`, each at its fraction of
-    the rows, and three hours of the sentinel in both wind speeds.
+    Temperature is a yearly and a daily cycle, the latter larger in summer, with red noise on top, part of which
+    follows the pressure a day later: a forecast that looks at it can beat persistence. With warts, the clock jumps,
+    and both wind speeds have three hours of the sentinel.
 
     Args:
         rows: records, warts included.
@@ -83,13 +80,7 @@ def synthetic_series(*, rows: int, step_minutes: int = 10, seed: int = 0, warts:
 
 
 def write_csv(path: Path, times: Times, values: Floats) -> None:
-    """Write a series in the station's own text format, atomically; `values` with two decimals.
-
-    Args:
-        path: the file to write or replace.
-        times: (rows,) datetime64[s].
-        values: (rows, len(COLUMNS)) float64.
-    """
+    """Write times and (rows, len(COLUMNS)) values in the station's own text format, atomically, with two decimals."""
     header = ",".join(f'"{text}"' for text in (TIME_HEADER, *(column.header for column in COLUMNS)))
     line = "%s" + ",%.2f" * len(COLUMNS) + "\n"
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
@@ -157,11 +148,7 @@ def _weather(minutes: NDArray[np.int64], seed: int) -> dict[str, Floats]:
 
 
 def _air(pressure_mbar: Floats, temperature_c: Floats, dew_point_c: Floats) -> dict[str, Floats]:
-    """The air columns, by name, that three of them determine.
-
-    Magnus formula, Poisson's equation for the potential temperature, and the ideal gas law with the virtual
-    temperature for the density of moist air.
-    """
+    """The air columns, by name, that three of them determine; Poisson's equation gives the potential temperature."""
     temperature_k = temperature_c + ZERO_CELSIUS_K
     saturation_mbar = saturation_vapour_pressure_mbar(temperature_c)
     vapour_mbar = saturation_vapour_pressure_mbar(dew_point_c)

@@ -73,9 +73,16 @@ def split_rows(rows: int) -> tuple[int, int]:
 
 
 def find_windows(
-    series: Series, protocol: Protocol, start: int, stop: int, *, history_hours: int, lead_hours: int
+    series: Series,
+    protocol: Protocol,
+    start: int,
+    stop: int,
+    *,
+    history_hours: int,
+    lead_hours: int,
+    needed_by: object = None,
 ) -> Windows:
-    """The windows of rows [start, stop) under `protocol`; possibly none.
+    """The windows of rows [start, stop) of a series under `protocol`.
 
     Args:
         series: the whole series.
@@ -84,42 +91,28 @@ def find_windows(
         stop: row after the split's last.
         history_hours: observations in a history.
         lead_hours: hours from the last observation to the target.
+        needed_by: whose they are, for an error where there are none; None where there may be none.
+
+    Raises:
+        DataError: none, and they are needed.
     """
     hours = {"history_hours": history_hours, "lead_hours": lead_hours}
     if protocol == "book":
-        per_hour = rows_per_hour(series.times)
-        return book_windows(len(series.times), start, stop, rows_per_hour=per_hour, **hours)
-    measured = series.target_measured
-    return strict_windows(
-        series.times,
-        start,
-        stop,
-        usable=np.asarray(np.isfinite(series.values[start:stop]).all(axis=1)),
-        observed=np.ones(stop - start, dtype=bool) if measured is None else measured[start:stop],
-        **hours,
-    )
-
-
-def windows_of_split(
-    series: Series,
-    protocol: Protocol,
-    split: str,
-    border: tuple[int, int],
-    source: object,
-    *,
-    history_hours: int,
-    lead_hours: int,
-) -> Windows:
-    """The windows of a split, at least one; `source` says in the error whose they are.
-
-    Raises:
-        DataError: the split holds no window.
-    """
-    windows = find_windows(series, protocol, *border, history_hours=history_hours, lead_hours=lead_hours)
-    if not len(windows):
+        windows = book_windows(len(series.times), start, stop, rows_per_hour=rows_per_hour(series.times), **hours)
+    else:
+        measured = series.target_measured
+        windows = strict_windows(
+            series.times,
+            start,
+            stop,
+            usable=np.asarray(np.isfinite(series.values[start:stop]).all(axis=1)),
+            observed=np.ones(stop - start, dtype=bool) if measured is None else measured[start:stop],
+            **hours,
+        )
+    if needed_by and not len(windows):
         raise DataError(
-            f"{source}: the {split} split ({border[1] - border[0]} rows) holds no window of {history_hours} h of "
-            f"history and {lead_hours} h of lead; use a longer or more complete series, or a shorter history"
+            f"{needed_by} ({stop - start} rows) holds no window of {history_hours} h of history and {lead_hours} h of "
+            "lead; use a longer or more complete series, or a shorter history"
         )
     return windows
 
@@ -127,15 +120,9 @@ def windows_of_split(
 def book_windows(
     rows: int, start: int, stop: int, *, rows_per_hour: int, history_hours: int, lead_hours: int
 ) -> Windows:
-    """Windows by row position whose first row is in [start, stop), as the book makes them.
+    """Windows by row position whose first row is in [start, stop) of a series of `rows`, as the book makes them.
 
-    Args:
-        rows: rows of the whole series.
-        start: first row of the split.
-        stop: row after the split's last; histories stay before it, targets may not.
-        rows_per_hour: rows between two observations of a history.
-        history_hours: observations in a history.
-        lead_hours: hours from the last observation to the target.
+    Histories stay before `stop`, targets may not. The rest is as for `find_windows`.
     """
     span = (history_hours - 1) * rows_per_hour
     delay = (history_hours + lead_hours - 1) * rows_per_hour
@@ -158,7 +145,7 @@ def strict_windows(
     history_hours: int,
     lead_hours: int,
 ) -> Windows:
-    """Windows by time inside rows [start, stop).
+    """Windows by time inside rows [start, stop); the rest is as for `find_windows`.
 
     Args:
         times: (rows,) datetime64[s], strictly increasing.
