@@ -182,6 +182,19 @@ def test_a_retired_setting_of_a_stored_config_is_forgotten_unless_it_had_an_effe
     ]
 
 
+def test_texts_lists_and_steps_have_an_end(load):
+    with pytest.raises(ConfigError) as error:
+        load(f'summary = "{"x" * 100_000}"\nsource = "{"y" * 10_001}"\n', f"model.mean_hours={[1] * 1001}")
+    assert [problem.partition(", received")[0] for problem in problems(error)] == [
+        "summary: expected at most 10000 characters",
+        "source: expected at most 10000 characters",
+        "model.mean_hours: expected List should have at most 1000 items after validation, not 1001",
+    ]
+    assert len(str(error.value)) < 1000
+    with pytest.raises(ConfigError, match=r"warmup_steps: expected less than or equal to 1000000000"):
+        load("", f"train.warmup_steps={10**24}")
+
+
 def test_a_section_must_be_a_table(load):
     with pytest.raises(ConfigError) as error:
         load("train = 5\n")

@@ -114,3 +114,25 @@ def test_scores_of_before_there_were_intervals_can_still_be_compared(trained_run
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)[0]["test_mae_c"] == kept["mae_c"]
     assert file.read_bytes() == before
+
+
+def test_a_run_finds_its_own_data_and_one_that_was_interrupted_or_refitted_says_why_it_has_no_intervals(
+    trained_run, jenacast, scores, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # whose folder `data` is not prepared
+    assert "CRPS" in jenacast("evaluate", trained_run).stdout
+    mae_c = scores(trained_run / "best.keras")["mae_c"]
+    monkeypatch.setenv("JENACAST_DATA_DIR", str(tmp_path / "named"))
+    assert "named/prepared" in jenacast("evaluate", trained_run).stderr
+    monkeypatch.delenv("JENACAST_DATA_DIR")
+    model, about = load_checkpoint(trained_run).model, read_metadata(trained_run / "best.keras")
+    metrics = json.loads((trained_run / "metrics.json").read_text())
+    (trained_run / "metrics.json").write_text(json.dumps(metrics | {"finished": False}))
+    for changes, told in (
+        ({"trained_on": "train"}, f"its run is not finished; continue it: jenacast train --resume {trained_run}"),
+        ({"trained_on": "train+val"}, "it was trained on validation too, and nothing was left to calibrate them on"),
+    ):
+        about = about.model_copy(update={"calibration": None, **changes})
+        save_checkpoint(model, about, trained_run / "best.keras")
+        assert f"no intervals of 50, 80 and 90 %: {told}" in jenacast("evaluate", trained_run).stdout
+        assert scores(trained_run)["mae_c"] == mae_c

@@ -63,6 +63,7 @@ LAYERS = {
         {"config": {"activation": {"class_name": "__lambda__", "config": {"value": ["4wEA", None, None]}}}},
         "lambda",
     ),
+    "a name that is no text": ({"config": {"name": "\ud800"}}, "surrogates not allowed"),
     "a command as initializer": (
         {"config": {"kernel_initializer": {"module": "os", "class_name": "system"}}},
         "'system'",

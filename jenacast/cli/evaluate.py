@@ -1,6 +1,7 @@
 """`jenacast evaluate`."""
 
 import json
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -44,6 +45,7 @@ Checkpoints = Annotated[
 
 
 def evaluate(
+    context: typer.Context,
     checkpoints: Checkpoints,
     split: Annotated[Literal["test", "val"], typer.Option(help="Which windows of the prepared data.")] = "test",
     csv: Annotated[
@@ -74,6 +76,8 @@ def evaluate(
     its run folder, by itself, the scores and pictures are added there; otherwise nothing is written unless --out or
     --predictions says where.
 
+    Without --data-dir the first checkpoint's run says where its data are.
+
     A checkpoint that gives intervals is judged by how often they hold the truth, how wide they are, and by the CRPS.
     --by lead shows the error of each hour of the next day, for networks that forecast all of them.
 
@@ -86,13 +90,16 @@ def evaluate(
     from jenacast.evaluation.groups import errors_by, group_table
     from jenacast.experiments.seeds import only_run, run_folders
     from jenacast.files import atomic_path, refuse_existing
-    from jenacast.training.run_folder import is_run_dir
+    from jenacast.training.run_folder import data_of_run, is_run_dir
 
     if predictions:
         refuse_existing(predictions, force=force)
     paths = [each for path in checkpoints for each in run_folders(path)]
     if len(paths) > len(checkpoints):
         say(f"evaluating the mean of {len(paths)} networks; `jenacast compare` judges each seed")
+    source = context.get_parameter_source("data_dir")
+    if source and source.name == "DEFAULT":
+        data_dir = data_of_run(paths[0]) or data_dir
     evaluation = run(
         *paths,
         data_dir=data_dir,
@@ -150,7 +157,24 @@ def describe(scores: "Scores") -> str:
     if scores.intervals:
         table = intervals_table(scores.intervals).as_text()
         lines += ["", f"{table}\nCRPS {scores.intervals.crps_c:.3f} °C"]
+    else:
+        lines.append(f"no intervals of 50, 80 and 90 %: {_why_no_intervals(scores)}")
     return "\n".join(lines)
+
+
+def _why_no_intervals(scores: "Scores") -> str:
+    from jenacast.training.run_folder import METRICS, read_outcome
+
+    run = Path(scores.checkpoint).parent
+    if scores.members or scores.offset_c:
+        return "a mean of networks has none; `jenacast ensemble` makes one network of them, which has"
+    if scores.trained_on is None:
+        return "the network was made elsewhere"
+    if scores.trained_on != "train":
+        return "it was trained on validation too, and nothing was left to calibrate them on"
+    if (run / METRICS).is_file() and not read_outcome(run).finished:
+        return f"its run is not finished; continue it: jenacast train --resume {shlex.quote(str(run))}"
+    return "they are in the best network of a finished run, if validation holds enough windows"
 
 
 def _named(checkpoint: str) -> str:

@@ -174,6 +174,17 @@ def is_run_dir(path: Path) -> bool:
     return (path / RECORD).is_file()
 
 
+def data_of_run(path: Path) -> Path | None:
+    """Where the data of a run lie, by its folder or a checkpoint in it; None if it is no run's, or they are gone.
+
+    Raises:
+        JenacastError: the run's record is damaged.
+    """
+    folder = path if path.is_dir() else path.parent
+    data_dir = Path(read_record(folder).data_dir) if is_run_dir(folder) else None
+    return data_dir if data_dir and data_dir.is_dir() else None
+
+
 def holds_finished(path: Path, config: Config) -> bool:
     """Whether `path` holds a finished run of exactly these settings."""
     if not ((path / METRICS).is_file() and (path / CONFIG).is_file()):
