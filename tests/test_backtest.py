@@ -78,11 +78,11 @@ def test_a_folds_figures_are_those_of_train_and_evaluate(whole, tmp_path):
         assert fold[key] == pytest.approx(value, rel=1e-5)
     assert fold["test_mae_ci95_c"] == pytest.approx(scores.mae_ci95_c, rel=1e-5)
     assert (fold["skill"], fold["test_windows"]) == (pytest.approx(scores.skill, rel=1e-4), scores.windows)
-    # 12 observations, the target 24 h after: 35 rows of each split are the 'now' of no window.
+    # 12 observations, the target 24 h after: the first 35 rows of the series are the target of no window.
     assert (fold["train_windows"], fold["val_windows"], fold["test_windows"]) == (
         (365 + 181) * 24 - 35,
-        184 * 24 - 35,
-        181 * 24 - 35,
+        184 * 24,
+        181 * 24,
     )
     assert json.loads((place / "run" / "evaluation-test.json").read_text())["mae_c"] == fold["test_mae_c"]
 

@@ -86,7 +86,7 @@ def test_folds_are_in_order_adjacent_and_tile_the_tests_whatever_the_clock_does(
 
 
 def test_a_last_period_cut_short_counts_from_56_days_with_windows_on(years):
-    for day, folds in (("2011-05-05", 2), ("2011-05-06", 1)):  # its second period has 57 days, the first without target
+    for day, folds in (("2011-05-06", 2), ("2011-05-07", 1)):  # its second period has 56 days
         edges = find_edges(load_prepared(years), np.datetime64(day), 6, SETTINGS)
         assert len(make_folds(edges)) == folds
 
@@ -105,7 +105,12 @@ def test_a_folds_statistics_are_numpys_over_its_train_rows_and_its_arrays_are_th
     opened = load_prepared(tmp_path / "fold")
     assert opened.manifest == manifest
     for split, record in manifest.splits.items():
-        assert record.windows == len(opened.windows(split, history_hours=120, lead_hours=24)) > 3000
+        windows = opened.windows(split, history_hours=120, lead_hours=24)
+        assert record.windows == len(windows) > 3000
+        assert ((windows.targets >= record.start) & (windows.targets < record.stop)).all()
+        if split != "train":  # the history reaches back, so that the first rows are forecast
+            assert windows.targets[0] == record.start
+            assert windows.history_rows()[0, 0] == record.start - 143
     assert [record.first_time[:10] for record in manifest.splits.values()] == ["2009-01-01", *map(str, DAYS[:2])]
     for name in ("values.npy", "times.npy"):
         assert (tmp_path / "fold" / "prepared" / name).samefile(tmp_path / "prepared" / name)

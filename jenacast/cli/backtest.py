@@ -38,8 +38,7 @@ def backtest(
 
     Every fold is trained anew: tested on one step from --from on, validated on the step before it, trained on
     everything before that, a year at least. The last fold ends with the series; a period cut short by it counts
-    from 56 days with windows on. Histories stay inside their split as in any training, so the first six days of a
-    period are not forecast.
+    from 56 days with windows on. Histories may begin before their period, so that its first days are forecast too.
 
     Each fold is a folder named by its first test day, with data and run, for the other commands: jenacast compare
     A/2012-01-01/run B/2012-01-01/run. Beside them are backtest.json and backtest.png. `all` is over the windows

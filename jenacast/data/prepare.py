@@ -111,14 +111,16 @@ def _describe(
 
 
 def _cut(
-    series: Series, protocol: Protocol, borders: Borders, source: object
+    series: Series, protocol: Protocol, borders: Borders, source: object, *, reach_back: bool = False
 ) -> tuple[dict[str, Any], dict[str, Windows]]:
     """What a manifest says of a series cut at `borders`, and every split's windows of the standard history and lead."""
     columns = _statistics(series, borders["train"], source)  # first: a dead instrument leaves no window either
     task = standard_task()
     hours: dict[str, int] = {"history_hours": task.history_hours, "lead_hours": task.lead_hours}
     windows = {
-        split: find_windows(series, protocol, *border, **hours, needed_by=f"{source}: the {split} split")
+        split: find_windows(
+            series, protocol, *border, **hours, reach_back=reach_back, needed_by=f"{source}: the {split} split"
+        )
         for split, border in borders.items()
     }
     splits = {
@@ -131,13 +133,14 @@ def _cut(
         )
         for split, (start, stop) in borders.items()
     }
-    return {"splits": splits, "columns": columns}, windows
+    return {"splits": splits, "columns": columns, "reach_back": reach_back}, windows
 
 
 def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: str) -> Manifest:
     """Give a prepared series other borders, as a data folder of its own; its rows are not written again.
 
-    The statistics are of the new train rows; the audit is of the whole series alone.
+    The statistics are of the new train rows; the audit is of the whole series alone. Histories may lie before their
+    split: whoever forecasts the first hours of a period knows the days before it.
 
     Args:
         prepared: the series, cleaned under its protocol, in which nothing was repaired from the future.
@@ -149,7 +152,7 @@ def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: 
         DataError: a split holds no window, or a column is the same throughout train.
     """
     before = prepared.manifest
-    cut, _ = _cut(prepared.series, before.protocol, borders, f"{prepared.folder}, {fold}")
+    cut, _ = _cut(prepared.series, before.protocol, borders, f"{prepared.folder}, {fold}", reach_back=True)
     audit = before.audit.model_copy(update={"values": [], "windows": {}})
     manifest = before.model_copy(update={**cut, "audit": audit, "fold": fold})
     return stored.write_prepared(data_dir / FOLDER, manifest, prepared.folder)

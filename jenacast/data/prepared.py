@@ -53,7 +53,8 @@ class Manifest(Record):
     """What was prepared from what, and everything the audit found.
 
     `fold` is the test period that a backtest cut the series for, None for the usual borders; its audit is then of the
-    whole series alone. `sha256` are the hashes of both arrays' files and of the borders; earlier versions wrote none.
+    whole series alone. With `reach_back` histories may lie before their split, and the targets alone lie inside.
+    `sha256` are the hashes of both arrays' files and of the borders; earlier versions wrote none.
     """
 
     format: int
@@ -70,6 +71,7 @@ class Manifest(Record):
     replaced_target_rows: list[int]
     audit: Audit
     fold: str | None = None
+    reach_back: bool = False
     sha256: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("splits")
@@ -123,6 +125,7 @@ class Prepared:
             *self.borders(split),
             history_hours=history_hours,
             lead_hours=lead_hours,
+            reach_back=self.manifest.reach_back,
             needed_by=f"{self.folder}: the {split} split",
         )
 

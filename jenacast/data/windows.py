@@ -80,6 +80,7 @@ def find_windows(
     *,
     history_hours: int,
     lead_hours: int,
+    reach_back: bool = False,
     needed_by: object = None,
 ) -> Windows:
     """The windows of rows [start, stop) of a series under `protocol`.
@@ -91,24 +92,29 @@ def find_windows(
         stop: row after the split's last.
         history_hours: observations in a history.
         lead_hours: hours from the last observation to the target.
+        reach_back: histories may lie before `start`; the targets alone lie inside.
         needed_by: whose they are, for an error where there are none; None where there may be none.
 
     Raises:
         DataError: none, and they are needed.
     """
     hours = {"history_hours": history_hours, "lead_hours": lead_hours}
+    back = (history_hours + lead_hours) * rows_per_hour(series.times) if reach_back else 0
+    begin = max(0, start - back)
     if protocol == "book":
-        windows = book_windows(len(series.times), start, stop, rows_per_hour=rows_per_hour(series.times), **hours)
+        windows = book_windows(len(series.times), begin, stop, rows_per_hour=rows_per_hour(series.times), **hours)
     else:
         measured = series.target_measured
         windows = strict_windows(
             series.times,
-            start,
+            begin,
             stop,
-            usable=np.asarray(np.isfinite(series.values[start:stop]).all(axis=1)),
-            observed=np.ones(stop - start, dtype=bool) if measured is None else measured[start:stop],
+            usable=np.asarray(np.isfinite(series.values[begin:stop]).all(axis=1)),
+            observed=np.ones(stop - begin, dtype=bool) if measured is None else measured[begin:stop],
             **hours,
         )
+    if reach_back:
+        windows = windows.pick((windows.targets >= start) & (windows.targets < stop))
     if needed_by and not len(windows):
         raise DataError(
             f"{needed_by} ({stop - start} rows) holds no window of {history_hours} h of history and {lead_hours} h of "

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def _csv_samples(paths: Sequence[Path], encoding: Encoding) -> Samples:
     raw = Series(np.concatenate([part.times for part in parts]), np.concatenate([part.values for part in parts]))
     cleaned, names = clean(raw, "strict"), ", ".join(map(str, paths))
     rows_per_hour(raw.times, names)  # refuses what has no hourly step
-    hours = {"history_hours": encoding.needed_hours, "lead_hours": encoding.lead_hours}
+    hours: dict[str, Any] = {"history_hours": encoding.needed_hours, "lead_hours": encoding.lead_hours}
     windows = find_windows(cleaned.series, "strict", 0, len(cleaned.series.times), **hours)
     if not len(windows):
         raise DataError(

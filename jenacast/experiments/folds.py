@@ -18,7 +18,6 @@ from jenacast.errors import DataError
 from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval
 
 LEAST_TRAIN_MONTHS = 12  # so that train has seen every season, and a climatology can be fitted on it
-LEAST_LAST_DAYS = LEAST_DAYS  # with windows, of a period that the series' end cuts short
 DAY = np.timedelta64(1, "D")
 
 
@@ -79,14 +78,8 @@ def make_folds(edges: Sequence[np.datetime64]) -> list[Fold]:
 def find_edges(prepared: Prepared, first: np.datetime64, step_months: int, data: DataSettings) -> list[np.datetime64]:
     """The days at which the periods begin, from the first validation on, and the day after the last.
 
-    The last period is left out if the series' end cuts it short and it holds windows on fewer than
-    `LEAST_LAST_DAYS` days.
-
-    Args:
-        prepared: the series.
-        first: the day on which the first test period begins.
-        step_months: the length of a period.
-        data: history and lead of the windows.
+    The first test period begins on the day `first`. The last period is left out if the series' end cuts it short and it
+    holds windows on fewer than `LEAST_DAYS` days.
 
     Raises:
         DataError: less than a year to train on before the first fold, no fold, or a period without a window.
@@ -98,12 +91,12 @@ def find_edges(prepared: Prepared, first: np.datetime64, step_months: int, data:
     edges.append(shift(first, (len(edges) - 1) * step_months))
     row = np.timedelta64(3600 // prepared.manifest.rows_per_hour, "s")
     is_cut = times.max() + row < edges[-1]
-    if len(edges) > 2 and is_cut and _days(prepared, edges[-2], edges[-1], data) < LEAST_LAST_DAYS:
+    if len(edges) > 2 and is_cut and _days(prepared, edges[-2], edges[-1], data) < LEAST_DAYS:
         edges.pop()
     if len(edges) < 3:
         raise DataError(
             f"no test period can begin on {first}: the series ends on {times.max()}, and a period that its end cuts "
-            f"short has to hold windows on {LEAST_LAST_DAYS} days; begin earlier"
+            f"short has to hold windows on {LEAST_DAYS} days; begin earlier"
         )
     for begin, end in pairwise(edges):
         if not _days(prepared, begin, end, data):
@@ -149,5 +142,5 @@ def _days(prepared: Prepared, begin: np.datetime64, end: np.datetime64, data: Da
     times = prepared.series.times
     start, stop = first_row_from(times, begin), first_row_from(times, end)
     hours = {"history_hours": data.history_hours, "lead_hours": data.lead_hours}
-    windows = find_windows(prepared.series, prepared.manifest.protocol, start, stop, **hours)
+    windows = find_windows(prepared.series, prepared.manifest.protocol, start, stop, **hours, reach_back=True)
     return len(np.unique(times[windows.targets].astype("datetime64[D]")))
