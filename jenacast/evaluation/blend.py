@@ -31,15 +31,11 @@ def equal_blend(members: int) -> Blend:
 
 
 def fit_blend(forecasts_c: Floats, truth_c: Floats) -> Blend:
-    """The blend with the least MAE; to be fitted on validation.
+    """The blend of (members, windows) forecasts with the least MAE to a (windows,) truth, degC; fit it on validation.
 
     Members are taken one after the other, with repetition, each time the one that helps most (ensemble selection,
     Caruana et al. 2004); a weight is the share of the rounds. The offset is the median of what is missing: the years of
     validation are warmer or colder than those of train, and later years resemble them more.
-
-    Args:
-        forecasts_c: (members, windows) degC.
-        truth_c: (windows,) degC.
     """
     counts = np.zeros(len(forecasts_c))
     total = np.zeros(forecasts_c.shape[1])

@@ -57,11 +57,8 @@ def errors_by(leads: Sequence["Lead"], by: By) -> list[Group]:
     """The errors of each group of windows, in the groups' own order; empty groups are left out.
 
     `month`, `season`, `hour` and `year` are those of the time forecast for, by the station's clock; `change` is how far
-    the temperature then is from the present one; `lead` is the hours from now on, of every hour forecast.
-
-    Args:
-        leads: the hours that a network forecasts; all groups but `lead` are of the last.
-        by: what the windows are grouped by.
+    the temperature then is from the present one; `lead` is the hours from now on, of every hour in `leads`, while all
+    other groups are of the last alone.
     """
     if by == "lead":
         known = [lead for lead in leads if len(lead.truth_c)]

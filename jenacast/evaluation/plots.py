@@ -113,12 +113,8 @@ def _draw_leads(path: Path, leads: Sequence[Group], title: str, *, synthetic: bo
 def reliability(path: Path, levels: Sequence[float], observed: Sequence[float], *, title: str, synthetic: bool) -> None:
     """How often the truth lay at or below each predicted quantile, and inside each central interval.
 
-    Args:
-        path: the picture.
-        levels: (levels,) of the quantiles, 0 to 1; intervals are drawn between those that mirror each other.
-        observed: (levels,) the share of truths at or below each, 0 to 1.
-        title: the figure's.
-        synthetic: whether the series is made up.
+    `levels` of the quantiles, and the shares `observed` at or below them, go from 0 to 1; intervals are drawn between
+    levels that mirror each other.
     """
     share = {round(float(level), 6): float(seen) for level, seen in zip(levels, observed, strict=True)}
     lower = [level for level in sorted(share, reverse=True) if level < 0.5 and round(1 - level, 6) in share]

@@ -48,13 +48,10 @@ class Ridge:
 
 
 def fit_ridge(features: Floats, target: Floats, penalties: Sequence[float], *, chunk: int = CHUNK) -> list[Ridge]:
-    """Fit one ridge for each penalty, in closed form.
+    """Fit one ridge for each penalty, in closed form, to (windows, features) and a (windows,) target.
 
-    Args:
-        features: (windows, features), float32 will do: sums are kept in float64.
-        target: (windows,).
-        penalties: in the unit of the target squared; 0 is least squares, where no feature follows from others.
-        chunk: windows summed at once; it bounds the memory, the result is the same.
+    float32 features will do: sums are kept in float64. Penalties are in the unit of the target squared; 0 is least
+    squares, where no feature follows from others. `chunk` windows are summed at once, which bounds the memory.
     """
     windows, count = features.shape
     means = features.mean(axis=0, dtype=np.float64)

@@ -17,11 +17,12 @@ from jenacast.config import Config
 from jenacast.data.prepare import prepare_fold
 from jenacast.data.prepared import FOLDER, SplitRecord, load_manifest, load_prepared
 from jenacast.errors import DataError
+from jenacast.evaluation.bootstrap import LEAST_DAYS
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import write_evaluation
 from jenacast.evaluation.metrics import skill
 from jenacast.experiments import plots
-from jenacast.experiments.folds import LEAST_LAST_DAYS, Fold, FoldScores, find_edges, make_folds
+from jenacast.experiments.folds import Fold, FoldScores, find_edges, make_folds
 from jenacast.experiments.run_set import RunSet, remove_runs
 from jenacast.files import clear_leftovers, write_json
 from jenacast.models.build import check_model
@@ -77,15 +78,10 @@ def backtest_in(folder: Path) -> RunSet[BacktestPlan]:
 def backtest(
     config: Config, *, data_dir: Path, first: np.datetime64, step_months: int, folder: Path, force: bool = False
 ) -> Backtest:
-    """Train and test `config` on one period after the other, up to the end of the series.
+    """Train and test `config` on one period after the other, up to the end of the series prepared in `data_dir`.
 
-    Args:
-        config: the settings of every fold.
-        data_dir: where the whole series lies prepared.
-        first: the day on which the first test period begins.
-        step_months: the length of a test period, and of the validation period before it.
-        folder: made here; refused where it holds anything.
-        force: replace the backtest that `folder` holds.
+    The first test period begins on the day `first`; each is as long as the validation period before it. `folder` is
+    made here and refused where it holds anything; with `force` the backtest in it is replaced.
 
     Raises:
         JenacastError: no prepared data, no fold in it, settings that do not fit, or a fold that failed; those before
@@ -95,7 +91,7 @@ def backtest(
     prepared = load_prepared(data_dir)
     edges = find_edges(prepared, first, step_months, config.data)
     if edges[-1] <= prepared.series.times.max():
-        logger.info("the rows from %s on hold windows on fewer than %d days: no fold", edges[-1], LEAST_LAST_DAYS)
+        logger.info("the rows from %s on hold windows on fewer than %d days: no fold", edges[-1], LEAST_DAYS)
     series, protocol = prepared.manifest.source_sha256, prepared.manifest.protocol
     plan = BacktestPlan(str(data_dir.resolve()), series, protocol, [str(edge) for edge in edges])
     with backtest_in(folder).begun(config, plan, _remove_folds, force=force):

@@ -98,7 +98,8 @@ def compare(paths: Sequence[Path]) -> list[RecipeScores]:
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault(recipe_of(run.config), []).append(run)
-    return sorted(map(_summarise, groups.values()), key=_rank)
+    # Those that are compared have all seen validation, or none has.
+    return sorted(map(_summarise, groups.values()), key=lambda row: row.val_mae_c or row.test_mae_c)
 
 
 def comparison_table(rows: Sequence[RecipeScores]) -> Table:
@@ -143,11 +144,6 @@ def load_run(path: Path) -> FinishedRun:
         scores, *_ = write_evaluation(evaluate(path / BEST, data_dir=Path(record.data_dir)), path)
     test = run_folder.read_as(TestErrors, scores)
     return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test)
-
-
-def _rank(scores: RecipeScores) -> float:
-    # Those that are compared have all seen validation, or none has.
-    return scores.test_mae_c if scores.val_mae_c is None else scores.val_mae_c
 
 
 def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:

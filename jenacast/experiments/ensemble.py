@@ -29,13 +29,8 @@ def make_ensemble(
 ) -> Metadata:
     """Write one checkpoint that forecasts the mean of its members, with intervals if they did not see validation.
 
-    Args:
-        paths: checkpoints or run folders, trained on the same series, columns, history and target.
-        out: the `.keras` file to write.
-        data_dir: where `prepared/` lies.
-        name: of the ensemble, in tables.
-        fit: blend the members by `fit_blend` on validation, instead of equally; those of weight 0 are left out.
-        force: overwrite `out`.
+    The members are trained on the same series, columns, history and target. With `fit` they are blended by `fit_blend`
+    on validation, instead of equally; those of weight 0 are left out.
 
     Raises:
         CheckpointError: a member that cannot be loaded, or does not fit the first one; `fit` for members that saw

@@ -45,15 +45,8 @@ def reproduce(
 ) -> list[LedgerEntry]:
     """Train each recipe with each seed under `book`, and compare with the published figures.
 
-    A finished run with these settings in `runs_dir` is not trained again.
-
-    Args:
-        names: recipes; those in `published.PUBLISHED`, all of them where empty.
-        data_dir: where `prepared/` lies, prepared under `book`.
-        runs_dir: the runs are kept here.
-        edition: of the book; 2 trains with rmsprop, 3 with adam.
-        seeds: 0, 1, ... so many of them.
-        epochs: fewer or more than the recipe's.
+    A finished run with these settings in `runs_dir` is not trained again. `names` are recipes of `PUBLISHED`, all of
+    them where empty; edition 2 of the book trains with rmsprop, 3 with adam; the seeds are 0, 1, ...
 
     Raises:
         JenacastError: an unknown name, data prepared under another protocol, or a failed training.

@@ -67,11 +67,7 @@ class RunSet(Generic[Plan]):
     def begun(self, config: Config, plan: Plan, remove_old: Callable[[Path], None], *, force: bool) -> Iterator[None]:
         """Make the folder, hold it, and write settings and plan; what stops the work logs how to continue it.
 
-        Args:
-            config: the settings that all runs share.
-            plan: says which runs are to be made.
-            remove_old: removes the runs and results of an old plan from the folder that it is given.
-            force: replace an old set of this kind.
+        With `force`, `remove_old` removes the runs and results of an old plan from the folder that it is given.
 
         Raises:
             ExistsError: the folder is a set already and `force` is not given, or it holds something else.
@@ -99,10 +95,7 @@ class RunSet(Generic[Plan]):
                 yield config, plan
 
     def join(self, plan: Plan) -> Plan:
-        """Make the folder with `plan`, or take the set that it holds; other processes may do so at the same moment.
-
-        Returns:
-            The plan that the folder has now, which may be another than `plan`.
+        """Make the folder with `plan`, or return the plan that it has; other processes may do so at the same moment.
 
         Raises:
             ExistsError: the folder holds something else.

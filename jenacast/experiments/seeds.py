@@ -58,13 +58,9 @@ def seeds_in(folder: Path) -> RunSet[SeedsPlan]:
 
 
 def train_seeds(config: Config, plan: SeedsPlan, folder: Path, *, force: bool = False) -> Summary:
-    """Train `config` with each seed of `plan` in a run folder of its own, `folder`/seed-N.
+    """Train `config` with each seed of `plan`, not its own, in run folders `folder`/seed-N.
 
-    Args:
-        config: the settings; its own seed is not used.
-        plan: seeds and data.
-        folder: made here; refused where it holds anything.
-        force: replace the seeds in `folder`, also those that are not in `plan`.
+    `folder` is made here and refused where it holds anything; with `force` the seeds in it are replaced.
 
     Raises:
         JenacastError: settings that do not fit, no prepared data, old seeds that a living process holds, or seeds
@@ -110,11 +106,9 @@ def write_summary(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
 
 
 def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
-    """The settings of a run, changed to train on train and validation as one up to its best epoch.
+    """The settings of a finished run, changed to train on train and validation as one up to its best epoch.
 
-    Args:
-        path: a finished run, or a folder of seeds, whose median best epoch is taken.
-        assignments: further changes, such as `train.seed=1`.
+    Of a folder of seeds the median best epoch is taken. `assignments` are further changes, such as `train.seed=1`.
 
     Raises:
         JenacastError: not a run, not finished, or trained without a validation, which leaves its best epoch unknown.

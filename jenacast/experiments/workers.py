@@ -61,14 +61,8 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = No
     """Run `jenacast ARGUMENTS` for each named job, as many at a time as there are shares of the machine.
 
     What a job writes to stderr is logged after its name. Whatever stops this process also stops the jobs: they
-    receive SIGTERM and are waited for; they receive it too when this process is killed.
-
-    Args:
-        jobs: arguments by name.
-        at_once: how many at a time, as in `device_shares`.
-
-    Returns:
-        The names of the jobs that failed.
+    receive SIGTERM and are waited for; they receive it too when this process is killed. Returns the names of the jobs
+    that failed.
     """
     if not jobs:
         return []

@@ -36,25 +36,16 @@ def forecasts(
     title: str,
     synthetic: bool,
 ) -> None:
-    """What is forecast, as a curve with its bands or as points with error bars, beside what was measured.
+    """What is forecast, as a curve with its bands or as points with error bars, beside what was measured; in degC.
 
-    Args:
-        path: the picture.
-        valid_at: (windows,) the times that are forecast, in order.
-        forecast_c: (windows,) degC.
-        bands: by the percentage that should lie inside, such as "90", the (windows,) low and high ends in degC.
-        baseline_c: (windows,) degC.
-        measured_at: (hours,) the times of what was measured: before `now`, or the truth of the forecasts.
-        measured_c: (hours,) degC; NaN where it is not known yet.
-        now: the time of the last observation; None for forecasts from many.
-        is_newest: no later observation is known; else the time is not called "now".
-        joined: draw curves; else a point with error bars for each time.
-        title: the figure's.
-        synthetic: whether the series is made up.
+    `forecast_c` and `baseline_c` are (windows,) for the times `valid_at`, in order; so are the low and high ends of the
+    `bands`, by the percentage that should lie inside, such as "90". `measured_c` (hours,) is what was measured before
+    `now`, the last observation, or without it the truth of the forecasts; NaN where it is not known. With `is_newest`
+    no later observation is known; else the time is not called "now". With `joined` there are curves, else points.
     """
     with figure(path, title, synthetic, height=3.8) as (axis,):
         times, observed_c = with_gaps(measured_at, measured_c)
-        look = TRUTH | ({} if joined and len(measured_at) > 1 else {"marker": ".", "linestyle": ""})
+        look = TRUTH | ({} if joined and len(measured_at) > 1 else {"marker": ".", "linestyle": "", "zorder": 3})
         axis.plot(times, observed_c, **look, label="truth" if now is None else "observed")
         if now is not None:
             axis.axvline(now, color=BLACK, linestyle=":", linewidth=1)
