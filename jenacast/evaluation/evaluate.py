@@ -100,17 +100,11 @@ def evaluate(
     fit: bool = False,
     trust_saved_model: bool = False,
 ) -> Evaluation:
-    """Forecast every window of a split, or of whole station files, and measure.
+    """Forecast every window of a split, or of whole station files by time, and measure.
 
-    Args:
-        paths: a checkpoint, a run folder, an export, or a Keras model made after the book's recipe; of several, the
-            mean of their forecasts is measured, on the windows that all of them can forecast.
-        data_dir: where `prepared/` lies.
-        split: which windows; the prepared protocol finds them.
-        csv_paths: station files to evaluate on instead, with windows by time over all of them.
-        against: one more checkpoint; the difference to it is measured too.
-        fit: blend the forecasts by `blend.fit_blend` on the validation split, instead of equally.
-        trust_saved_model: open exported SavedModels too, which may run any code.
+    Of several checkpoints the mean of their forecasts is measured, on the windows that all of them can forecast; with
+    `fit` they are blended by `blend.fit_blend` on validation instead. The difference to `against` is measured too.
+    `trust_saved_model` opens exported SavedModels too, which may run any code.
 
     Raises:
         CheckpointError: a checkpoint cannot be used, does not fit the data, or forecasts no window that the others do.
@@ -177,7 +171,7 @@ def _errors(judged: Lead) -> dict[str, Any]:
 
 def _errors_against(judged: Lead, other: Hindcast) -> dict[str, Any]:
     """Another checkpoint's errors on the same windows and the difference to them, as `Scores` names them."""
-    other_c, truth_c = other.forecast_c(), judged.truth_c
+    other_c, truth_c = other.leads_c()[:, -1], judged.truth_c
     errors = measure(other_c, truth_c)
     return {
         "against": str(other.checkpoint.path),
@@ -199,7 +193,7 @@ def _difference_interval(judged: Lead, other_c: Floats) -> Interval | None:
 
 def _stacked(hindcasts: Sequence[Hindcast]) -> Floats:
     """(hindcasts, windows) degC: the forecasts of the hour that is judged."""
-    return np.stack([hindcast.forecast_c() for hindcast in hindcasts])
+    return np.stack([hindcast.leads_c()[:, -1] for hindcast in hindcasts])
 
 
 def _fit_blend(hindcasts: Sequence[Hindcast], data_dir: Path) -> Blend:

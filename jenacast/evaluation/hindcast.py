@@ -33,12 +33,8 @@ class Hindcast:
     synthetic: bool
 
     def leads_c(self) -> Floats:
-        """(windows, leads) degC: the forecast of every hour that the network has an output for."""
+        """(windows, leads) degC: the forecast of every hour that the network has an output for; the last is judged."""
         return forecast_leads_c(self.checkpoint.forward, self.samples, self.encoding)
-
-    def forecast_c(self) -> Floats:
-        """(windows,) degC: the forecast of the last of them, which is judged."""
-        return self.leads_c()[:, -1]
 
     def on(self, prepared: Prepared, split: Split) -> "Hindcast":
         """The same checkpoint, asked for another split."""

@@ -21,6 +21,7 @@ from jenacast.models.inference import forecast_leads_c, forward_function
 from jenacast.models.intervals import calibrate
 from jenacast.runtime import versions
 
+MEMBER_FACTS = {"model", "seed", "epoch", "val_mae_c", "config"}
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +69,9 @@ def make_ensemble(
             "model": name,
             "val_mae_c": mae_c if is_unseen else None,
             "versions": versions(),
-            "members": tuple(_describe(abouts[number], weight) for number, weight in kept),
+            "members": tuple(
+                Member(weight=weight, **abouts[number].model_dump(include=MEMBER_FACTS)) for number, weight in kept
+            ),
             "calibration": calibration,
         }
     )
@@ -110,10 +113,6 @@ def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:
                     "are fed alike. `jenacast evaluate A B` averages those that are not"
                 )
     return abouts
-
-
-def _describe(about: Metadata, weight: float) -> Member:
-    return Member(weight=weight, **about.model_dump(include={"model", "seed", "epoch", "val_mae_c", "config"}))
 
 
 def _average(members: Sequence[tuple[Any, float]], encoding: Encoding, offsets: Floats) -> Any:
