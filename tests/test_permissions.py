@@ -46,7 +46,7 @@ PROTECTED = {
     "a run nobody may change": (["train", "--resume", "run", "--epochs", "3"], "run", 0o555, "run"),
     "a folder nobody may make a run in": (["train", "--model", "dense", "--run-dir", "run/new"], "run", 0o555, "run"),
     "a checkpoint nobody may read": (["evaluate", "run"], "run/best.keras", 0o000, "best.keras"),
-    "scores that cannot be placed": (["evaluate", "run"], "run", 0o555, "evaluation-test"),
+    "scores that cannot be placed": (["evaluate", "run"], "run", 0o555, "run"),
 }
 
 
