@@ -93,6 +93,7 @@ def test_a_report_holds_the_run_and_its_judgement(run, page):
     assert len(page.rows("The epochs")) == 2
     assert [row[0] for row in page.rows("The splits")] == ["train", "val", "test"]
     assert len(page.rows("Errors by hour")) == 24
+    assert sum(int(row[1]) for row in page.rows("Errors by change")) == scores.windows
     assert sum(int(row[1]) for row in page.rows("Errors by month")) == scores.windows
     assert [row[0] for row in page.rows("Intervals on the test split")] == ["50 %", "80 %", "90 %"]
     assert "Errors over the lead" not in page.text  # it says one hour alone

@@ -106,6 +106,8 @@ def test_a_phone_scrolls_tables_and_pictures_in_their_boxes(visit):
     boxes = page.evaluate("[...document.querySelectorAll('.scroll')].map((box) => [box.scrollWidth, box.clientWidth])")
     assert any(inside > outside for inside, outside in boxes)
     assert all(outside <= PHONE["width"] for _, outside in boxes)
+    figures, summary = (page.locator(name).bounding_box() for name in (".tiles", ".summary"))
+    assert figures["y"] + figures["height"] <= summary["y"]  # what counts comes first
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -159,6 +161,7 @@ def test_the_links_lead_to_their_sections(visit):
     for link in links:
         link.click()
         assert page.locator(":target").count() == 1
+        assert page.locator(":target > h2 + details:not([open])").count() == 0
 
 
 def test_on_paper_everything_is_unfolded_and_black_on_white(visit):

@@ -15,7 +15,7 @@ from jenacast.report.weeks import chosen_weeks
 from jenacast.tables import Column, Table, Value, columns
 from jenacast.training.curves import learning_curves
 
-WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00"}
+WHEN: dict[By, str] = {"month": "in {}", "hour": "at {}:00", "change": "where it changes by {}"}
 
 
 def describe_run(run: ReportedRun, anchor: str, *, is_folded: bool) -> Section:

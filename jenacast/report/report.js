@@ -25,6 +25,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   }
 }
+// A link opens what it names.
+const unfold = (hash) => {
+  const folded = document.getElementById(hash.slice(1))?.querySelector(":scope > h2 + details");
+  if (folded) folded.open = true;
+};
+for (const link of document.querySelectorAll("nav a")) link.addEventListener("click", () => unfold(link.hash));
+unfold(location.hash);
 // On paper nothing is folded.
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;

@@ -22,16 +22,12 @@ class TrialResult:
     """One trial of a sweep.
 
     Attributes:
-        number: its number in the study, from 0 on.
-        state: how far it is.
         params: the searched settings that it has, by name such as `train.learning_rate`; of named choices the name.
         val_mae_c: of its best epoch, the mean over its seeds; None unless it is complete.
         val_mae_std_c: the deviation over its seeds; None for one seed.
         curve_c: validation MAE of the best epoch so far, after each epoch of its first seed.
         epochs: trained, over all seeds.
-        seconds: that it took, from its beginning to its end.
-        run: its folder, absolute, on `host`; "" before it has one.
-        host: the machine that trained it.
+        run: its folder, absolute, on the machine `host`; "" before it has one.
         reason: why it failed or stopped; "" for others.
     """
 
@@ -53,11 +49,8 @@ class SweepResult:
     """A sweep so far.
 
     Attributes:
-        name: the study's.
         baseline_mae_c: on validation, of the same as now; None before a trial has reported it.
-        protocol: how the windows were found.
-        synthetic: whether the series is made up.
-        seeds: that each trial is trained with.
+        seeds: how many each trial is trained with.
         trials: in order of their numbers.
         importance: share of each searched setting in what tells the best trials from the others, the largest first
             (PED-ANOVA, Watanabe et al. 2023); empty where fewer than `LEAST_FOR_IMPORTANCE` trials are complete.

@@ -1,13 +1,4 @@
-"""The search space: a config in which some values are domains to choose from.
-
-recipe = "best"                                                   # what every trial changes
-
-[train]
-epochs = 12                                                       # the same for all trials
-learning_rate = { low = 1e-4, high = 1e-2, log = true }           # searched
-optimizer = { choices = ["adam", "adamw"] }
-weight_decay = { low = 1e-5, high = 0.1, log = true, when = { "train.optimizer" = "adamw" } }
-"""
+"""The search space: a config in which some values are domains to choose from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,10 +92,7 @@ class Space:
     @property
     def most_epochs(self) -> int:
         """Of the longest training there can be."""
-        domain = self.domains.get("train.epochs")
-        searched = [domain.value(label) for label in domain.bounds()] if domain else []
-        fixed = [] if domain and not domain.when else [base["train"]["epochs"] for base in self.bases.values()]
-        return int(max([*searched, *fixed]))
+        return max(int(self.settings(chosen)["train"]["epochs"]) for chosen in self.corner_choices())
 
     def grid(self) -> list[Chosen]:
         """Every combination there is.

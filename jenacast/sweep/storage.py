@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,7 @@ def open_storage(place: Path | str, *, read_only: bool = False) -> "RDBStorage":
     if not (text.isdecimal() and int(text)):
         raise ConfigError(f"{HEARTBEAT_VARIABLE}: expected whole seconds such as 10, received {text!r}")
     is_file = isinstance(place, Path)
-    creator = _FileConnector(place, read_only) if isinstance(place, Path) else WaitForDatabase(place, read_only)
+    creator = partial(_open_file, place, read_only) if isinstance(place, Path) else WaitForDatabase(place, read_only)
     settings: dict[str, Any] = {
         # A connection to a server is tried before it is used
         "engine_kwargs": {"creator": creator, "poolclass": QueuePool, "pool_pre_ping": not is_file},
@@ -157,20 +157,13 @@ def storage_errors(place: Path | str) -> Iterator[None]:
         ) from None
 
 
-class _FileConnector:
-    """Opens the file of a study."""
-
-    def __init__(self, path: Path, read_only: bool) -> None:
-        self._uri, self._read_only = path.resolve().as_uri(), read_only
-
-    def __call__(self) -> sqlite3.Connection:
-        """Called by SQLAlchemy for each new connection."""
-        uri = self._uri + ("?mode=ro" if self._read_only else "")
-        # Python's module would begin transactions of its own
-        connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-        if not self._read_only:
-            connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for a writer
-        return connection
+def _open_file(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Open the file of a study; Python's module begins no transactions of its own."""
+    uri = path.resolve().as_uri() + ("?mode=ro" if read_only else "")
+    connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+    if not read_only:
+        connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for a writer
+    return connection
 
 
 class WaitForDatabase:
