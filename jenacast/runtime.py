@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ def load_tensorflow() -> Any:
         logger.info("loading TensorFlow ...")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with quiet(), _without_keras_json():
+    with _signals_wait(), quiet(), _without_keras_json():
         import keras
         import tensorflow as tf
 
@@ -35,6 +36,16 @@ def load_tensorflow() -> Any:
         keras.config.disable_interactive_logging()
         tf.get_logger().setLevel("ERROR")  # it warns of retracing where several models share a process
     return tf
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of an import: TensorFlow answers half of one with an error of its own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

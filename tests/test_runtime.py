@@ -31,6 +31,14 @@ def test_what_a_failing_start_said_is_let_through(broken_keras):
     assert "ImportError: broken" in done.stderr
 
 
+def test_ctrl_c_waits_for_the_end_of_the_import(tmp_path):
+    (tmp_path / "keras.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('whole')\n")
+    (tmp_path / "tensorflow.py").write_text("")
+    done = python("import jenacast.runtime as r; r.load_tensorflow()", PYTHONPATH=str(tmp_path))
+    assert done.stdout == "whole\n"
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+
+
 def test_a_keras_json_in_the_home_folder_changes_no_result(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}')
     code = "import os, jenacast.runtime as r; r.load_tensorflow(); import keras.config as k; "
