@@ -107,7 +107,7 @@ def comparison_table(rows: Sequence[RecipeScores]) -> Table:
     errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
     steps = [Column("epochs", "g"), Column("steps", ",.0f")]
     speed = [Column("s/epoch", ".1f"), Column("windows/s", ",.0f"), Column("device")]
-    which = [Column("settings", is_left=True), Column("runs", is_left=True)]
+    which = [Column("runs", is_left=True), Column("settings", is_left=True)]
     return Table(
         [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *steps, *speed, *which],
         [
@@ -115,7 +115,7 @@ def comparison_table(rows: Sequence[RecipeScores]) -> Table:
                 *(row.model, row.parameters, ",".join(map(str, row.seeds))),
                 *(row.val_text, row.test_text, row.skill, row.epochs, row.steps),
                 *(row.seconds_per_epoch, row.windows_per_second, row.device),
-                *("; ".join(row.settings), ", ".join(row.runs)),
+                *(", ".join(row.runs), "; ".join(row.settings)),
             ]
             for row in rows
         ],
