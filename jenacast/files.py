@@ -157,7 +157,7 @@ def refuse_foreign(folder: Path, ours: Collection[str]) -> None:
     if not os.path.lexists(folder):
         return
     if folder.is_symlink() or not folder.is_dir():
-        raise ExistsError(f"{folder} is not a folder; move it away")
+        raise ExistsError(f"{folder} is a link or no folder; move it away")
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if foreign:
         raise ExistsError(f"{folder} also holds {foreign[0]!r}, which would be lost; move that away")

@@ -208,7 +208,7 @@ def assert_refused(jenacast, tmp_path, monkeypatch):
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
         message = unboxed(done.stderr) if code == 2 else done.stderr
-        assert message.count("Error " if code == 2 else "error: ") == 1
+        assert message.count("Error" if code == 2 else "error: ") == 1
         missing = [text for text in told if text not in message]
         assert not missing, message
         assert snapshot(tmp_path) == before

@@ -1,10 +1,11 @@
 """Prepared data and run folders that were spoilt, through the command line: one message, nothing changed on disk."""
 
 import json
+import os
 
 import numpy as np
 import pytest
-from spoil import a_pickle, content, gone, json_values
+from spoil import a_pickle, content, gone, json_values, replaced_by
 
 PREPARE_AGAIN = "run: jenacast prepare --force"
 PRINTS_ONE = "`jenacast models NAME` prints a config to start from"
@@ -140,6 +141,7 @@ RESUMED = {
     ),
     "other settings": (CONFIG, copy_of_config, "is not what the run began with", "train.batch_size: 256, now 32", ANEW),
     "broken settings": (CONFIG, content(lambda old: b"[train"), "config.toml is not valid TOML", PRINTS_ONE),
+    "a pipe for a state": (STATE, replaced_by(os.mkfifo), "state.npz is damaged", "Not a regular file", USABLE),
     "an empty state": (STATE, content(lambda old: b""), "state.npz is damaged", USABLE),
     "half a state": (STATE, content(lambda old: old[: len(old) // 2]), "state.npz is damaged", USABLE),
     "false bytes in a state": (
@@ -173,6 +175,12 @@ RESUMED = {
         ANEW,
     ),
 }
+
+
+@pytest.mark.timeout(60)  # a pipe must not be waited for
+def test_a_pipe_for_a_history_is_not_shown(trained_run, assert_refused, tmp_path):
+    replaced_by(os.mkfifo)(trained_run / "history.csv")
+    assert_refused(["report", trained_run, "--out", tmp_path / "page.html"], ["Not a regular file", "history.csv"])
 
 
 @pytest.mark.parametrize("name", RESUMED)

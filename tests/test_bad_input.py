@@ -13,7 +13,7 @@ from warm import Command
 
 from jenacast.data.download import CSV_NAME
 
-FETCH = "`jenacast download` fetches a file that fits"
+FETCH = "expected a CSV of the station, such as the one that `jenacast download` fetches"
 CSV = {
     "a web page": (content(lambda old: b"<!DOCTYPE html>\n<p>log in</p>\n"), "begins with '<!DOCTYPE html>'", FETCH),
     "text in numbers": (cell(700, T, "warm"), "line 701: expected a number in 'T (degC)', received 'warm'", "mend or"),

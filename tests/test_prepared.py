@@ -110,5 +110,5 @@ def test_a_run_in_the_prepared_folder_is_never_deleted(data_dir, trained_run, je
     assert "also holds 'best.keras', which would be lost" in done.stderr
     (data_dir / "prepared").rename(data_dir / "run")
     (data_dir / "prepared").symlink_to("run")
-    with pytest.raises(ExistsError, match="is not a folder; move it away"):
+    with pytest.raises(ExistsError, match="is a link or no folder; move it away"):
         prepare(data_dir, force=True)

@@ -102,8 +102,8 @@ def test_a_column_is_found_by_name(read):
     np.testing.assert_array_equal(series.column("temperature_c"), VALUES[:, 1].astype(np.float32))
 
 
-FETCH = "`jenacast download` fetches a file that fits"
-MEND = "mend or remove the line"
+FETCH = "expected a CSV of the station, such as the one that `jenacast download` fetches"
+MEND, ALL = "mend or remove the line", "so is its first row already: write the file anew"
 REFUSED = {
     "an empty file": ("", f"is empty; {FETCH}"),
     "a header alone": (table(HEADERS, []), f"has a header but no rows; {FETCH}"),
@@ -135,7 +135,7 @@ REFUSED = {
     ),
     "a date of another style": (
         table(HEADERS, with_cell(0, 0, "2009-01-01 00:10:00")),
-        f"line 2: expected a time .*, received '2009-01-01 00:10:00'; {MEND}",
+        f"line 2: expected a time .*, received '2009-01-01 00:10:00'; {ALL}",
     ),
     "no date": (table(HEADERS, with_cell(9, 0, "")), f"line 11: expected a time .*, received ''; {MEND}"),
     "a short row": (
@@ -158,7 +158,7 @@ REFUSED = {
         gzip.compress(PUBLISHED.encode())[:200] + bytes(100) + gzip.compress(PUBLISHED.encode())[300:],
         f"damaged or cut-off gzip file.*{FETCH}",
     ),
-    "an American date": (table(HEADERS, with_cell(0, 0, "01/13/2009 00:10:00")), f"line 2: expected a time.*{MEND}"),
+    "an American date": (table(HEADERS, with_cell(0, 0, "01/13/2009 00:10:00")), f"line 2: expected a time.*{ALL}"),
     "Latin-1 after a number": (
         table(HEADERS, with_cell(3, 14, "1.0\xb5")).encode("latin-1"),
         rf"line 5: expected a number in 'wd \(deg\)', received '1.0µ'; {MEND}",

@@ -27,10 +27,11 @@ from jenacast.files import open_regular
 CHUNK_ROWS = 8_192
 MAX_LINE = 100_000  # characters; no row is a hundredth of it, and a file without line ends must not fill the memory
 GZIP_MAGIC = b"\x1f\x8b"
+FIRST_ROW = 2  # its line
 MAX_ROWS = 5_000_000  # 95 years of 10-minute rows
 MAX_CHARACTERS = 1_000_000_000  # of such a file, unpacked
-MEND = "mend or remove the line"
-REMEDY = "`jenacast download` fetches a file that fits"
+MEND, MEND_ALL = "mend or remove the line", "so is its first row already: write the file anew"
+REMEDY = "expected a CSV of the station, such as the one that `jenacast download` fetches"
 
 
 def read_station_csv(path: Path) -> Series:
@@ -77,12 +78,12 @@ def _as_text(binary: BufferedReader) -> IO[str]:
 def _chunks(path: Path, file: IO[str], header: list[str]) -> Iterator[pd.DataFrame]:
     """Tables of text: the wanted columns by their header, each row under its line number in the file."""
     lines = iter(lambda: file.readline(MAX_LINE), "")
-    numbered = ((number, line) for number, line in enumerate(_bounded(path, lines), start=2) if line.strip())
+    numbered = ((number, line) for number, line in enumerate(_bounded(path, lines), start=FIRST_ROW) if line.strip())
     while rows := dict(islice(numbered, CHUNK_ROWS)):
         for number, line in rows.items():
             cells = _count_cells(path, number, line)  # pandas fills up short rows and cuts long ones
             if cells != len(header):
-                raise DataError(f"{path}, line {number}: expected {len(header)} cells, received {cells}; {MEND}")
+                raise _bad_line(path, number, f"expected {len(header)} cells, received {cells}")
         try:
             chunk = pd.read_csv(
                 io.StringIO("".join(rows.values())),
@@ -110,13 +111,13 @@ def _bounded(path: Path, lines: Iterable[str]) -> Iterator[str]:
 
 def _count_cells(path: Path, number: int, line: str) -> int:
     if len(line) == MAX_LINE:
-        raise DataError(f"{path}, line {number}: longer than {MAX_LINE:,} characters; {MEND}")
+        raise _bad_line(path, number, f"longer than {MAX_LINE:,} characters")
     if '"' not in line:
         return line.count(",") + 1
     try:
         return len(next(csv.reader([line], skipinitialspace=True, strict=True)))
     except csv.Error as error:
-        raise DataError(f"{path}, line {number}: quotes that do not pair up ({error}); {MEND}") from None
+        raise _bad_line(path, number, f"quotes that do not pair up ({error})") from None
 
 
 def _parse_times(path: Path, cells: pd.Series) -> np.ndarray:
@@ -144,4 +145,8 @@ def _parse_numbers(path: Path, chunk: pd.DataFrame) -> np.ndarray:
 def _bad_cell(path: Path, cells: pd.Series, row: int, expected: str) -> DataError:
     cell = cells.iloc[row]
     received = "" if pd.isna(cell) else shorten(str(cell))
-    return DataError(f"{path}, line {cells.index[row]}: expected {expected}, received {received!r}; {MEND}")
+    return _bad_line(path, cells.index[row], f"expected {expected}, received {received!r}")
+
+
+def _bad_line(path: Path, number: int, problem: str) -> DataError:
+    return DataError(f"{path}, line {number}: {problem}; {MEND_ALL if number == FIRST_ROW else MEND}")

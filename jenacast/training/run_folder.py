@@ -1,6 +1,7 @@
 """The files of a run folder, and the refusal to overwrite one."""
 
 import csv
+import io
 import re
 import stat
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from pydantic import ConfigDict
 from jenacast import records
 from jenacast.config import Config, FitSplit, dump_config, load_config
 from jenacast.errors import ExistsError, JenacastError
-from jenacast.files import TEMPORARY, atomic_path, clear_leftovers
+from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
 from jenacast.locks import process_lock
 from jenacast.models.checkpoint import BEST
 from jenacast.training.state import MEASURED, check_history, load_progress
@@ -223,8 +224,8 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """
     path, state = folder / HISTORY, folder / STATE
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
+        with open_regular(path) as file:
+            lines = list(csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")))
         measured = [{key: float(line[key]) if line[key] else None for key in MEASURED} for line in lines]
         history = [{"epoch": int(line["epoch"]), **figures} for line, figures in zip(lines, measured, strict=True)]
         check_history(history)

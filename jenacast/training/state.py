@@ -16,7 +16,7 @@ from pydantic import Field
 
 from jenacast.config import Config, TrainSettings
 from jenacast.errors import JenacastError
-from jenacast.files import atomic_path
+from jenacast.files import atomic_path, open_regular
 from jenacast.records import check_record
 
 FORMAT = 1
@@ -108,7 +108,7 @@ def load_progress(path: Path) -> Progress:
 
 def _read(path: Path, *, with_variables: bool) -> tuple[_About, list[np.ndarray]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             names = sorted(name for name in file.files if name.startswith("variable_"))
             variables = [file[name] for name in names] if with_variables else []
