@@ -220,6 +220,12 @@ def test_a_recipe_is_printed_as_the_toml_that_gives_it_back(jenacast, tmp_path):
     assert json.loads(jenacast("models", "stacked-gru", "--json").stdout) == tomllib.loads(done.stdout)
 
 
+def test_the_defaults_are_printed_with_what_they_mean(jenacast):
+    printed = jenacast("models", "default").stdout
+    assert tomllib.loads(printed)["data"]["lead_hours"] == 24
+    assert "# from the last observation to the target" in printed
+
+
 def test_models_lists_every_recipe_with_its_size(jenacast, monkeypatch):
     monkeypatch.setattr("jenacast.config.recipe_names", lambda: ["dense"])
     (listed,) = json.loads(jenacast("models", "--json").stdout)

@@ -15,10 +15,15 @@ def models(
 ) -> None:
     """List the recipes `train --model` knows, or print one as TOML for `train --config`.
 
+    `default` prints the settings that all recipes begin with, and what each of them means.
+
     Example: jenacast models stacked-gru > mine.toml
     """
-    from jenacast.config import dump_config, load_recipe, recipe_names
+    from jenacast.config import configs_dir, dump_config, load_recipe, recipe_names
 
+    if name == "default" and not json_output:
+        typer.echo((configs_dir() / "default.toml").read_text(encoding="utf-8").rstrip())
+        return
     if name is not None:
         config = load_recipe(name)
         typer.echo(json.dumps(config.model_dump()) if json_output else dump_config(config).rstrip())

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 PAGE, WINNER = "report.html", "winner.toml"
-# By name the title, and what it takes
-PICTURES = {
-    "history": ("The trials in their order", ""),
-    "importance": ("Which settings matter", f"{LEAST_FOR_IMPORTANCE} complete trials"),
-    "parallel": ("Settings and errors", "2 complete trials and a setting that is searched"),
-}
 
 
 def write_report(study: "Study", out: Path, *, force: bool = False) -> Path:
@@ -103,19 +97,24 @@ def _pictures(result: SweepResult) -> list[Part]:
     best, worst = result.complete[0], result.complete[-1]
     first = min(result.complete, key=lambda trial: trial.number)
     setting, share = next(iter(result.importance.items()), ("", 0.0))
-    findings = {
-        "history": f"The first complete trial, {first.number}, has a validation MAE of {first.val_mae_c:.3f} °C; the "
-        f"best, {best.number}, {best.val_mae_c:.3f} °C.",
-        "importance": f"What tells the best trials from the others most is {setting}, with {100 * share:.1f} %.",
-        "parallel": f"{len(result.complete)} trials, from {best.val_mae_c:.3f} to {worst.val_mae_c:.3f} °C.",
-    }
-    drawn = plots.drawable(result)
-    return [
-        Part(title, pictures=[draw_picture(name, findings[name], drawn[name], result)])
-        if name in drawn
-        else Part(title, [f"This picture takes {needed}; the complete ones so far: {len(result.complete)}."])
-        for name, (title, needed) in PICTURES.items()
-    ]
+    order = (
+        f"The first complete trial, {first.number}, has a validation MAE of {first.val_mae_c:.3f} °C; the best, "
+        f"{best.number}, {best.val_mae_c:.3f} °C."
+    )
+    most = f"What tells the best trials from the others most is {setting}, with {100 * share:.1f} %."
+    ends = f"{len(result.complete)} trials, from {best.val_mae_c:.3f} to {worst.val_mae_c:.3f} °C."
+    parts, drawn = [], plots.drawable(result)
+    for name, title, finding, needed in (
+        ("history", "The trials in their order", order, ""),
+        ("importance", "Which settings matter", most, f"{LEAST_FOR_IMPORTANCE} complete trials"),
+        ("parallel", "Settings and errors", ends, "2 complete trials and a setting that is searched"),
+    ):
+        if name in drawn:
+            parts.append(Part(title, pictures=[draw_picture(name, finding, drawn[name], result)]))
+        else:
+            so_far = f"the complete ones so far: {len(result.complete)}"
+            parts.append(Part(title, [f"This picture takes {needed}; {so_far}."]))
+    return parts
 
 
 def _trials(result: SweepResult) -> Part:

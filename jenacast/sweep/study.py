@@ -27,12 +27,8 @@ class SweepRequest:
     """A sweep as it is asked for.
 
     Attributes:
-        space: what is searched.
         trials: wanted in all, those of other workers and earlier ones counted in.
         seed_count: seeds that each is trained with, from the space's `train.seed` on.
-        sampler: who chooses.
-        pruner: who ends hopeless trials.
-        data_dir: where the prepared data lie.
         folder: of the trials; made by the sweep. Each is a run folder in it, or with several seeds a folder of them.
         storage: of the study, by `storage.check_url`; "" for a file in the folder.
         timeout_s: no trial begins after so many seconds.

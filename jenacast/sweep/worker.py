@@ -13,7 +13,7 @@ from jenacast.sweep.results import TrialResult, read_trials
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.storage import ending
 from jenacast.sweep.study import SweepRequest
-from jenacast.sweep.trials import HOST, REASON, Objective, TrialFailedError
+from jenacast.sweep.trials import HOST, Objective, TrialFailedError
 from jenacast.training.interrupts import deferred_signals
 
 if TYPE_CHECKING:
@@ -139,10 +139,10 @@ def raise_after_failures(trials: "list[FrozenTrial]", ended_before: Collection[i
     Raises:
         JenacastError: they have, with the reasons.
     """
-    recent = [trial for trial in trials if trial.state.is_finished() and trial.number not in ended_before]
-    last = [trial for trial in recent if trial.state.name != "FAIL" or REASON in trial.user_attrs][-FAILURES:]
-    if len(last) == FAILURES and all(trial.state.name == "FAIL" for trial in last):
-        reasons = Counter(trial.user_attrs[REASON] for trial in last)
+    recent = [trial for trial in read_trials(trials) if trial.number not in ended_before]
+    last = [trial for trial in recent if trial.state in ("complete", "pruned", "failed")][-FAILURES:]
+    if len(last) == FAILURES and all(trial.state == "failed" for trial in last):
+        reasons = Counter(trial.reason for trial in last)
         lines = "\n  ".join(f"{reason} ({count} of them)" if count > 1 else reason for reason, count in reasons.items())
         raise JenacastError(
             f"the last {FAILURES} trials failed, so the sweep stops; the others are kept. Mend this, and give the same "
