@@ -25,7 +25,7 @@ from jenacast.models.checkpoint import Metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train
 
-pytest.register_assert_rewrite("download_server")
+pytest.register_assert_rewrite("download_server", "forecasts", "runs")
 
 
 def pytest_runtest_setup():
