@@ -127,7 +127,7 @@ def test_a_disk_that_fills_up_stops_a_run_which_goes_on_when_there_is_room(train
     assert f"'{run}/" in message
     assert f"The last good state is kept; mend the disk, then continue: jenacast train --resume {run}" in message
     epoch = load_checkpoint(folder / "full").metadata.epoch
-    progress, variables, _ = load_state(folder / "full" / "state.npz")
+    progress, _, variables = load_state(folder / "full" / "state.npz")
     assert 1 <= epoch <= progress.epoch + 1 < 20
     assert all(np.isfinite(variable).all() for variable in variables)
     assert not [path.name for path in (folder / "full").iterdir() if path.name.startswith(".")]

@@ -42,4 +42,4 @@ def test_memory_that_runs_out_is_a_known_failure(kind, data_dir, tmp_path, jenac
 
     monkeypatch.setattr(Learner, "train_batch", failing)
     done = jenacast(*TINY, "--data-dir", data_dir, "--run-dir", tmp_path / "run")
-    refused(done, "out of memory in training", "try a smaller train.batch_size, model.units")
+    refused(done, "memory is full", "a smaller train.batch_size, model.units")

@@ -34,11 +34,7 @@ def find_backend(model: Any, config: Config) -> RecurrentBackend:
 
 
 def refuse_other_than_cudnn(backend: RecurrentBackend, config: Config) -> None:
-    """Refuse to train with anything but cuDNN.
-
-    Raises:
-        JenacastError: another backend runs; says why, and the remedy.
-    """
+    """Raise a JenacastError, which says why and the remedy, where anything but cuDNN runs."""
     if backend is RecurrentBackend.CUDNN:
         return
     if not has_gpu():

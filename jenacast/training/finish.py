@@ -14,12 +14,7 @@ from jenacast.training.run_folder import Outcome
 
 
 def calibrate_best(run: Run) -> None:
-    """Add the intervals to the best checkpoint; a run that stops before that is not finished.
-
-    Raises:
-        JenacastError: the run folder is gone, or its checkpoint was replaced.
-        OSError: the disk is full or gone.
-    """
+    """Add the intervals to the best checkpoint; a run that stops before that is not finished."""
     if run.val:
         run.refuse_vanished()
         path = run.folder / BEST

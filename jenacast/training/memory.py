@@ -1,12 +1,9 @@
-"""Trainings that are too large for their machine: a warning before, a known failure after."""
+"""Trainings that are too large for their machine, which would be killed without a word."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from jenacast.config import Config
-from jenacast.errors import JenacastError
-from jenacast.runtime import load_tensorflow, memory_bytes
+from jenacast.runtime import memory_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +25,7 @@ def least_bytes(config: Config) -> int:
 
 
 def warn_of_memory(config: Config) -> None:
-    """Warn of a network that cannot fit into this machine, which would be killed without a word."""
+    """Warn of settings whose product cannot fit into this machine."""
     needed, there = least_bytes(config), memory_bytes()
     if needed > there:
         model, train = config.model, config.train
@@ -38,16 +35,3 @@ def warn_of_memory(config: Config) -> None:
             *(model.layers, f"{model.units:,}", needed / 1e9, f"{train.batch_size:,}", config.data.history_hours),
             *(there / 1e9, SMALLER),
         )
-
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Make memory that runs out a known failure.
-
-    Raises:
-        JenacastError: says which settings need less.
-    """
-    try:
-        yield
-    except (MemoryError, load_tensorflow().errors.ResourceExhaustedError) as error:
-        raise JenacastError(f"out of memory in training; start a new run: {SMALLER}") from error

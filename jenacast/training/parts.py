@@ -88,22 +88,13 @@ class Run:
         )
 
     def save(self) -> None:
-        """Save the state.
-
-        Raises:
-            JenacastError: the loss is not finite, or the run folder is gone.
-            OSError: the disk is full or gone.
-        """
+        """Save the state; a JenacastError where the loss is not finite, or the run folder is gone."""
         self.refuse_divergence()
         self.refuse_vanished()
         save_state(self.folder / run_folder.STATE, self.progress, self.learner.variables(), self.config)
 
     def refuse_vanished(self) -> None:
-        """Stop where the folder is gone: without the settings in it a state could not be resumed.
-
-        Raises:
-            JenacastError: it is gone.
-        """
+        """Raise a JenacastError where the folder is gone: without its settings a state could not be resumed."""
         if not (self.folder / run_folder.RECORD).is_file():
             raise JenacastError(
                 f"{self.folder} was removed, or its disk was, while it was trained in: {run_folder.RECORD} not found; "
@@ -111,11 +102,7 @@ class Run:
             )
 
     def refuse_divergence(self) -> None:
-        """Stop where a loss was not finite.
-
-        Raises:
-            JenacastError: with the first such step, and what to try.
-        """
+        """Raise a JenacastError where a loss was not finite."""
         step = self.learner.first_bad_step()
         if step is not None:
             best = self.progress.best_epoch

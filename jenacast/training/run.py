@@ -18,7 +18,7 @@ from jenacast.training import run_folder
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 from jenacast.training.learner import Learner
 from jenacast.training.loop import fit
-from jenacast.training.memory import memory_errors, warn_of_memory
+from jenacast.training.memory import warn_of_memory
 from jenacast.training.parts import EpochCallback, Run
 from jenacast.training.run_folder import Outcome, RunRecord, read_outcome
 from jenacast.training.state import Progress, load_state
@@ -57,13 +57,11 @@ def train(
     warn_of_memory(config)
     if tensorboard:
         _require_tensorboard()
-    prepared = load_prepared(data_dir)
-    with memory_errors():
-        run = _assemble(config, prepared, data_dir, run_dir, Progress())
+    run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
     run.callback = callback
     if require_cudnn:
         refuse_other_than_cudnn(run.backend, config)
-    with memory_errors(), run_folder.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
+    with run_folder.claimed_run_dir(run_dir, force=force):  # last: until here an old run stays whole
         run_folder.write_config(run_dir, config)  # first: by its settings a folder is known as one that may be replaced
         write_json(run_dir / run_folder.RECORD, run.record.model_dump())
         run.writer = _tensorboard_writer(run_dir) if tensorboard else None
@@ -94,14 +92,14 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
     Raises:
         JenacastError: not a run, one that a living process holds, or one whose settings or data have changed.
     """
-    with memory_errors(), run_folder.resumed_run_dir(run_dir):
+    with run_folder.resumed_run_dir(run_dir):
         config = load_config(run_dir / run_folder.CONFIG)
         if epochs is not None:
             _refuse_epochs(epochs, config.train)
             config = with_train(config, epochs=epochs)
         progress, variables = Progress(), None
         if (run_dir / run_folder.STATE).exists():
-            progress, variables, settings = load_state(run_dir / run_folder.STATE)
+            progress, settings, variables = load_state(run_dir / run_folder.STATE)
             _refuse_other_settings(config, settings, run_dir)
         if progress.is_finished(config.train) and _is_reported(progress, run_dir):
             logger.info("%s is finished: nothing to do. --epochs trains further", run_dir)

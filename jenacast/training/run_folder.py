@@ -20,7 +20,7 @@ from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
 from jenacast.locks import process_lock
 from jenacast.models.checkpoint import BEST
-from jenacast.training.state import MEASURED, check_history, load_progress
+from jenacast.training.state import check_history, load_state
 
 LAST = "last.keras"  # the network after the last whole epoch
 CONFIG = "config.toml"  # the complete settings; `train --config` takes it back
@@ -157,11 +157,7 @@ def resumed_run_dir(path: Path) -> Iterator[None]:
 
 
 def own_files(path: Path) -> list[Path]:
-    """The files that a run and the evaluations of its networks have left in `path`, by their exact names.
-
-    Raises:
-        ExistsError: something else than a regular file has such a name.
-    """
+    """The files of a run and of evaluations of it, by their exact names; an ExistsError for what is no regular file."""
     named = [file for file in path.iterdir() if file.name in FILES or EVALUATION.fullmatch(file.name)]
     named += (path / TENSORBOARD).glob("events.out.tfevents.*")
     for file in named:
@@ -176,11 +172,7 @@ def is_run_dir(path: Path) -> bool:
 
 
 def data_of_run(path: Path) -> Path | None:
-    """Where the data of a run lie, by its folder or a checkpoint in it; None if it is no run's, or they are gone.
-
-    Raises:
-        JenacastError: the run's record is damaged.
-    """
+    """Where the data of a run lie, by its folder or a checkpoint in it; None if it is no run's, or they are gone."""
     folder = path if path.is_dir() else path.parent
     data_dir = Path(read_record(folder).data_dir) if is_run_dir(folder) else None
     return data_dir if data_dir and data_dir.is_dir() else None
@@ -194,11 +186,7 @@ def holds_finished(path: Path, config: Config) -> bool:
 
 
 def read_outcome(folder: Path) -> Outcome:
-    """The result of a run; its paths are those of `folder`, wherever it was trained.
-
-    Raises:
-        JenacastError: missing or damaged.
-    """
+    """The result of a run, its paths those of `folder`; a JenacastError where it is missing or damaged."""
     return replace(read_as(Outcome, folder / METRICS), run_dir=str(folder), checkpoint=str(folder / BEST))
 
 
@@ -210,10 +198,10 @@ def write_config(folder: Path, config: Config) -> None:
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
     """Write one CSV line an epoch, with full precision."""
-    with atomic_path(path, make_folder=False) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(epochs[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(epochs)
+    import pandas as pd
+
+    with atomic_path(path, make_folder=False) as temporary:
+        pd.DataFrame(epochs).to_csv(temporary, index=False, lineterminator="\n", compression=None)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -226,11 +214,11 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     try:
         with open_regular(path) as file:
             lines = list(csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")))
-        measured = [{key: float(line[key]) if line[key] else None for key in MEASURED} for line in lines]
-        history = [{"epoch": int(line["epoch"]), **figures} for line, figures in zip(lines, measured, strict=True)]
+        measured = [{key: float(cell) if cell else None for key, cell in line.items()} for line in lines]
+        history = [figures | {"epoch": int(line["epoch"])} for line, figures in zip(lines, measured, strict=True)]
         check_history(history)
         # A run that was killed may have its last epoch in the history alone.
-        known = load_progress(state).history if state.is_file() else []
+        known = load_state(state, with_variables=False)[0].history if state.is_file() else []
         if len(history) < read_outcome(folder).epochs or history[: len(known)] != known:
             raise ValueError(f"{len(history)} epochs that are not those of {METRICS} and {STATE}")
     except FileNotFoundError:
@@ -241,18 +229,10 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_record(folder: Path) -> RunRecord:
-    """What a run began with.
-
-    Raises:
-        JenacastError: missing or damaged.
-    """
+    """What a run began with; a JenacastError where that is missing or damaged."""
     return read_as(RunRecord, folder / RECORD)
 
 
 def read_as(kind: type[_Kind], path: Path) -> _Kind:
-    """Read a JSON file of a run folder, or of a folder of runs, as a dataclass.
-
-    Raises:
-        JenacastError: missing or damaged.
-    """
+    """A JSON file of a run folder, or of a folder of runs; a JenacastError where it is missing or damaged."""
     return records.read_record(path, kind, missing=f"{path.parent} is not a whole run folder", damaged=NEW_RUN)

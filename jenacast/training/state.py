@@ -60,11 +60,7 @@ class _About:
 
 
 def save_state(path: Path, progress: Progress, variables: list[np.ndarray], config: Config) -> None:
-    """Write the state whole or not at all; the one before stays until then.
-
-    Raises:
-        OSError: the disk is full or gone.
-    """
+    """Write the state whole or not at all; the one before stays until then."""
     about = {"format": FORMAT, "progress": asdict(progress), "config": config.model_dump()}
     arrays: dict[str, Any] = {f"variable_{number:04d}": value for number, value in enumerate(variables)}
     with atomic_path(path, make_folder=False) as temporary:
@@ -72,11 +68,7 @@ def save_state(path: Path, progress: Progress, variables: list[np.ndarray], conf
 
 
 def check_history(history: Sequence[Mapping[str, Any]]) -> None:
-    """Check the records of a run's epochs.
-
-    Raises:
-        ValueError: they are not of the epochs 1, 2 and so on, or lack a finite number; validation may be missing.
-    """
+    """Raise a ValueError unless records are of the epochs 1, 2 and so on, with finite numbers or no validation."""
     for number, record in enumerate(history, 1):
         if record.get("epoch") != number:
             raise ValueError(f"record {number} is of epoch {record.get('epoch')!r}")
@@ -87,26 +79,12 @@ def check_history(history: Sequence[Mapping[str, Any]]) -> None:
                 raise ValueError(f"{name} of epoch {number} is {value!r}")
 
 
-def load_state(path: Path) -> tuple[Progress, list[np.ndarray], dict[str, Any]]:
-    """Read a state: the progress, the variables in the learner's order, the settings it belongs to.
+def load_state(path: Path, *, with_variables: bool = True) -> tuple[Progress, dict[str, Any], list[np.ndarray]]:
+    """Read a state: the progress, the settings it belongs to, the variables in the learner's order.
 
     Raises:
         JenacastError: damaged, or of another format.
     """
-    about, variables = _read(path, with_variables=True)
-    return about.progress, variables, about.config
-
-
-def load_progress(path: Path) -> Progress:
-    """Read the progress in a state, without its variables.
-
-    Raises:
-        JenacastError: damaged, or of another format.
-    """
-    return _read(path, with_variables=False)[0].progress
-
-
-def _read(path: Path, *, with_variables: bool) -> tuple[_About, list[np.ndarray]]:
     try:
         with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
@@ -115,4 +93,5 @@ def _read(path: Path, *, with_variables: bool) -> tuple[_About, list[np.ndarray]
     except Exception as error:  # zipfile, numpy and json have a dozen ways to say that a file is damaged
         reason = str(error).split(". ")[0]  # numpy adds how to unpickle trusted files
         raise JenacastError(f"{path} is damaged ({reason}); {LEFT}") from error
-    return check_record(about, _About, str(path), damaged=LEFT, format=FORMAT), variables
+    state = check_record(about, _About, str(path), damaged=LEFT, format=FORMAT)
+    return state.progress, state.config, variables
