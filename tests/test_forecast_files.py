@@ -145,3 +145,12 @@ def test_nothing_is_overwritten_unasked(option, name, jenacast, run, tmp_path):
     assert there.read_text() == "mine"
     assert jenacast("forecast", run, "--csv", file, option, there, "--force").exit_code == 0
     assert there.read_bytes() != b"mine"
+
+
+def test_a_file_that_came_while_a_forecast_was_made_is_kept(jenacast, tmp_path, monkeypatch):
+    out = tmp_path / "out.csv"
+    monkeypatch.setattr("jenacast.forecasting.forecast.forecast", lambda *about, **options: out.write_text("theirs"))
+    monkeypatch.setattr("jenacast.forecasting.files.write_forecasts", lambda made, path: path.write_text("ours"))
+    refused(jenacast("forecast", "--csv", "any.csv", "--predictions", out), f"{out} exists; --force overwrites it")
+    assert out.read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [out]
