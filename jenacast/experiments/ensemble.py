@@ -11,11 +11,12 @@ import numpy as np
 from jenacast.config import MAX_NAME, NAME_PATTERN
 from jenacast.data.prepared import load_prepared
 from jenacast.data.series import Floats
-from jenacast.errors import CheckpointError, ConfigError, DataError, ExistsError
+from jenacast.errors import CheckpointError, ConfigError, DataError
 from jenacast.evaluation.blend import equal_blend, fit_blend, refuse_seen_validation
 from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import split_samples
 from jenacast.features.encoding import Encoding
+from jenacast.files import refuse_existing
 from jenacast.models.checkpoint import FORMAT, Checkpoint, Member, Metadata, load_checkpoint, save_checkpoint
 from jenacast.models.inference import forecast_leads_c, forward_function
 from jenacast.models.intervals import calibrate
@@ -89,8 +90,7 @@ def _refuse_target(out: Path, name: str, *, force: bool) -> None:
         raise ConfigError(f"--out {out}: expected a name that ends with .keras; choose another")
     if not re.fullmatch(NAME_PATTERN, name) or len(name) > MAX_NAME:
         raise ConfigError(f"--name {name!r}: expected up to {MAX_NAME} lower-case letters, digits, - and _")
-    if out.exists() and not force:
-        raise ExistsError(f"{out} exists; choose another --out, or replace it with --force")
+    refuse_existing(out, force=force)
 
 
 def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:
