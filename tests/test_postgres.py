@@ -156,27 +156,34 @@ def test_a_wrong_password_and_a_database_that_is_gone_are_told(
     assert [trial.value for trial in find_study(opened, "gone").get_trials()][:1] == [1.5]
 
 
-def test_a_worker_says_that_a_frozen_database_does_not_answer_and_obeys_sigterm(server, opened, tmp_path, data_dir):
-    space = SPACE.replace("epochs = 15", "epochs = 2000").replace('"shared"', '"frozen"')
+@pytest.mark.parametrize(
+    ("number", "code", "told"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_worker_says_that_a_frozen_database_does_not_answer_and_obeys_signals(
+    server, opened, tmp_path, data_dir, number, code, told
+):
+    name = f"frozen-{code}"
+    space = SPACE.replace("epochs = 15", "epochs = 2000").replace("shared", name)
     sweep = start(server, tmp_path / "frozen", data_dir, space)
 
     def reports():
         with suppress(Exception):  # it is still being made
-            return find_study(opened, "frozen").get_trials()[0].intermediate_values
+            return find_study(opened, name).get_trials()[0].intermediate_values
 
     sweep.wait_until(reports, timeout=90)
     with server.frozen():
         sweep.wait_until(lambda: "the sweep's database does not answer; waiting up to 60 s" in sweep.stderr)
         began = time.monotonic()
-        sweep.send_signal(signal.SIGTERM)
-        assert sweep.wait() == 143
+        sweep.send_signal(number)
+        assert sweep.wait() == code
         assert time.monotonic() - began < 15
-    assert sweep.stderr.endswith("error: terminated\n")
+    assert f"error: {told}" in sweep.stderr
     assert "Traceback" not in sweep.stderr
 
 
 def test_a_database_that_does_not_answer_is_given_up(server, opened, monkeypatch):
-    monkeypatch.setattr(storages, "AWAY_SECONDS", 1.0)
+    for name in ("AWAY_SECONDS", "CONNECT_SECONDS"):
+        monkeypatch.setattr(storages, name, 2)
     study = join_study(opened, "silent", PLAN)
     with (
         server.frozen(),

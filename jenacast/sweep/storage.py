@@ -97,7 +97,6 @@ def open_storage(place: Path | str, *, read_only: bool = False) -> "RDBStorage":
             except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
                 logger.debug("a heartbeat was not heard: %s", error)
 
-    ending.clear()
     text = os.environ.get(HEARTBEAT_VARIABLE, "10")
     if not (text.isdecimal() and int(text)):
         raise ConfigError(f"{HEARTBEAT_VARIABLE}: expected whole seconds such as 10, received {text!r}")
@@ -233,6 +232,7 @@ def _with_deadline(answer: Any) -> Any:
         except StopIteration as done:
             return done.value
         ready = yield state
+        began = time.monotonic() if ready else began
         seconds = time.monotonic() - began
         if seconds > (LAST_SECONDS if ending.is_set() else AWAY_SECONDS):
             raise TimeoutError(f"no answer for {seconds:.0f} s")

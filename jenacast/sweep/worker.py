@@ -40,6 +40,7 @@ def work(study: "Study", objective: Objective) -> None:
     Raises:
         JenacastError: three trials in a row failed.
     """
+    ending.clear()
     request, ended_before, waits = objective.request, ended(study), False
     until = None if request.timeout_s is None else time.monotonic() + request.timeout_s
     while not is_done(trials := study.get_trials(deepcopy=False), request):
@@ -102,12 +103,14 @@ def _run_one(study: "Study", objective: Objective) -> int | None:
 
     try:
         study.optimize(remembered, n_trials=1, catch=(TrialFailedError,))
-    except optuna.exceptions.StorageInternalError:
-        logger.warning("the sweep's database went away in the middle of a trial, which is queued again")
-        if numbers:
-            _queue_again(study, numbers[-1])  # or the database is away still, and that is the end
-        return None
-    except Exception:
+    except Exception as error:
+        if ending.is_set():  # by Ctrl-C, which Optuna could not report
+            raise KeyboardInterrupt from None
+        if isinstance(error, optuna.exceptions.StorageInternalError):
+            logger.warning("the sweep's database went away in the middle of a trial, which is queued again")
+            if numbers:
+                _queue_again(study, numbers[-1])  # or the database is away still, and that is the end
+            return None
         # A worker that was suspended finds that its trial has ended; Optuna stumbles over that in several ways.
         if not (numbers and study.get_trials(deepcopy=False)[numbers[-1]].state.is_finished()):
             raise
