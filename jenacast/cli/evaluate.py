@@ -1,7 +1,6 @@
 """`jenacast evaluate`."""
 
 import json
-import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +9,7 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
+from jenacast.errors import command
 from jenacast.models import PRETRAINED
 from jenacast.plotting import Format
 from jenacast.tables import Column, Table, Value
@@ -173,7 +173,7 @@ def _why_no_intervals(scores: "Scores") -> str:
     if scores.trained_on != "train":
         return "it was trained on validation too, and nothing was left to calibrate them on"
     if (run / METRICS).is_file() and not read_outcome(run).finished:
-        return f"its run is not finished; continue it: jenacast train --resume {shlex.quote(str(run))}"
+        return f"its run is not finished; continue it: {command('jenacast', 'train', '--resume', run)}"
     return "they are in the best network of a finished run, if validation holds enough windows"
 
 

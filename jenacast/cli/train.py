@@ -88,7 +88,7 @@ def _resume(folder: Path, epochs: int | None) -> "Outcome | Summary":
     if not seeds_in(folder).exists:
         return resume(folder, epochs=epochs)
     if epochs is not None:
-        raise typer.BadParameter(f"--epochs may be raised for one run: --resume {folder}/seed-N")
+        raise typer.BadParameter(f"--epochs may be raised for one run: {command('--resume', folder / 'seed-N')}")
     return resume_seeds(folder)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from jenacast.errors import JenacastError
+from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import ErrorMetrics, measure
 from jenacast.features.datasets import Batches
 from jenacast.models.checkpoint import BEST, save_checkpoint
@@ -90,18 +90,19 @@ def _should_prune(run: Run, record: dict[str, Any], signals: Deferred) -> bool:
 @contextmanager
 def resume_hint(run: Run) -> Iterator[None]:
     """Say how to continue where something stops the run."""
+    to_continue = command("jenacast", "train", "--resume", run.folder)
     try:
         yield
     except OSError as error:
         run.refuse_vanished()
         raise JenacastError(
-            f"{error}. The last good state is kept; mend the disk, then continue: jenacast train --resume {run.folder}"
+            f"{error}. The last good state is kept; mend the disk, then continue: {to_continue}"
         ) from error
     except JenacastError:
         raise
     except BaseException:
         best = f"; best so far: {run.folder / BEST}" if run.progress.best_epoch else ""
-        logger.warning("stopped%s. To continue: jenacast train --resume %s", best, run.folder)
+        logger.warning("stopped%s. To continue: %s", best, to_continue)
         raise
 
 

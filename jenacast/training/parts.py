@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jenacast.config import Config
-from jenacast.errors import JenacastError
+from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import Samples, batch_count
 from jenacast.features.encoding import Encoding
@@ -98,7 +98,8 @@ class Run:
         if not (self.folder / run_folder.RECORD).is_file():
             raise JenacastError(
                 f"{self.folder} was removed, or its disk was, while it was trained in: {run_folder.RECORD} not found; "
-                f"bring it back and continue with: jenacast train --resume {self.folder}, or start a new run"
+                f"bring it back and continue with: {command('jenacast', 'train', '--resume', self.folder)}, or start a "
+                "new run"
             )
 
     def refuse_divergence(self) -> None:

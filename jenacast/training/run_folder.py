@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 
 from jenacast import records
 from jenacast.config import Config, FitSplit, dump_config, load_config
-from jenacast.errors import ExistsError, JenacastError
+from jenacast.errors import ExistsError, JenacastError, command
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
 from jenacast.locks import process_lock
 from jenacast.models.checkpoint import BEST
@@ -129,8 +129,8 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
             raise ExistsError(f"{path} exists and is not a run folder; choose another --run-dir")
         if present and not force:
             raise ExistsError(
-                f"{path} holds a run already; choose another --run-dir, continue with --resume {path}, "
-                "or replace it with --force"
+                f"{path} holds a run already; choose another --run-dir, continue with "
+                f"{command('--resume', path)}, or replace it with --force"
             )
         for file in own_files(path):
             file.unlink()
