@@ -48,11 +48,11 @@ def read_record(
         kind: a record's type.
         missing: the remedy where there is no file.
         damaged: the remedy where the file does not hold a `kind`.
-        error: what is raised.
+        error: what is raised where it is missing, damaged or of another format.
         format: the number that the file's `format` must have.
 
     Raises:
-        JenacastError: an `error`: the file is missing, damaged or of another format.
+        JenacastError: an `error`.
         PermissionError: the file may not be read, which damages nothing.
     """
     try:

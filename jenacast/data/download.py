@@ -16,6 +16,7 @@ from jenacast.data.copies import (
     COPIES,
     MAX_LINE,
     REMEDY,
+    ZIP_MAGIC,
     Content,
     Copy,
     differences,
@@ -29,7 +30,6 @@ from jenacast.locks import folder_lock
 
 CSV_NAME = "jena_climate_2009_2016.csv"
 MAX_MEMBERS = 100  # of a zip
-ZIP_MAGIC = b"PK\x03\x04"
 # zipfile's ways to say: damaged, encrypted, or compressed by an unknown method
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, ValueError, EOFError, OSError)
 

@@ -84,14 +84,14 @@ def fetch(url: str, target: Path, deadline: Deadline) -> None:
         UnreachableError: the network or the server failed, or the deadline is over.
         DownloadError: the file is too large.
     """
-    for attempt in range(RETRIES + 1):
+    for attempt in range(RETRIES):
         try:
             return _fetch_once(url, target, deadline)
         except UnreachableError:
-            if attempt == RETRIES or deadline.is_over:
+            if deadline.is_over:
                 raise
             time.sleep(attempt + 1)
-    raise AssertionError("the last attempt returns or raises")
+    return _fetch_once(url, target, deadline)
 
 
 def _fetch_once(url: str, target: Path, deadline: Deadline) -> None:

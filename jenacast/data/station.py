@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
-from jenacast.data.header import HEADERS, parse_header, shorten
+from jenacast.data.copies import HEADERS, parse_header, shorten
 from jenacast.data.series import Series
 from jenacast.errors import DataError
 from jenacast.files import open_regular
