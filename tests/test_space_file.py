@@ -90,6 +90,7 @@ VALUES = [
     (f"name = 5\n{LR}", f"{NAME} 5"),
     (f"summary = {{ choices = ['a'] }}\n{LR}", "summary: expected string, received {'choices': ['a']}"),
     (f"recipe = ['best']\n{LR}", "recipe: model \"['best']\" is not known"),
+    ("recipe = { choices = ['gru', 'demo'] }", "recipe: these differ in data.windows_per_hour"),
     ("recipe = { choices = ['gru', 'nope', 7] }", "recipe: model 'nope' is not", "recipe: model '7' is not"),
     ("train = 5\nmodel.units = { low = 1, high = 4 }", "train: expected a table, received 5"),
     (f"train.seed = 'x'\n{LR}", "train.seed: expected integer, received 'x'"),

@@ -24,12 +24,13 @@ from jenacast.sweep.space import RECIPE, Chosen, Space
 from jenacast.toml_files import merge, read_toml
 
 LONGEST_NAME = 40  # characters; the trials are named NAME-123
+OTHER_WINDOWS = "their errors cannot be compared"
 NOT_SEARCHABLE = {
     "train.seed": "--seeds says how many a trial is trained with",
     "data.fit_on": "trials are judged on validation",
     **dict.fromkeys(
         ("data.history_hours", "data.lead_hours", "data.windows_per_hour"),
-        "trials with other windows answer another question, so their errors cannot be compared",
+        f"trials with other windows answer another question, so {OTHER_WINDOWS}",
     ),
 }
 NOTHING_SEARCHED = (
@@ -135,6 +136,10 @@ def _bases(recipe: Domain | None, fixed: dict[str, Any], problems: list[str]) ->
             except ConfigError as error:
                 problems.append(f"{RECIPE}: {error}")
         bases[str(label or "default")] = merge(settings, shared)
+    for key in ("lead_hours", "windows_per_hour"):  # history_hours may differ where columns look further back
+        found = {name: base["data"].get(key) for name, base in bases.items() if isinstance(base["data"], dict)}
+        if len(set(map(repr, found.values()))) > 1:
+            problems.append(f"{RECIPE}: these differ in data.{key}, so {OTHER_WINDOWS}: {found}; set it for all")
     return bases
 
 
