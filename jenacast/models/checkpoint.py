@@ -89,11 +89,7 @@ class Checkpoint:
 
 
 def save_checkpoint(model: Any, metadata: Metadata, path: Path) -> None:
-    """Write `model` and `metadata` as one file, whole or not at all.
-
-    Raises:
-        OSError: the disk is full or gone.
-    """
+    """Write `model` and `metadata` as one file, whole or not at all."""
     with atomic_path(path, make_folder=False) as temporary:
         try:
             model.save(temporary)
@@ -134,8 +130,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def read_metadata(path: Path) -> Metadata | None:
     """The metadata of a `.keras` file, without loading the network; None where it has none.
 
-    Raises:
-        CheckpointError: the zip is damaged or hostile, or the metadata cannot be read.
+    A CheckpointError says that the zip is damaged or hostile, or that the metadata break a rule.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -153,11 +148,7 @@ def read_metadata(path: Path) -> Metadata | None:
 
 
 def parse_metadata(text: bytes, path: Path) -> Metadata:
-    """Check the content of a `jenacast.json`; `path` says whose it is.
-
-    Raises:
-        CheckpointError: it is not JSON, of another format, or breaks a rule.
-    """
+    """Check the content of the `jenacast.json` of `path`; a CheckpointError names the rule that it breaks."""
     where, damaged = f"{path}: {MEMBER}", "train again or restore a copy"
     return check_record(text, Metadata, where, damaged=damaged, error=CheckpointError, format=FORMAT)
 

@@ -12,11 +12,7 @@ CONV1D_MIN_STEPS = ((6 * 2 + 12 - 1) * 2) + 24 - 1  # what the three filters and
 
 
 def dense(inputs: Any, *, outputs: int, units: int, layers: int, dropout: float) -> Any:
-    """The flattened window through `layers` dense layers of `units`, dropout, one linear output.
-
-    Raises:
-        ConfigError: a history of any length is asked for; a flattened window has a fixed one.
-    """
+    """The flattened window, of a fixed length, through `layers` dense layers of `units`, dropout, linear outputs."""
     import keras
 
     x = _flatten(inputs)
@@ -28,11 +24,7 @@ def dense(inputs: Any, *, outputs: int, units: int, layers: int, dropout: float)
 
 
 def dense_batchnorm(inputs: Any, *, outputs: int, units: int, layers: int, dropout: float) -> Any:
-    """The flattened window through `layers` of dense, dropout and batch normalisation; one linear output.
-
-    Raises:
-        ConfigError: a history of any length is asked for; a flattened window has a fixed one.
-    """
+    """The flattened window, of a fixed length, through `layers` of dense, dropout and batch normalisation."""
     import keras
 
     x = _flatten(inputs)

@@ -62,9 +62,7 @@ def open_forecaster(path: Path, *, trust_saved_model: bool = False) -> Forecaste
 
     Its `forward` raises a CheckpointError where the network fails or gives another shape than its metadata say.
 
-    Args:
-        path: the file or folder.
-        trust_saved_model: open a SavedModel too, which may run any code.
+    A SavedModel may run any code, so it has to be trusted.
 
     Raises:
         CheckpointError: missing, damaged, hostile, or of a format that needs an extra which is not installed.

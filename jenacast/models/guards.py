@@ -15,11 +15,7 @@ FETCH_ANEW = "fetch it anew from where it was trained"
 
 
 def refuse_hostile_members(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse a zip by its table of contents alone.
-
-    Raises:
-        CheckpointError: a member leads out of the zip, is a link or comes twice, or all unpack to much too much.
-    """
+    """Raise a CheckpointError by the table of contents alone: for members that lead out, links, doubles, bombs."""
     members = archive.infolist()
     for member in members:
         name = member.filename

@@ -29,11 +29,7 @@ def fit(run: Run) -> Outcome:
     """Train `run` from where it is to its end.
 
     Whatever stops it, the best checkpoint is kept, the state is saved where that is possible, and the command that
-    continues it is logged.
-
-    Raises:
-        JenacastError: the loss is not finite.
-        OSError: a file cannot be written.
+    continues it is logged. A JenacastError says that the loss is not finite, or that a file cannot be written.
     """
     _log_start(run)
     train_batches, val_batches = Batches(run.train), Batches(run.val) if run.val else None
