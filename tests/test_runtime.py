@@ -39,6 +39,7 @@ def test_ctrl_c_waits_for_the_end_of_the_import(tmp_path):
     assert done.stderr.endswith("KeyboardInterrupt\n")
 
 
+@pytest.mark.system
 def test_a_keras_json_in_the_home_folder_changes_no_result(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}')
     code = "import os, jenacast.runtime as r; r.load_tensorflow(); import keras.config as k; "
