@@ -1,7 +1,6 @@
 """`jenacast sweep`."""
 
 import json
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,7 +132,7 @@ def _first_trials(request: "SweepRequest") -> str:
 
 def _print_best(result: "SweepResult", request: "SweepRequest", json_output: bool) -> None:
     from jenacast.data import SAME_AS_NOW
-    from jenacast.errors import JenacastError
+    from jenacast.errors import JenacastError, command
 
     if not result.complete:
         raise JenacastError("no trial is complete; give the same command again with more --trials or --timeout")
@@ -148,6 +147,6 @@ def _print_best(result: "SweepResult", request: "SweepRequest", json_output: boo
     )
     if result.is_behind:
         say(f"warning: the best trial is behind the baseline, {SAME_AS_NOW}, with {baseline_c:.3f} °C on validation")
-    storage = f" --storage {shlex.quote(request.storage)}" if request.storage else ""
-    report = f"jenacast sweep-report {shlex.quote(str(request.folder))}{storage}"
+    storage = ["--storage", request.storage] if request.storage else []
+    report = command("jenacast", "sweep-report", request.folder, *storage)
     say(f"which settings matter, and the best ones as TOML: {report}")
