@@ -41,7 +41,7 @@ def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose, mon
     monkeypatch.setattr(examine, "recipe_names", lambda: recipes)
     done, for_people = diagnose()
     assert (done.exit_code, for_people.exit_code) == (0, 0), done.output
-    assert done.stderr.startswith("measuring speed on a made-up series, a few seconds\n")
+    assert done.stderr.startswith("trying TensorFlow and XLA\nmeasuring speed on a made-up series, a few seconds\n")
     found = json.loads(done.stdout)
     assert found["problems"] == []
     installed = {name: version(name) for name in ("jenacast", "tensorflow", "keras", "numpy")}
