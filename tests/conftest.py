@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from spoil import snapshot, unboxed
+from spoil import snapshot
 from typer.testing import CliRunner
 
 from jenacast.cli import app
@@ -207,7 +207,7 @@ def assert_refused(jenacast, tmp_path, monkeypatch):
         assert isinstance(done.exception, SystemExit)
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
-        message = unboxed(done.stderr) if code == 2 else done.stderr
+        message = " ".join(done.stderr.split()) if code == 2 else done.stderr
         assert message.count("Error" if code == 2 else "error: ") == 1
         missing = [text for text in told if text not in message]
         assert not missing, message

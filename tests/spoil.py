@@ -18,11 +18,6 @@ def snapshot(folder):
     return found
 
 
-def unboxed(text):
-    """Typer's frame around a usage error taken off, its lines joined."""
-    return " ".join("".join(" " if letter in "│╭╮╰╯─" else letter for letter in text).split())
-
-
 def text(change):
     """Spoil a CSV by a function of its lines."""
 
