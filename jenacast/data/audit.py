@@ -50,7 +50,7 @@ class WindowCounts(Record):
     touched: int
     touched_by_gaps: int = 0
     touched_by_backward_jumps: int = 0
-    other_lead: int = 0
+    other_lead: int | None = None  # under `book`; unknown in a manifest of an earlier version
     lost: dict[str, int]
 
 

@@ -212,8 +212,8 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """
     path, state = folder / HISTORY, folder / STATE
     try:
-        with open_regular(path) as file:
-            lines = list(csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")))
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
         measured = [{key: float(cell) if cell else None for key, cell in line.items()} for line in lines]
         history = [figures | {"epoch": int(line["epoch"])} for line, figures in zip(lines, measured, strict=True)]
         check_history(history)
