@@ -3,6 +3,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train
 
 pytest.register_assert_rewrite("download_server", "forecasts", "runs")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` lets it be ignored, and so would every child
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup():
