@@ -4,7 +4,6 @@ The values live in the TOML files of `configs/`: `default.toml` is complete and 
 as `stacked-gru.toml` states only its difference. This module owns the rules: names, types and bounds.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 from jenacast.columns import check_columns
 from jenacast.errors import ConfigError, did_you_mean
 from jenacast.records import Record
-from jenacast.toml_files import assign, merge, read_toml
+from jenacast.toml_files import assign, flatten, merge, read_toml, without_retired
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
 MAX_NAME = 60  # characters of it
@@ -24,7 +23,6 @@ MAX_ENTRIES = 1000
 MAX_STEPS = 10**9
 TargetKind = Literal["absolute", "change", "departure", "departure-change"]
 FitSplit = Literal["train", "train+val"]
-RETIRED = {"train": {"quantile": 0.5}}  # settings that stored configs may have, with the value that changes nothing
 
 
 class _Settings(Record):
@@ -165,17 +163,6 @@ def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
     return check_settings(settings, problems, where=str(path))
 
 
-def without_retired(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored settings less those that earlier versions had, where these changed nothing; others are left to fail."""
-    settings = dict(stored)
-    for section, retired in RETIRED.items():
-        if isinstance(settings.get(section), dict):
-            settings[section] = {
-                key: value for key, value in settings[section].items() if key not in retired or value != retired[key]
-            }
-    return settings
-
-
 def with_train(config: Config, **changes: Any) -> Config:
     """`config` with other `train` settings; None means unchanged.
 
@@ -194,23 +181,8 @@ def standard_task() -> DataSettings:
 
 def differences(config: Config, other: Mapping[str, Any]) -> list[str]:
     """One line for each setting that `other`, a dumped config, has otherwise."""
-    ours, theirs = _flat(config.model_dump()), _flat(other)
+    ours, theirs = flatten(config.model_dump()), flatten(other)
     return [f"{key}: {theirs.get(key)!r}, now {value!r}" for key, value in ours.items() if theirs.get(key) != value]
-
-
-def changed_settings(config: Config) -> list[str]:
-    """Settings that differ from those of the recipe of this name, or the defaults, less the seed: train.epochs=5."""
-    is_recipe = config.name in recipe_names()
-    recipe = _flat(load_recipe(config.name).model_dump() if is_recipe else default_settings())
-    settings = {key: value for key, value in _flat(config.model_dump()).items() if "." in key and key != "train.seed"}
-    return [f"{key}={json.dumps(value)}" for key, value in settings.items() if recipe[key] != value]
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by their full names, such as train.epochs."""
-    sections = {section: content for section, content in settings.items() if isinstance(content, dict)}
-    named = {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
-    return {key: value for key, value in settings.items() if key not in sections} | named
 
 
 def dump_config(config: Config) -> str:
@@ -252,7 +224,7 @@ def no_such_setting(name: str) -> str:
     """The problem of a setting that does not exist."""
     return (
         f"{name}: no such setting; `jenacast models NAME` prints those there are"
-        f"{did_you_mean(name, _flat(default_settings()))}"
+        f"{did_you_mean(name, flatten(default_settings()))}"
     )
 
 

@@ -9,6 +9,7 @@ from jenacast.errors import ConfigError
 from jenacast.files import read_regular
 
 MOST_BYTES = 200_000  # of a file of settings; a summary goes into every checkpoint
+RETIRED = {"train": {"quantile": 0.5}}  # settings that stored configs may have, with the value that changes nothing
 A_START = "`jenacast models NAME` prints a config to start from"
 
 
@@ -51,3 +52,21 @@ def assign(settings: dict[str, Any], assignment: str) -> str | None:
         value = text.strip()  # a bare word such as adam
     settings[section][name] = value
     return None
+
+
+def without_retired(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored settings less those that earlier versions had, where these changed nothing; others are left to fail."""
+    settings = dict(stored)
+    for section, retired in RETIRED.items():
+        if isinstance(settings.get(section), dict):
+            settings[section] = {
+                key: value for key, value in settings[section].items() if key not in retired or value != retired[key]
+            }
+    return settings
+
+
+def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their full names, such as train.epochs."""
+    sections = {section: content for section, content in settings.items() if isinstance(content, dict)}
+    named = {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
+    return {key: value for key, value in settings.items() if key not in sections} | named

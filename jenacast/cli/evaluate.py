@@ -42,28 +42,29 @@ Checkpoints = Annotated[
         help="A .keras file, a run folder, one of seeds, or `pretrained`; several are averaged.",
     ),
 ]
+SplitName = Annotated[Literal["test", "val"], typer.Option(help="Which windows of the prepared data.")]
+StationFiles = Annotated[
+    list[Path] | None, typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.")
+]
+Against = Annotated[
+    Path | None, typer.Option(metavar="CKPT", parser=checkpoint_path, help="Measure the difference to this one too.")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the scores and the pictures.")]
+Form = Annotated[Format, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")]
+Predictions = Annotated[Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.")]
 
 
 def evaluate(
     context: typer.Context,
     checkpoints: Checkpoints,
-    split: Annotated[Literal["test", "val"], typer.Option(help="Which windows of the prepared data.")] = "test",
-    csv: Annotated[
-        list[Path] | None, typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.")
-    ] = None,
-    against: Annotated[
-        Path | None,
-        typer.Option(metavar="CKPT", parser=checkpoint_path, help="Measure the difference to this one too."),
-    ] = None,
+    split: SplitName = "test",
+    csv: StationFiles = None,
+    against: Against = None,
     fit_blend: FitBlend = False,
     by: Groupings = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the scores and the pictures.")] = None,
-    form: Annotated[
-        Format, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")
-    ] = "png",
-    predictions: Annotated[
-        Path | None, typer.Option(help="CSV file for every forecast beside truth and baseline.")
-    ] = None,
+    out: Out = None,
+    form: Form = "png",
+    predictions: Predictions = None,
     trust_saved_model: TrustSavedModel = False,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
@@ -71,12 +72,10 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint, or the mean of several, against the baseline on the same windows.
 
-    skill = 1 - MAE / baseline MAE. The 95 % intervals are a bootstrap over blocks of 7 days: what other days might
-    have given, not what other seeds would. A difference whose interval holds 0 may be chance. For a checkpoint in
-    its run folder, by itself, the scores and pictures are added there; otherwise nothing is written unless --out or
-    --predictions says where.
-
-    Without --data-dir the first checkpoint's run says where its data are.
+    skill = 1 - MAE / baseline MAE. The 95 % intervals come from a bootstrap over blocks of 7 days: other days, not
+    other seeds. A difference whose interval holds 0 may be chance. The scores and pictures of one checkpoint are added
+    to its run folder; otherwise --out or --predictions says where. Without --data-dir the first checkpoint's run says
+    where its data are.
 
     A checkpoint that gives intervals is judged by how often they hold the truth, how wide they are, and by the CRPS.
     --by lead shows the error of each hour of the next day, for networks that forecast all of them.
@@ -88,21 +87,16 @@ def evaluate(
     from jenacast.evaluation.evaluate import evaluate as run
     from jenacast.evaluation.files import as_json, write_evaluation, write_predictions
     from jenacast.evaluation.groups import errors_by, group_table
-    from jenacast.experiments.seeds import only_run, run_folders
+    from jenacast.experiments.seeds import only_run
     from jenacast.files import atomic_path, refuse_existing
-    from jenacast.training.run_folder import data_of_run, is_run_dir
+    from jenacast.training.run_folder import data_of_run
 
     if predictions:
         refuse_existing(predictions, force=force)
-    paths = [each for path in checkpoints for each in run_folders(path)]
-    if len(paths) > len(checkpoints):
-        say(f"evaluating the mean of {len(paths)} networks; `jenacast compare` judges each seed")
-    source = context.get_parameter_source("data_dir")
-    if source and source.name == "DEFAULT":
-        data_dir = data_of_run(paths[0]) or data_dir
+    paths = _each_run(checkpoints)
     evaluation = run(
         *paths,
-        data_dir=data_dir,
+        data_dir=data_dir if _is_given(context, "data_dir") else data_of_run(paths[0]) or data_dir,
         split=split,
         csv_paths=csv or [],
         against=only_run(against) if against else None,
@@ -115,15 +109,36 @@ def evaluate(
         with atomic_path(predictions, force=force) as path:
             write_predictions(evaluation.judged, path)
         say(f"wrote {predictions}")
-    home = Path(scores.checkpoint).parent
-    is_own = is_run_dir(home) and len(paths) == 1 and not (fit_blend or against)  # what `compare` may read
-    if folder := out or (home if is_own else None):
+    is_alone = len(paths) == 1 and not (fit_blend or against)  # what `compare` may read
+    if folder := out or (_run_of(scores.checkpoint) if is_alone else None):
         for file in write_evaluation(evaluation, folder, groups, form=form):
             say(f"wrote {file}")
-    if json_output:
-        typer.echo(json.dumps(as_json(evaluation, groups)))
-        return
-    typer.echo("\n\n".join([describe(scores), *(group_table(by, found).as_text() for by, found in groups.items())]))
+    tables = (group_table(by, found).as_text() for by, found in groups.items())
+    typer.echo(json.dumps(as_json(evaluation, groups)) if json_output else "\n\n".join([describe(scores), *tables]))
+
+
+def _each_run(checkpoints: list[Path]) -> list[Path]:
+    """The checkpoints, a folder of seeds as its runs."""
+    from jenacast.experiments.seeds import run_folders
+
+    paths = [each for path in checkpoints for each in run_folders(path)]
+    if len(paths) > len(checkpoints):
+        say(f"evaluating the mean of {len(paths)} networks; `jenacast compare` judges each seed")
+    return paths
+
+
+def _run_of(checkpoint: str) -> Path | None:
+    """The run folder that a checkpoint lies in."""
+    from jenacast.training.run_folder import is_run_dir
+
+    folder = Path(checkpoint).parent
+    return folder if is_run_dir(folder) else None
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether the user gave an option, on the command line or in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def describe(scores: "Scores") -> str:

@@ -14,7 +14,7 @@ from jenacast.models import PRETRAINED
 from jenacast.tables import Table, Value, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from jenacast.forecasting.forecast import Forecasts
 
@@ -39,22 +39,23 @@ Every = Annotated[
 MaxGap = Annotated[
     float, typer.Option(min=0, metavar="HOURS", help="Interpolate gaps up to this length; refuse longer ones.")
 ]
+StationFiles = Annotated[
+    list[Path], typer.Option("--csv", metavar="FILE", help="A station file, as published then or today; repeatable.")
+]
+Checkpoint = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[CKPT]",
+        parser=checkpoint_path,
+        help="A .keras file, a run folder, or `pretrained`.",
+        show_default="pretrained",
+    ),
+]
 
 
 def forecast(
-    csv: Annotated[
-        list[Path],
-        typer.Option("--csv", metavar="FILE", help="A station file, as published then or today; repeatable."),
-    ],
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CKPT]",
-            parser=checkpoint_path,
-            help="A .keras file, a run folder, or `pretrained`.",
-            show_default="pretrained",
-        ),
-    ] = PRETRAINED,
+    csv: StationFiles,
+    checkpoint: Checkpoint = PRETRAINED,
     at: At = None,
     every: Every = None,
     max_gap: MaxGap = 3.0,
@@ -84,12 +85,7 @@ def forecast(
     from jenacast.forecasting.forecast import forecast as run
     from jenacast.plotting import check_suffix
 
-    if every is not None and at:
-        raise typer.BadParameter("--every and --at exclude each other; give one of them")
-    if plot and plot == predictions:
-        raise typer.BadParameter(f"--plot and --predictions both name {plot}; give two files")
-    if checkpoint.suffix == ".csv":  # what a shell makes of --csv *.csv
-        raise typer.BadParameter(f"{checkpoint} is no checkpoint; repeat --csv before each station file")
+    _refuse_usage(checkpoint, at, every, predictions, plot)
     every_s = None if every is None else _parse_step(every)
     writers = [(path, write) for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)) if path]
     for path, _ in writers:
@@ -116,6 +112,18 @@ def forecast(
         _print_list(json.dumps(as_json(made, number)) for number in range(len(made)))
     else:
         typer.echo(json.dumps(as_json(made, 0)))
+
+
+def _refuse_usage(
+    checkpoint: Path, at: "Sequence[datetime] | None", every: str | None, predictions: Path | None, plot: Path | None
+) -> None:
+    """Refuse options that exclude each other."""
+    if every is not None and at:
+        raise typer.BadParameter("--every and --at exclude each other; give one of them")
+    if plot and plot == predictions:
+        raise typer.BadParameter(f"--plot and --predictions both name {plot}; give two files")
+    if checkpoint.suffix == ".csv":  # what a shell makes of --csv *.csv
+        raise typer.BadParameter(f"{checkpoint} is no checkpoint; repeat --csv before each station file")
 
 
 def _parse_step(text: str) -> int:

@@ -1,5 +1,6 @@
 """Runs compared: the seeds of one recipe together, and only runs that were measured alike."""
 
+import json
 import logging
 import statistics
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, changed_settings, load_config
+from jenacast.config import Config, default_settings, load_config, load_recipe, recipe_names
 from jenacast.errors import JenacastError
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import stored_scores, write_evaluation
@@ -15,6 +16,7 @@ from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.experiments.seeds import run_folders
 from jenacast.models.checkpoint import BEST
 from jenacast.tables import Column, Table, columns
+from jenacast.toml_files import flatten
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -195,5 +197,13 @@ def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
         commits=sorted({run.record.commit for run in group}),
         test_maes_c=test,
         runs=[str(run.path) for run in group],
-        settings=changed_settings(first.config),
+        settings=_changed_settings(first.config),
     )
+
+
+def _changed_settings(config: Config) -> list[str]:
+    """Settings that differ from those of the recipe of this name, or the defaults, less the seed: train.epochs=5."""
+    is_recipe = config.name in recipe_names()
+    recipe = flatten(load_recipe(config.name).model_dump() if is_recipe else default_settings())
+    settings = {key: value for key, value in flatten(config.model_dump()).items() if "." in key and key != "train.seed"}
+    return [f"{key}={json.dumps(value)}" for key, value in settings.items() if recipe[key] != value]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from jenacast.config import check_settings, dump_difference, without_retired
+from jenacast.config import check_settings, dump_difference
 from jenacast.data import SAME_AS_NOW
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_folder
@@ -13,6 +13,7 @@ from jenacast.sweep import plots
 from jenacast.sweep.results import LEAST_FOR_IMPORTANCE, State, SweepResult, TrialResult, read_result
 from jenacast.sweep.trials import SETTINGS
 from jenacast.tables import Column, Table, Value, columns
+from jenacast.toml_files import without_retired
 
 if TYPE_CHECKING:
     from optuna.study import Study

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jenacast.config import without_retired
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.records import check_record
 from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.space import Chosen, Space
+from jenacast.toml_files import without_retired
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
