@@ -16,7 +16,7 @@ from jenacast.tables import Column, Table, Value
 
 if TYPE_CHECKING:
     from jenacast.evaluation.bootstrap import Interval
-    from jenacast.evaluation.evaluate import Scores
+    from jenacast.evaluation.evaluate import Evaluation, Scores
     from jenacast.evaluation.files import Groups
 
 
@@ -74,8 +74,7 @@ def evaluate(
 
     skill = 1 - MAE / baseline MAE. The 95 % intervals come from a bootstrap over blocks of 7 days: other days, not
     other seeds. A difference whose interval holds 0 may be chance. The scores and pictures of one checkpoint are added
-    to its run folder; otherwise --out or --predictions says where. Without --data-dir the first checkpoint's run says
-    where its data are.
+    to its run folder; otherwise --out or --predictions says where. Without --data-dir the first run names its data.
 
     A checkpoint that gives intervals is judged by how often they hold the truth, how wide they are, and by the CRPS.
     --by lead shows the error of each hour of the next day, for networks that forecast all of them.
@@ -103,18 +102,17 @@ def evaluate(
         fit=fit_blend,
         trust_saved_model=trust_saved_model,
     )
-    scores = evaluation.scores
     groups: Groups = {each.value: errors_by(evaluation.leads, each.value) for each in by or []}
     if predictions:
         with atomic_path(predictions, force=force) as path:
             write_predictions(evaluation.judged, path)
         say(f"wrote {predictions}")
     is_alone = len(paths) == 1 and not (fit_blend or against)  # what `compare` may read
-    if folder := out or (_run_of(scores.checkpoint) if is_alone else None):
+    if folder := out or (_run_of(evaluation) if is_alone else None):
         for file in write_evaluation(evaluation, folder, groups, form=form):
             say(f"wrote {file}")
-    tables = (group_table(by, found).as_text() for by, found in groups.items())
-    typer.echo(json.dumps(as_json(evaluation, groups)) if json_output else "\n\n".join([describe(scores), *tables]))
+    shown = [describe(evaluation.scores), *(group_table(by, found).as_text() for by, found in groups.items())]
+    typer.echo(json.dumps(as_json(evaluation, groups)) if json_output else "\n\n".join(shown))
 
 
 def _each_run(checkpoints: list[Path]) -> list[Path]:
@@ -127,11 +125,11 @@ def _each_run(checkpoints: list[Path]) -> list[Path]:
     return paths
 
 
-def _run_of(checkpoint: str) -> Path | None:
-    """The run folder that a checkpoint lies in."""
+def _run_of(evaluation: "Evaluation") -> Path | None:
+    """The run folder that the checkpoint lies in."""
     from jenacast.training.run_folder import is_run_dir
 
-    folder = Path(checkpoint).parent
+    folder = Path(evaluation.scores.checkpoint).parent
     return folder if is_run_dir(folder) else None
 
 
