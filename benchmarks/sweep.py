@@ -25,7 +25,7 @@ from jenacast.training.run import train
 
 SPACE = """
 name = "pruning"
-recipe = "best"
+recipe = "lagged"
 data.history_hours = 25  # all that the network looks at
 
 [train]

@@ -3,7 +3,7 @@
 The book's way is its stacked GRU (Chollet 2021, section 10.4.2) on `timeseries_dataset_from_array` and `Model.fit`;
 jenacast trains a recipe as `jenacast train` does. Validation comes after each epoch; imports are left out for all. The
 windows are those of the prepared data. LightGBM, in an environment of its own (`make peers-env`), gets the columns and
-target of `best` as in `peers.py` and is validated after each tree; making them counts, handing them over does not.
+target of `lagged` as in `peers.py` and is validated after each tree; making them counts, handing them over does not.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from jenacast.training.backend import RecurrentBackend, find_backend
 from jenacast.training.learner import Learner
 
 BATCH = 256
-TOLD = "best"  # the recipe whose columns and target LightGBM gets
+TOLD = "lagged"  # the recipe whose columns and target LightGBM gets
 Reached = dict[str, Any]
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_dir", type=Path, help="where `jenacast prepare --protocol book` was run")
     parser.add_argument("--target", type=float, default=2.25, help="validation MAE, °C")
-    parser.add_argument("--recipes", nargs="+", default=["best", "gru-changes"], help="recipes to measure")
+    parser.add_argument("--recipes", nargs="+", default=["lagged", "gru-changes"], help="recipes to measure")
     parser.add_argument(
         "--book-epochs", type=int, default=50, help="give the book's way up after so many; 0: leave it out"
     )

@@ -10,6 +10,8 @@ from jenacast.files import read_regular
 
 MOST_BYTES = 200_000  # of a file of settings; a summary goes into every checkpoint
 RETIRED = {"train": {"quantile": 0.5}}  # settings that stored configs may have, with the value that changes nothing
+RENAMED = {"best": "lagged", "wide": "lagged-wide"}  # recipes, by their names in earlier versions
+SOURCE_OF_RENAMED = "docs/experiments.md"  # as those state it; settings of a user's own may be called best
 A_START = "`jenacast models NAME` prints a config to start from"
 
 
@@ -54,14 +56,20 @@ def assign(settings: dict[str, Any], assignment: str) -> str | None:
     return None
 
 
-def without_retired(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored settings less those that earlier versions had, where these changed nothing; others are left to fail."""
+def up_to_date(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored settings of an earlier version as this one has them.
+
+    Retired settings that changed nothing are dropped, others are left to fail; a recipe has its name of today.
+    """
     settings = dict(stored)
     for section, retired in RETIRED.items():
         if isinstance(settings.get(section), dict):
             settings[section] = {
                 key: value for key, value in settings[section].items() if key not in retired or value != retired[key]
             }
+    name = settings.get("name")
+    if isinstance(name, str) and settings.get("source") == SOURCE_OF_RENAMED:
+        settings["name"] = RENAMED.get(name, name)
     return settings
 
 

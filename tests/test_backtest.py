@@ -210,6 +210,7 @@ def test_a_period_without_windows_is_refused_before_any_training(place_csv, jena
     [
         ("2010", "6m", ("2009-07-01", "less than a year", "first possible day is 2010-07-01")),
         ("2010-12-31", "1y", ("first possible day is 2011-01-01",)),
+        ("31.12.2010", "1y", ("first possible day is 2011-01-01",)),
         ("0001", "99y", ("first possible day is 2109-01-01",)),
         ("2012", "6m", ("no test period can begin on 2012-01-01", "ends on 2011-12-31T23:10:00", "begin earlier")),
         ("2011-12", "6m", ("56 days",)),

@@ -24,7 +24,7 @@ ALONE = {
     "peers.py": ["--quick", "--peers", "no-python"],
     "sweep.py": ["--trials", "1", "--epochs", "1", "--seeds", "2", "--pruners", "halving"],
     "startup.py": ["--runs", "1", "--rows", "1400"],
-    "time_to_accuracy.py": ["--recipes", "best", "--book-epochs", "0"],
+    "time_to_accuracy.py": ["--recipes", "lagged", "--book-epochs", "0"],
     "epoch.py": ["--rows", "9000", "--recipes", "dense"],
     "recurrent_step.py": ["--cells", "gru", "--steps", "1", "--units", "4", "--peers", "no-python"],
     "input_pipeline.py": ["--rows", "20000", "--short-rows", "9000", "--long-rows", "30000", "--keras-batches", "5"],
@@ -123,12 +123,12 @@ def test_sweep_prints_one_object(run_alone, year_and_more):
 
 
 def test_time_to_accuracy_counts_the_trees_of_lightgbm(run_alone, year_and_more, tmp_path, monkeypatch):
-    """With a stand-in: it stops at the first tree that is good enough in degC, as `best` scales its target."""
+    """With a stand-in: it stops at the first tree that is good enough in degC, as `lagged` scales its target."""
     library = tmp_path / "lightgbm"
     library.mkdir()
     (library / "__init__.py").write_text(LIGHTGBM)
     (library / "callback.py").write_text("class EarlyStopException(Exception):\n    def __init__(self, *about): pass\n")
-    prepared, data = load_prepared(year_and_more), load_recipe("best", ["data.every_hour=false"]).data
+    prepared, data = load_prepared(year_and_more), load_recipe("lagged", ["data.every_hour=false"]).data
     encoding = fit_encoding(prepared, data)
     first_c = np.abs(split_samples(prepared, "val", encoding).targets).mean() * encoding.target.scale_c
     target_c = 0.9 * first_c

@@ -113,7 +113,8 @@ def test_wrong_usage_is_told(jenacast, run, tmp_path):
         ("--csv", file, "--max-gap", "-1"),
         ("--csv", file, "--max-gap", "nan"),
         ("--csv", file, "--at", "2026-06-02T10:10Z"),
-        ("--csv", file, "--at", "02.06.2026 10:10"),
+        ("--csv", file, "--at", "06/02/2026 10:10"),
+        ("--csv", file, "--at", "31.06.2026 10:10:00"),
     ):
         assert jenacast("forecast", run, *arguments).exit_code == 2, arguments
     done = jenacast("forecast", "--csv", tmp_path / "a.csv", tmp_path / "b.csv")  # as a shell lists files
@@ -121,6 +122,16 @@ def test_wrong_usage_is_told(jenacast, run, tmp_path):
     assert "repeat --csv" in done.stderr
     done = jenacast("forecast", tmp_path / "no.keras", "--csv", tmp_path / "no.csv", "--plot", tmp_path / "a.gif")
     refused(done, "a.gif ends in", "expected .png, .svg or .pdf")  # before any work
+
+
+def test_a_time_may_be_written_as_the_station_writes_it(tell, tmp_path):
+    file = station_file(tmp_path / "file.csv", 40)
+    iso = tell("--csv", file, "--at", "2026-06-02T10:10")
+    for text in ("02.06.2026 10:10:00", "02.06.2026 10:10", "2026-06-02 10:10:00"):
+        assert same(tell("--csv", file, "--at", text), iso)
+    day = tell("--csv", file, "--at", "2026-06-02T00:00")
+    for text in ("02.06.2026", "2026-06-02"):
+        assert same(tell("--csv", file, "--at", text), day)
 
 
 # Gaps

@@ -20,7 +20,7 @@ def build(*assignments):
     set_seed(1)
     settings = [f"data.columns={COLUMNS}", f"data.history_hours={STEPS}", "data.target=change"]
     asked = [f"model.change_hours={CHANGES}", f"model.mean_hours={MEANS}", "model.units=8"]
-    return build_model(load_recipe("best", [*settings, *asked, *assignments]))
+    return build_model(load_recipe("lagged", [*settings, *asked, *assignments]))
 
 
 @pytest.fixture
@@ -114,6 +114,6 @@ def test_layers_and_parameters_are_those_asked_for():
 def test_a_training_that_cannot_be_is_refused_before_anything_is_written(data_dir, tmp_path, jenacast):
     run = tmp_path / "run"
     short = ("--set", "data.history_hours=12", "--set", "data.target=change", "--set", 'data.columns=["temperature_c"]')
-    done = jenacast("train", "--model", "best", *short, "--data-dir", data_dir, "--run-dir", run)
+    done = jenacast("train", "--model", "lagged", *short, "--data-dir", data_dir, "--run-dir", run)
     refused(done, "data.history_hours: expected at least 25")
     assert not run.exists()

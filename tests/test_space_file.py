@@ -215,7 +215,7 @@ SCALARS = (
     st.integers(1, 30)
     | st.floats(0, 1)
     | st.sampled_from([-1, 0, 1e308, 2**64, float("nan"), float("inf"), 5e-324, True, "", "x"])
-    | st.sampled_from(["adam", "adamw", "mse", "dense", "lagged", "best", "recipe", "train.loss"])
+    | st.sampled_from(["adam", "adamw", "mse", "dense", "lagged", "recipe", "train.loss"])
     | st.dates()
 )
 KEYS = st.sampled_from(["choices", "low", "high", "step", "log", "when", "train.loss", "recipe", "x"])

@@ -150,7 +150,7 @@ def test_trials_worse_than_the_median_of_the_others_end_early(place, jenacast, t
 
 def test_three_failures_in_a_row_stop_the_sweep_with_their_cause(place, jenacast, tmp_path):
     # A climatology takes a year, and the made-up series has two months
-    space = SPACE.replace('"dense"', '"best"').replace("low = 2, high = 6", "low = 16, high = 18")
+    space = SPACE.replace('"dense"', '"lagged"').replace("low = 2, high = 6", "low = 16, high = 18")
     done = jenacast(*place(space, trials=5))
     refused(done, "the last 3 trials failed", "a climatology is fitted on a year or more", "(3 of them)", "Mend this")
     found = result_of(tmp_path / "sweep").trials

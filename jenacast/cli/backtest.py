@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import asdict
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jenacast.cli.app import DATA_DIR, Assignments, ConfigFile, DataDir, Force, Json, ModelName, run_dir_option, say
+from jenacast.cli.times import parse_time
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
 from jenacast.errors import command
@@ -17,13 +19,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+MIDNIGHT = time()
+
+
 def backtest(
     model: ModelName = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
     first: Annotated[
         str | None,
-        typer.Option("--from", metavar="DATE", help="Where the first test period begins: 2012, 2012-07, 2012-07-15."),
+        typer.Option(
+            "--from", metavar="DATE", help="Where the first test period begins: 2012, 2012-07, 2012-07-15, 15.07.2012."
+        ),
     ] = None,
     step: Annotated[
         str | None, typer.Option(metavar="STEP", help="How long a period is: 1y, 6m.", show_default="1y")
@@ -46,7 +53,7 @@ def backtest(
 
     A backtest that was stopped or killed continues with --resume DIR.
 
-    Example: jenacast backtest --model best --from 2012 --step 1y
+    Example: jenacast backtest --model lagged --from 2012 --step 1y
     """
     from jenacast.experiments.backtest import backtest as run
     from jenacast.experiments.backtest import folds_table, resume_backtest
@@ -74,13 +81,16 @@ def parse_day(text: str | None) -> "np.datetime64":
     import numpy as np
 
     try:
-        if re.fullmatch(r"\d{4}(-\d\d){0,2}", text or "", flags=re.ASCII):
+        if re.fullmatch(r"\d{4}(-\d\d)?", text or "", flags=re.ASCII):
             return np.datetime64(text, "D")
-    except ValueError:  # no such month or day
+        time = parse_time(text or "")
+        if time.time() == MIDNIGHT:
+            return np.datetime64(time.date(), "D")
+    except (ValueError, typer.BadParameter):  # no such month or day, or no time at all
         pass
     received = "none" if text is None else repr(text)
     raise typer.BadParameter(
-        f"--from: expected a year or a date such as 2012, 2012-07 or 2012-07-15, received {received}"
+        f"--from: expected a year or a day such as 2012, 2012-07, 2012-07-15 or 15.07.2012, received {received}"
     )
 
 

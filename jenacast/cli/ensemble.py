@@ -26,7 +26,7 @@ def ensemble(
     The members have to be fed alike: the same series, columns, history and target. The ensemble is measured on
     validation; `jenacast evaluate` and `export` take it like any checkpoint.
 
-    Example: jenacast ensemble runs/best/seed-* -o best.keras
+    Example: jenacast ensemble runs/lagged/seed-* -o best.keras
     """
     from jenacast.experiments.ensemble import make_ensemble
     from jenacast.experiments.seeds import run_folders

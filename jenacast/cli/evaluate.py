@@ -81,7 +81,7 @@ def evaluate(
 
     Example: jenacast evaluate runs/stacked-gru-20260101-120000 --json
     Example: jenacast evaluate pretrained --by season --by lead --out pictures
-    Example: jenacast evaluate best/seed-0 best/seed-1 --against pretrained
+    Example: jenacast evaluate lagged/seed-0 lagged/seed-1 --against pretrained
     """
     from jenacast.evaluation.evaluate import evaluate as run
     from jenacast.evaluation.files import as_json, write_evaluation, write_predictions

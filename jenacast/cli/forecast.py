@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, say
+from jenacast.cli.times import parse_time
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.models import PRETRAINED
 from jenacast.tables import Table, Value, columns
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
     from jenacast.forecasting.forecast import Forecasts
 
-TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 At = Annotated[
     list[datetime] | None,
     typer.Option(
-        formats=TIME_FORMATS,
+        parser=parse_time,
         metavar="TIME",
-        help="Forecast from the last observation at or before this time instead of the newest; repeatable.",
+        help="Forecast from the last observation at or before this time instead of the newest, such as "
+        "2016-06-22T08:00 or '22.06.2016 08:00:00'; repeatable.",
     ),
 ]
 Every = Annotated[
@@ -75,7 +76,7 @@ def forecast(
     --json prints one object, or a list with --every or several --at.
 
     Example: jenacast forecast --csv mpi_roof_2026b.csv --plot tomorrow.png
-    Example: jenacast forecast runs/best --csv june.csv --csv july.csv --every 1h --predictions forecasts.csv
+    Example: jenacast forecast runs/lagged --csv june.csv --csv july.csv --every 1h --predictions forecasts.csv
     """
     import numpy as np
 

@@ -21,7 +21,7 @@ def report(
     read from the prepared data that the runs were trained on; if those are missing, the page says so. Prints the
     page's path.
 
-    Example: jenacast report runs/best -o report.html
+    Example: jenacast report runs/lagged -o report.html
     """
     from jenacast.report import write_report
 

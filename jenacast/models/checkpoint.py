@@ -24,6 +24,7 @@ from jenacast.models.guards import refuse_hostile_members
 from jenacast.models.intervals import CALENDAR_TERMS, Calibration
 from jenacast.records import Record, check_record
 from jenacast.runtime import load_tensorflow
+from jenacast.toml_files import up_to_date
 
 FORMAT = 1
 MEMBER = "jenacast.json"
@@ -67,6 +68,16 @@ class Metadata(Record):
     trained_on: FitSplit = "train"
     members: tuple[Member, ...] = ()
     calibration: Calibration | None = None  # None until a training ends, and where nothing was held out
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_as_today(cls, content: Any) -> Any:
+        """A recipe that has another name now goes by that; a name of the user's own stays."""
+        if not (isinstance(content, dict) and isinstance(content.get("config"), dict)):
+            return content  # to be refused
+        config = up_to_date(content["config"])
+        is_recipe = content.get("model") == content["config"].get("name")
+        return {**content, "config": config, **({"model": config["name"]} if is_recipe else {})}
 
     @model_validator(mode="after")
     def _calibrated_throughout(self) -> "Metadata":

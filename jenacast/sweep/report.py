@@ -13,7 +13,7 @@ from jenacast.sweep import plots
 from jenacast.sweep.results import LEAST_FOR_IMPORTANCE, State, SweepResult, TrialResult, read_result
 from jenacast.sweep.trials import SETTINGS
 from jenacast.tables import Column, Table, Value, columns
-from jenacast.toml_files import without_retired
+from jenacast.toml_files import up_to_date
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -56,7 +56,7 @@ def _winner(study: "Study", result: SweepResult) -> str:
         "summary": f"the best of {len(result.complete)} complete trials: validation MAE {best.val_mae_c:.3f} °C",
         "source": f"the sweep {result.name}, trial {best.number}",
     }
-    return dump_difference(check_settings({**without_retired(settings), **about}, where=f"trial {best.number}"))
+    return dump_difference(check_settings({**up_to_date(settings), **about}, where=f"trial {best.number}"))
 
 
 def write_sweep_page(result: SweepResult, out: Path) -> None:

@@ -12,7 +12,7 @@ from jenacast.records import check_record
 from jenacast.sweep import Pruner, Sampler
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.space import Chosen, Space
-from jenacast.toml_files import without_retired
+from jenacast.toml_files import up_to_date
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -85,7 +85,7 @@ def join_study(storage: "RDBStorage", name: str, plan: SweepPlan, queue: Sequenc
         study = optuna.load_study(storage=storage, study_name=name)
     begun = asdict(read_plan(study))
     for recipe, settings in begun["space"].get("settings", {}).items():
-        begun["space"]["settings"][recipe] = without_retired(settings)
+        begun["space"]["settings"][recipe] = up_to_date(settings)
     if differences := list_differences(asdict(plan), begun):
         raise ExistsError(
             f"a sweep {name!r} exists with another plan; continue that one, or give this one another `name` in its "

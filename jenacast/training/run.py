@@ -13,7 +13,7 @@ from jenacast.features.encoding import fit_encoding
 from jenacast.files import write_json
 from jenacast.models.build import build_model, check_model
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
-from jenacast.toml_files import merge
+from jenacast.toml_files import merge, up_to_date
 from jenacast.training import run_folder
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 from jenacast.training.learner import Learner
@@ -197,7 +197,7 @@ def _refuse_epochs(epochs: int, settings: TrainSettings) -> None:
 
 
 def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: Path) -> None:
-    begun_with = merge(default_settings(), begun_with)  # by a version that had fewer settings, perhaps
+    begun_with = merge(default_settings(), up_to_date(begun_with))  # by a version that had fewer settings, perhaps
     changed = [line for line in differences(config, begun_with) if not line.startswith("train.epochs:")]
     if changed:
         raise ConfigError(
