@@ -4,34 +4,26 @@ Content alone tells what a file is: not its name, nor a server's word, nor the n
 """
 
 import logging
-import lzma
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jenacast.data.copies import (
     COPIES,
-    MAX_LINE,
     REMEDY,
-    ZIP_MAGIC,
     Content,
     Copy,
     differences,
     identify,
-    problem_of,
     shown_address,
 )
-from jenacast.errors import DownloadError, ExistsError, UnreachableError
+from jenacast.data.packed import open_csv
+from jenacast.errors import DataError, DownloadError, ExistsError, UnreachableError
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular, refuse_existing
 from jenacast.locks import folder_lock
 
 CSV_NAME = "jena_climate_2009_2016.csv"
-MAX_MEMBERS = 100  # of a zip
-# zipfile's ways to say: damaged, encrypted, or compressed by an unknown method
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, ValueError, EOFError, OSError)
 
 logger = logging.getLogger(__name__)
 
@@ -145,32 +137,14 @@ def _fetch_first(copies: Sequence[Copy], target: Path) -> Copy:
 
 
 def _unpack(raw: Path, target: Path, label: str) -> None:
-    """Copy a CSV, or the one CSV inside a zip, to `target`."""
+    """Copy a CSV, or the one CSV inside a zip or gzip file, to `target`."""
     from jenacast.data.fetch import CHUNK_BYTES, write_bounded
 
-    with open_regular(raw) as source, target.open("wb") as file:
-        if source.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
-            source.seek(0)
-            write_bounded(iter(lambda: source.read(CHUNK_BYTES), b""), file, label)
-            return
-        try:
-            with zipfile.ZipFile(source) as archive, archive.open(_csv_member(archive, label)) as member:
-                write_bounded(iter(lambda: member.read(CHUNK_BYTES), b""), file, label)
-        except ZIP_ERRORS as error:
-            raise DownloadError(f"{label} is a zip that cannot be unpacked: {error}. {REMEDY}") from error
-
-
-def _csv_member(archive: zipfile.ZipFile, label: str) -> zipfile.ZipInfo:
-    found = []
-    if len(archive.infolist()) > MAX_MEMBERS:
-        raise DownloadError(f"{label} is a zip with more than {MAX_MEMBERS} members. {REMEDY}")
-    for info in archive.infolist():
-        with archive.open(info) as member:
-            if problem_of(member.readline(MAX_LINE)) is None:
-                found.append(info)
-    if len(found) != 1:
-        raise DownloadError(f"{label} is a zip with {len(found)} CSVs of the station, not one. {REMEDY}")
-    return found[0]
+    try:
+        with open_regular(raw) as source, open_csv(source) as csv, target.open("wb") as file:
+            write_bounded(iter(lambda: csv.read(CHUNK_BYTES), b""), file, label)
+    except DataError as error:
+        raise DownloadError(f"{label} {error}. {REMEDY}") from error
 
 
 def _exists(target: Path, held: Content) -> ExistsError:

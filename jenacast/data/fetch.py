@@ -4,11 +4,13 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urljoin
 
 import requests
@@ -16,6 +18,8 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
+import jenacast
+from jenacast.data.archive_page import host_of
 from jenacast.data.copies import REMEDY, shown_address
 from jenacast.errors import DownloadError, UnreachableError
 
@@ -26,19 +30,48 @@ RETRIES = 2
 REDIRECTS = 10
 CHUNK_BYTES = 65_536
 
+GONE = (403, 404, 410)  # answers that asking again does not change
+
+_Result = TypeVar("_Result")
 logger = logging.getLogger(__name__)
 
 
-class Deadline:
-    """A moment at which all connections made under it are cut off, whatever they wait for; a context manager."""
+@dataclass(frozen=True)
+class Answer:
+    """What a server says of a file: the address that it really has, and what tells its version, for the next call."""
 
-    def __init__(self) -> None:
+    url: str
+    etag: str | None
+    last_modified: str | None
+
+
+class _AnswerError(ValueError):
+    """A server answered, but not with the file; `is_final` where it would answer the same again."""
+
+    def __init__(self, text: str, *, is_final: bool) -> None:
+        super().__init__(text)
+        self.is_final = is_final
+
+
+class _FinalError(UnreachableError):
+    """A failure that is not worth another try."""
+
+
+class Deadline:
+    """A moment at which all connections made under it are cut off, whatever they wait for; a context manager.
+
+    It comes `total_s` seconds after it is entered, by default `TOTAL_TIME_S`.
+    """
+
+    def __init__(self, total_s: float | None = None) -> None:
+        self.total_s = TOTAL_TIME_S if total_s is None else total_s
         self.is_over = False
         self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(TOTAL_TIME_S, self._end)
+        self._timer = threading.Timer(self.total_s, self._end)
         self._timer.daemon = True
 
     def __enter__(self) -> "Deadline":
+        self._until = time.monotonic() + self.total_s
         self._timer.start()
         return self
 
@@ -47,17 +80,43 @@ class Deadline:
         for connection in self._sockets:
             connection.close()
 
-    def watch(self, connection: socket.socket) -> None:
-        """Let this connection be cut off at the deadline."""
+    def connect(self, make: Callable[[], socket.socket]) -> socket.socket:
+        """The connection that `make` makes, which is cut off at the deadline.
+
+        Nothing cuts the look-up of a name off, so `make` has a thread of its own, which is left behind at the deadline.
+        """
+        made: Future[socket.socket] = Future()
+        threading.Thread(target=_settle, args=(made, make), daemon=True).start()
+        try:
+            connection = made.result(max(0.0, self._until - time.monotonic()))
+        except TimeoutError:
+            if made.cancel():
+                self._end()
+            raise
         self._sockets.append(connection.dup())  # TLS takes the socket itself over
         if self.is_over:
             self._end()
+        return connection
 
     def _end(self) -> None:
         self.is_over = True
         for connection in self._sockets:
             with suppress(OSError):  # closed by now
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+def _settle(made: "Future[socket.socket]", make: Callable[[], socket.socket]) -> None:
+    """Make the connection that somebody waits for; close it if nobody does by now."""
+    try:
+        connection = make()
+    except BaseException as error:
+        if made.set_running_or_notify_cancel():
+            made.set_exception(error)
+        return
+    if made.set_running_or_notify_cancel():
+        made.set_result(connection)
+    else:
+        connection.close()
 
 
 def write_bounded(
@@ -77,6 +136,20 @@ def write_bounded(
         progress(len(chunk))
 
 
+def retried(step: Callable[[], _Result], deadline: Deadline) -> _Result:
+    """What `step` returns; where it raises an `UnreachableError` it is tried again, after a pause."""
+    for attempt in range(RETRIES):
+        try:
+            return step()
+        except _FinalError:
+            raise
+        except UnreachableError:
+            if deadline.is_over:
+                raise
+            time.sleep(attempt + 1)
+    return step()
+
+
 def fetch(url: str, target: Path, deadline: Deadline) -> None:
     """Write what is at `url` to `target`, with a bar on a terminal; failures are tried again.
 
@@ -84,30 +157,34 @@ def fetch(url: str, target: Path, deadline: Deadline) -> None:
         UnreachableError: the network or the server failed, or the deadline is over.
         DownloadError: the file is too large.
     """
-    for attempt in range(RETRIES):
-        try:
-            return _fetch_once(url, target, deadline)
-        except UnreachableError:
-            if deadline.is_over:
-                raise
-            time.sleep(attempt + 1)
-    return _fetch_once(url, target, deadline)
+    retried(lambda: fetch_once(url, target, deadline), deadline)
 
 
-def _fetch_once(url: str, target: Path, deadline: Deadline) -> None:
+def fetch_once(
+    url: str, target: Path, deadline: Deadline, *, hosts: Collection[str] | None = None, held: Answer | None = None
+) -> Answer | None:
+    """Write what is at `url` to `target`, with a bar on a terminal; None where it is what is `held` already.
+
+    Redirects are followed to `hosts` alone (by default to every host). The rest is as for `fetch`.
+    """
     label = shown_address(url)
     logger.info("Fetching %s", label)
     try:
-        with _session(deadline) as session, target.open("wb") as file, _open(session, url) as answer:
+        with _session(deadline) as session, _open(session, url, hosts, held) as answer:
+            if answer.status_code == requests.codes.not_modified:
+                return None
             length = answer.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
-            with tqdm(total=total, disable=None, leave=False, unit="B", unit_scale=True) as bar:
+            bar = tqdm(total=total, disable=None, leave=False, unit="B", unit_scale=True)
+            with target.open("wb") as file, bar:
                 write_bounded(answer.iter_content(CHUNK_BYTES), file, label, bar.update)
     except (ValueError, requests.RequestException, HTTPError) as error:
         if not deadline.is_over:
-            raise UnreachableError(f"{label}: {_reason(error)}") from error
+            kind = _FinalError if isinstance(error, _AnswerError) and error.is_final else UnreachableError
+            raise kind(f"{label}: {_reason(error)}") from error
     if deadline.is_over:  # a connection that was cut off may look like the end of the file
-        raise UnreachableError(f"{label}: not complete after {TOTAL_TIME_S:g} s")
+        raise UnreachableError(f"{label}: not complete after {deadline.total_s:g} s")
+    return Answer(answer.url, answer.headers.get("ETag"), answer.headers.get("Last-Modified"))
 
 
 def _session(deadline: Deadline) -> requests.Session:
@@ -128,35 +205,44 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *request: Any, **options: Any) -> Any:
         pool = super().get_connection_with_tls_context(*request, **options)
-        kind, watch = pool.ConnectionCls, self._deadline.watch
+        kind, connect = pool.ConnectionCls, self._deadline.connect
 
         class Watched(kind):  # type: ignore[misc, valid-type]
             def _new_conn(self) -> socket.socket:
-                connection: socket.socket = super()._new_conn()
-                watch(connection)
-                return connection
+                return connect(super()._new_conn)
 
         pool.ConnectionCls = Watched
         return pool
 
 
-def _open(session: requests.Session, url: str) -> requests.Response:
+def _open(session: requests.Session, url: str, hosts: Collection[str] | None, held: Answer | None) -> requests.Response:
     """The answer with the file, its body unread; redirects are followed without reading theirs."""
+    headers = {
+        "User-Agent": f"jenacast/{jenacast.__version__}",
+        "Accept-Encoding": "identity",  # or the server's length would not be that of the file
+    }
+    conditions = {"If-None-Match": held.etag, "If-Modified-Since": held.last_modified} if held else {}
+    headers |= {name: value for name, value in conditions.items() if value}
     for _ in range(REDIRECTS + 1):
-        plain = {"Accept-Encoding": "identity"}  # or the server's length would not be that of the file
-        answer = session.get(url, headers=plain, timeout=READ_TIMEOUT_S, stream=True, allow_redirects=False)
+        answer = session.get(url, headers=headers, timeout=READ_TIMEOUT_S, stream=True, allow_redirects=False)
         if answer.status_code == requests.codes.ok:
+            return answer
+        if answer.status_code == requests.codes.not_modified and any(conditions.values()):
             return answer
         answer.close()
         if not answer.is_redirect:
-            raise ValueError(f"HTTP {answer.status_code}")
+            raise _AnswerError(f"HTTP {answer.status_code}", is_final=answer.status_code in GONE)
         url = urljoin(url, answer.headers["Location"])
-    raise ValueError(f"more than {REDIRECTS} redirects")
+        if hosts is not None and host_of(url) not in hosts:
+            raise _AnswerError(f"it leads to another host, {host_of(url)}", is_final=True)
+    raise _AnswerError(f"more than {REDIRECTS} redirects", is_final=True)
 
 
 def _reason(error: BaseException) -> str:
     """What failed, without the address, which the network libraries repeat in their messages."""
     while error.__context__ is not None:  # the innermost says it in the fewest words
         error = error.__context__
+    if isinstance(error, _AnswerError):
+        return str(error)
     is_theirs = type(error).__module__.startswith(("requests", "urllib3"))
     return type(error).__name__ if is_theirs else f"{type(error).__name__}: {error}"
