@@ -149,8 +149,8 @@ REFUSED = {
     "HTML": ("<!DOCTYPE html>\n<p>Log in</p>\n", f"begins with '<!DOCTYPE html>'; {FETCH}"),
     "one endless line": ("x" * 200_000, f"begins with '{'x' * 40}...'; {FETCH}"),
     "binary": (bytes(range(256)) * 99, FETCH),
-    "half a gzip file": (gzip.compress(PUBLISHED.encode())[:-200], f"is a gzip file that cannot be unpacked: .*{FETCH}"),
-    "gzip with a wrong checksum": (gzip.compress(PUBLISHED.encode())[:-8] + bytes(8), f"gzip file that cannot.*{FETCH}"),
+    "half a gzip file": (gzip.compress(PUBLISHED.encode())[:-200], f"gzip file that cannot be unpacked: .*{FETCH}"),
+    "gzip with a wrong checksum": (gzip.compress(PUBLISHED.encode())[:-8] + bytes(8), f"gzip file that can.*{FETCH}"),
     "a missing column": (
         table(HEADERS[:2] + HEADERS[3:-1], [row[:2] + row[3:-1] for row in ROWS]),
         rf"lacks the column\(s\) 'T \(degC\)', 'wd \(deg\)'; {FETCH}",
