@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -195,13 +195,17 @@ def write_json(target: Path, value: Any) -> None:
         path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_columns(target: Path, columns: Mapping[str, Any]) -> None:
-    """Write arrays of one length as CSV, atomically: numbers with four decimals, times by ISO 8601, NaN as nothing."""
+def write_columns(target: Path, parts: Iterable[Mapping[str, Any]]) -> None:
+    """Write columns, in each part arrays of one length, as CSV, atomically: one part after the other.
+
+    Numbers have four decimals, times are written by ISO 8601, NaN as nothing.
+    """
     import pandas as pd
 
     forms: dict[str, Any] = {"float_format": "%.4f", "date_format": "%Y-%m-%dT%H:%M:%S", "lineterminator": "\n"}
-    with atomic_path(target) as path:
-        pd.DataFrame(columns).to_csv(path, index=False, compression=None, **forms)
+    with atomic_path(target) as path, path.open("w", encoding="utf-8", newline="") as file:
+        for number, columns in enumerate(parts):
+            pd.DataFrame(columns).to_csv(file, index=False, header=number == 0, **forms)
 
 
 @contextmanager

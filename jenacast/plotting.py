@@ -82,6 +82,7 @@ def figure(
     height: float = 3.2,
     heights: tuple[float, ...] | None = None,
     share_x: bool = False,
+    share_y: bool = False,
 ) -> Iterator[list[Any]]:
     """A figure with its axes, row by row, that is written to `path` when the block ends.
 
@@ -95,7 +96,8 @@ def figure(
         columns: of axes.
         height: inches of one row on the screen.
         heights: the rows' shares of the height, where they differ.
-        share_x: whether the rows have one horizontal axis in common.
+        share_x: whether all axes have one horizontal scale in common.
+        share_y: whether they have one vertical scale in common.
 
     Raises:
         ConfigError: an unknown format.
@@ -112,7 +114,7 @@ def figure(
         warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks
         size = (width, height * rows * width / SCREEN_WIDTH_IN)
         made = Figure(figsize=size, dpi=120, layout="constrained")
-        axes = made.subplots(rows, columns, squeeze=False, sharex=share_x, height_ratios=heights)
+        axes = made.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y, height_ratios=heights)
         made.suptitle("  —  ".join([title] * bool(title) + [SYNTHETIC_WARNING] * synthetic))
         yield list(axes.ravel())
         has_labels = any(axis.get_legend_handles_labels()[0] for axis in made.axes)

@@ -88,6 +88,19 @@ def table(path):
     }
 
 
+OF_THE_NETWORK = ("checkpoint", "checkpoint_sha256", "network")
+OF_THE_TRUTH = ("is_newest", "truth_c", "truth_at", "error_c", "baseline_error_c")
+
+
+def without(answer, *names):
+    """A JSON forecast without some of its keys, at any depth."""
+    if isinstance(answer, list):
+        return [without(each, *names) for each in answer]
+    if isinstance(answer, dict):
+        return {key: without(value, *names) for key, value in answer.items() if key not in names}
+    return answer
+
+
 def same(one, other):
     """Two JSON forecasts agree, figures up to what another batch size may change."""
     if isinstance(one, dict):

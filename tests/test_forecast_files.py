@@ -1,5 +1,8 @@
 """`jenacast forecast`: columns and files that are read, tables and pictures that are written."""
 
+import gzip
+import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -70,36 +73,38 @@ def test_a_week_at_a_time_a_year_apart_is_refused_for_what_lies_between(refuse, 
 
 def test_of_several_files_the_one_that_cannot_be_read_is_named(refuse, tmp_path):
     good = station_file(tmp_path / "good.csv", 40)
-    (tmp_path / "page.html").write_text("<!DOCTYPE html>")
-    refuse(["--csv", good, "--csv", tmp_path / "page.html"], f"{tmp_path / 'page.html'} is not a station CSV")
+    with zipfile.ZipFile(tmp_path / "mpi.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(good)
+    packed = tmp_path / "mpi.zip"
+    refuse(["--csv", good, "--csv", packed], f"{packed} is a zip archive", "unpack it first")
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_zip_is_forecast_from_as_the_csv_in_it(tell, tmp_path, method):
-    plain = station_file(tmp_path / "mpi_roof_2026b.csv", 40)
-    with zipfile.ZipFile(tmp_path / "mpi_roof_2026b.zip", "w", method) as archive:
-        archive.write(plain, plain.name)
-    assert same(tell("--csv", tmp_path / "mpi_roof_2026b.zip"), tell("--csv", plain))
+@pytest.mark.parametrize("name", ["june.csv", "june.CSV.gz", "june.txt", "june.gz"])
+def test_files_and_checkpoint_are_told_apart_by_what_they_are(name, tell, jenacast, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = station_file(tmp_path / "whole.csv", 40).read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    expected = tell("--csv", "whole.csv")
+    for arguments in ((run, name), (name, run), (run / "best.keras", "--csv", name), ("--csv", name, run, name)):
+        done = jenacast("forecast", *arguments, "--json")
+        assert done.exit_code == 0, done.output
+        assert same(json.loads(done.stdout), expected)
 
 
-def test_a_file_in_the_place_of_the_checkpoint_is_told(jenacast, tmp_path):
-    file = station_file(tmp_path / "file.csv", 40)
-    other = file.rename(file.with_suffix(".txt"))
-    refused(jenacast("forecast", "--csv", file, other), f"{other} begins with", "neither a .keras zip nor HDF5")
+def test_a_folder_is_a_checkpoint_whatever_its_name(tell, run, tmp_path):
+    folder, file = tmp_path / "run.csv", station_file(tmp_path / "june.csv", 40)
+    shutil.copytree(run, folder)
+    assert tell(file, path=folder)["checkpoint"] == str(folder / "best.keras")
+
+
+def test_two_checkpoints_are_wrong_usage(jenacast, run, tmp_path):
+    for other in ("june.dat", "pretrained", run / "best.keras"):
+        done = jenacast("forecast", run, "june.csv", other)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "one is taken; a station file ends in .csv" in " ".join(done.stderr.split())
 
 
 # What is written
-
-
-def test_the_table_rounds_what_json_says(tell, jenacast, run, tmp_path):
-    file = station_file(tmp_path / "file.csv", 40)
-    answer, done = tell("--csv", file), jenacast("forecast", run, "--csv", file)
-    assert done.stderr == ""
-    _, _, line, note = done.stdout.splitlines()
-    ends = " ".join("{:.1f} .. {:.1f}".format(*answer["intervals"][name]) for name in ("50", "80", "90"))
-    figures = f"{answer['temperature_c']:.1f} {ends} {answer['baseline_c']:.1f}"
-    assert line.split() == f"2026-06-02 15:10 2026-06-03 15:10 {figures}".split()
-    assert note == "SYNTHETIC SERIES, not Jena"
 
 
 def test_predictions_hold_every_hour_of_every_forecast(tell, tmp_path):
@@ -107,7 +112,7 @@ def test_predictions_hold_every_hour_of_every_forecast(tell, tmp_path):
     answers = tell("--csv", file, "--at", hour(20), "--at", hour(30), "--predictions", path)
     ends = [f"{end}_{name}_c" for name in ("50", "80", "90") for end in ("low", "high")]
     assert path.read_text().splitlines()[0].split(",") == [
-        *("last_observation", "valid_at", "temperature_c", *ends, "baseline_c")
+        *("last_observation", "valid_at", "temperature_c", *ends, "baseline_c", "truth_c")
     ]
     made = table(path)
     hours = [(answer, each) for answer in answers for each in answer["hours"]]
@@ -131,14 +136,23 @@ def test_a_picture_is_written_of_one_forecast_and_of_several(jenacast, run, tmp_
 
 def test_what_was_interpolated_is_not_drawn_as_observed(jenacast, run, tmp_path, monkeypatch):
     file, drawn = station_file(tmp_path / "file.csv", 60, without=[40, 41]), {}
-    monkeypatch.setattr("jenacast.forecasting.plots.forecasts", lambda path, **what: drawn.update(what))
+    monkeypatch.setattr("jenacast.forecasting.plots.panels", lambda path, shown, **_: drawn.update(vars(shown[0])))
     assert jenacast("forecast", run, "--csv", file, "--plot", tmp_path / "one.png").exit_code == 0
     times, _ = weather(60)
-    np.testing.assert_array_equal(drawn["measured_at"], np.delete(times, [40, 41]))
+    np.testing.assert_array_equal(drawn["measured_at"], times)
+    np.testing.assert_array_equal(np.isnan(drawn["measured_c"]), np.isin(np.arange(60), [40, 41]))
+    monkeypatch.setattr("jenacast.forecasting.plots.forecasts", lambda path, **what: drawn.update(what))
     done = jenacast("forecast", run, "--csv", file, "--every", "1h", "--plot", tmp_path / "all.png")
     assert done.exit_code == 0, done.output
     unknown = (drawn["valid_at"] > times[-1]) | np.isin(drawn["valid_at"], times[[40, 41]])
     np.testing.assert_array_equal(np.isnan(drawn["measured_c"]), unknown)
+
+
+def test_more_panels_than_can_be_read_are_refused_before_any_work(jenacast, tmp_path):
+    times = [part for number in range(13) for part in ("--at", hour(number))]
+    done = jenacast("forecast", "no.keras", "no.csv", *times, "--plot", tmp_path / "a.png")
+    assert done.exit_code == 2
+    assert "up to 12 times" in done.stderr
 
 
 @pytest.mark.parametrize(("option", "name"), [("--plot", "there.png"), ("--predictions", "there.csv")])
@@ -155,8 +169,9 @@ def test_nothing_is_overwritten_unasked(option, name, jenacast, run, tmp_path):
 
 def test_a_file_that_came_while_a_forecast_was_made_is_kept(jenacast, tmp_path, monkeypatch):
     out = tmp_path / "out.csv"
+    any_csv = station_file(tmp_path / "any.csv", 40)
     monkeypatch.setattr("jenacast.forecasting.forecast.forecast", lambda *about, **options: out.write_text("theirs"))
     monkeypatch.setattr("jenacast.forecasting.files.write_forecasts", lambda made, path: path.write_text("ours"))
-    refused(jenacast("forecast", "--csv", "any.csv", "--predictions", out), f"{out} exists; --force overwrites it")
+    refused(jenacast("forecast", any_csv, "--predictions", out), f"{out} exists; --force overwrites it")
     assert out.read_text() == "theirs"
-    assert list(tmp_path.iterdir()) == [out]
+    assert sorted(tmp_path.iterdir()) == [any_csv, out]

@@ -14,7 +14,7 @@ from jenacast.errors import ConfigError
 from jenacast.evaluation import plots
 from jenacast.evaluation.groups import Group, Lead
 from jenacast.experiments.plots import comparison
-from jenacast.forecasting.plots import forecasts
+from jenacast.forecasting.plots import Panel, forecasts, panels
 from jenacast.plotting import check_suffix
 from jenacast.training.curves import learning_curves
 
@@ -78,19 +78,20 @@ def draw_leads(path, **said):
     plots.groups(path, found, "lead", **said)
 
 
-def draw_forecast(path, leads=24, count=120, **said):
+def make_panel(leads=24, count=120, is_newest=True):
     coming = wave(leads)
-    forecasts(
-        path,
-        measured_at=hours(count),
-        measured_c=wave(count),
-        now=hours(count)[-1],
-        valid_at=hours(count + leads)[count:],
-        forecast_c=coming,
-        bands=around(coming),
-        baseline_c=coming + 1,
-        **said,
-    )
+    origin, valid_at = hours(count)[-1], hours(count + leads)[count:]
+    measured = {"measured_at": hours(count + leads), "measured_c": np.append(wave(count), coming + 0.5)}
+    forecast = {"valid_at": valid_at, "forecast_c": coming, "bands": around(coming), "baseline_c": 1.0}
+    return Panel(title=f"panel {count}", origin=origin, is_newest=is_newest, **forecast, **measured)
+
+
+def draw_forecast(path, leads=24, count=120, is_newest=True, **said):
+    panels(path, [make_panel(leads, count, is_newest)], **said)
+
+
+def draw_panels(path, counts=(30, 50, 70, 90, 110), **said):
+    panels(path, [make_panel(count=count, is_newest=count == counts[-1]) for count in counts], **said)
 
 
 def draw_forecasts(path, count=100, **said):
@@ -113,6 +114,7 @@ PICTURES = {
     "reliability": (draw_reliability, {"truths at or below it (%)", "truths inside it (%)", "as predicted"}),
     "leads": (draw_leads, {"lead (h)", "MAE (°C)", "truths inside (%)", BASELINE}),
     "forecast": (draw_forecast, {"temperature (°C)", "time (the station's clock)", "now", "90 % interval", BASELINE}),
+    "panels": (draw_panels, {"temperature (°C)", "hours from the last observation", "panel 30", BASELINE}),
     "forecast of one hour": (
         lambda path, **said: draw_forecast(path, leads=1, **said),
         {"temperature (°C)", "now", "50 % interval", BASELINE},
@@ -136,20 +138,19 @@ def test_a_picture_says_units_and_baseline_as_text_and_comes_out_the_same_every_
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-def test_what_is_no_series_is_not_joined_by_a_line_and_the_past_is_not_now(tmp_path):
-    draw_forecasts(tmp_path / "joined.svg", **SAID)
-    draw_forecasts(tmp_path / "points.svg", joined=False, **SAID)
-    joined, points = ((tmp_path / f"{name}.svg").read_text() for name in ("joined", "points"))
-    assert longest_line(joined) > 90
-    assert longest_line(points) < 10
-    draw_forecast(tmp_path / "past.svg", is_newest=False, **SAID)
-    assert "from here" in texts(tmp_path / "past.svg")
-    assert "now" not in texts(tmp_path / "past.svg")
-
-
-def longest_line(svg):
-    """How many lines the longest path that is not filled has."""
-    return max(path.count("L ") for path in re.findall(r'<path d="([^"]*)"[^>]*fill: none', svg))
+def test_several_forecasts_have_a_panel_each_and_one_scale_and_only_the_newest_starts_from_now(tmp_path, monkeypatch):
+    drawn = []
+    with monkeypatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path, **_: drawn.extend(figure.axes))
+        draw_panels(tmp_path / "a.svg", **SAID)
+    assert [axis.get_title() for axis in drawn] == [f"panel {count}" for count in (30, 50, 70, 90, 110)]
+    assert len({(axis.get_xlim(), axis.get_ylim()) for axis in drawn}) == 1
+    assert drawn[0].get_xlim()[1] > 24  # hours from each one's own origin
+    marks = [[text.get_text() for text in axis.texts] for axis in drawn]
+    assert marks == [["from here"]] * 4 + [["now"]]
+    draw_panels(tmp_path / "b.svg", **SAID)
+    legend = [text.text for text in ET.parse(tmp_path / "b.svg").iter(f"{SVG}text")]  # noqa: S314 - our own
+    assert legend.count("forecast") == 1
 
 
 def test_a_single_lead_lies_inside_the_axis(tmp_path, monkeypatch):
@@ -202,6 +203,7 @@ def test_another_suffix_is_refused_before_any_work(tmp_path, jenacast):
     "draw",
     [
         lambda path: draw_forecast(path, leads=1, count=1, **SAID),
+        lambda path: draw_panels(path, counts=(1, 2), **SAID),
         lambda path: draw_forecasts(path, count=1, **SAID),
         lambda path: draw_forecasts(path, count=0, **SAID),
         lambda path: draw_evaluation(path, count=1, **SAID),

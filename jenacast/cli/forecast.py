@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,16 +10,13 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, say
 from jenacast.cli.times import parse_time
-from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.models import PRETRAINED
-from jenacast.tables import Table, Value, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from jenacast.forecasting.forecast import Forecasts
-
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
+STATION_FILES = (".csv", ".gz", ".txt", ".zip")  # suffixes; whatever ends otherwise is a checkpoint
 
 At = Annotated[
     list[datetime] | None,
@@ -40,23 +37,22 @@ Every = Annotated[
 MaxGap = Annotated[
     float, typer.Option(min=0, metavar="HOURS", help="Interpolate gaps up to this length; refuse longer ones.")
 ]
-StationFiles = Annotated[
-    list[Path], typer.Option("--csv", metavar="FILE", help="A station file, as published then or today; repeatable.")
-]
-Checkpoint = Annotated[
-    Path,
+Named = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[CKPT]",
-        parser=checkpoint_path,
-        help="A .keras file, a run folder, or `pretrained`.",
-        show_default="pretrained",
+        metavar="[CKPT] [FILE]...",
+        help="A checkpoint: a .keras file, a run folder or `pretrained`. Station files: .csv, .csv.gz, .txt or .zip.",
+        show_default="pretrained, and the newest hours",
     ),
 ]
+MoreFiles = Annotated[list[Path] | None, typer.Option("--csv", metavar="FILE", help="A station file of any name.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Without files: take what was fetched before.")]
 
 
 def forecast(
-    csv: StationFiles,
-    checkpoint: Checkpoint = PRETRAINED,
+    named: Named = None,
+    csv: MoreFiles = None,
+    offline: Offline = False,
     at: At = None,
     every: Every = None,
     max_gap: MaxGap = 3.0,
@@ -67,64 +63,104 @@ def forecast(
     force: Force = False,
     json_output: Json = False,
 ) -> None:
-    """Forecast the temperature 24 hours after the newest observation in station files.
+    """Forecast the temperature of the next 24 hours from the newest observation of the station in Jena.
 
-    The network inside the package is used unless another checkpoint is named. Files are taken as the station in Jena
-    publishes them: 10-minute or hourly rows, several at once, overlapping or out of order. All times are by the
-    station's clock. The 50, 80 and 90 % intervals should hold the truth in that share of all cases.
+    Without files the station's newest hours are fetched, at most once in ten minutes. Files are taken as the station
+    publishes them: 10-minute or hourly rows, several at once, overlapping or out of order. The network inside the
+    package is used unless another checkpoint is named.
+
+    All times are by the station's clock. The 50, 80 and 90 % intervals should hold the truth in that share of all
+    cases. Where the files hold what came after --at or --every, it stands beside the forecast.
 
     --json prints one object, or a list with --every or several --at.
 
-    Example: jenacast forecast --csv mpi_roof_2026b.csv --plot tomorrow.png
-    Example: jenacast forecast runs/lagged --csv june.csv --csv july.csv --every 1h --predictions forecasts.csv
+    Example: jenacast forecast --plot tomorrow.png
+    Example: jenacast forecast mpi_roof_2026b.zip --at 2026-07-20T18:00
+    Example: jenacast forecast runs/lagged june.csv july.csv --every 1h --predictions forecasts.csv
     """
     import numpy as np
 
+    from jenacast.data.station import read_station_csv
     from jenacast.experiments.seeds import only_run
     from jenacast.files import atomic_path, refuse_existing
     from jenacast.forecasting.files import as_json, draw_forecasts, write_forecasts
     from jenacast.forecasting.forecast import forecast as run
+    from jenacast.forecasting.newest import read_newest, tell_age
+    from jenacast.forecasting.screen import describe, describe_many
+    from jenacast.forecasting.summary import summarise
     from jenacast.plotting import check_suffix
 
-    _refuse_usage(checkpoint, at, every, predictions, plot)
+    checkpoint, paths = _tell_apart(named or [], csv or [])
+    _refuse_usage(paths, offline, at, every, predictions, plot)
     every_s = None if every is None else _parse_step(every)
     writers = [(path, write) for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)) if path]
     for path, _ in writers:
         refuse_existing(path, force=force)
     if plot:
         check_suffix(plot)
-    times = [np.datetime64(time, "s") for time in at or []]
+    checkpoint = only_run(checkpoint)
+    if paths:
+        files, source = [read_station_csv(path) for path in paths], ", ".join(map(str, paths))
+    else:
+        files, source = read_newest(data_dir, offline=offline)
     made = run(
-        only_run(checkpoint),
-        csv,
+        checkpoint,
+        files,
+        source=source,
         data_dir=data_dir,
         max_gap_hours=max_gap,
-        at=times,
+        at=[np.datetime64(time, "s") for time in at or []],
         every_s=every_s,
         trust_saved_model=trust_saved_model,
     )
+    utc = None if paths else np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s")
+    if utc is not None:
+        tell_age(made.observations.series.times[-1], utc)
     for path, write in writers:
         with atomic_path(path, force=force) as temporary:
             write(made, temporary)
         say(f"wrote {path}")
-    if not json_output:
-        typer.echo(_describe(made))
-    elif every_s or len(times) > 1:
-        _print_list(json.dumps(as_json(made, number)) for number in range(len(made)))
+    is_list = every_s is not None or len(at or []) > 1
+    if json_output and is_list:
+        _print_list(json.dumps(as_json(summarise(made, number, utc=utc))) for number in range(len(made)))
+    elif is_list:
+        typer.echo(describe_many(made))
     else:
-        typer.echo(json.dumps(as_json(made, 0)))
+        said = summarise(made, utc=utc)
+        typer.echo(json.dumps(as_json(said)) if json_output else describe(said))
+
+
+def _tell_apart(named: "Sequence[str]", csv: "Sequence[Path]") -> tuple[Path, list[Path]]:
+    """The checkpoint and the station files among the arguments."""
+    files = [text for text in named if text.lower().endswith(STATION_FILES) and not Path(text).is_dir()]
+    others = [text for text in named if text not in files]
+    if len(others) > 1:
+        raise typer.BadParameter(
+            f"{' and '.join(others[:2])} would both be checkpoints, and one is taken; a station file ends in "
+            f"{', '.join(STATION_FILES)}, or stands after --csv"
+        )
+    return checkpoint_path(others[0]) if others else PRETRAINED, [*map(Path, files), *csv]
 
 
 def _refuse_usage(
-    checkpoint: Path, at: "Sequence[datetime] | None", every: str | None, predictions: Path | None, plot: Path | None
+    paths: "Sequence[Path]",
+    offline: bool,
+    at: "Sequence[datetime] | None",
+    every: str | None,
+    predictions: Path | None,
+    plot: Path | None,
 ) -> None:
     """Refuse options that exclude each other."""
+    from jenacast.forecasting.plots import MOST_PANELS
+
+    if offline and paths:
+        raise typer.BadParameter(f"--offline and {paths[0]} exclude each other: files are never fetched")
     if every is not None and at:
         raise typer.BadParameter("--every and --at exclude each other; give one of them")
     if plot and plot == predictions:
         raise typer.BadParameter(f"--plot and --predictions both name {plot}; give two files")
-    if checkpoint.suffix == ".csv":  # what a shell makes of --csv *.csv
-        raise typer.BadParameter(f"{checkpoint} is no checkpoint; repeat --csv before each station file")
+    if plot and len(at or []) > MOST_PANELS:
+        raise typer.BadParameter(f"--plot shows up to {MOST_PANELS} times of --at; give fewer, or --every")
 
 
 def _parse_step(text: str) -> int:
@@ -139,21 +175,3 @@ def _print_list(answers: "Iterable[str]") -> None:
     for number, answer in enumerate(answers):
         typer.echo(f"{',' if number else '['}\n{answer}", nl=False)
     typer.echo("\n]")
-
-
-def _describe(made: "Forecasts") -> str:
-    """A line a forecast; times to the minute."""
-    from jenacast.forecasting.observations import minute
-    from jenacast.models.intervals import ENDS
-
-    rows: list[list[Value]] = [
-        [
-            *(minute(made.last_observation[number]), minute(made.valid_at[number, -1]), made.temperature_c[number, -1]),
-            *(tuple(made.ends_c[name][number, -1].tolist()) if made.ends_c else None for name in ENDS),
-            made.baseline_c[number],
-        ]
-        for number in range(len(made))
-    ]
-    temperatures = columns("°C", *(f"{name} %" for name in ENDS), SAME_AS_NOW, form=".1f")
-    table = Table([*columns("from", "for"), *temperatures], rows).as_text()
-    return table + (f"\n{SYNTHETIC_WARNING}" if made.synthetic else "")

@@ -82,4 +82,4 @@ def write_predictions(judged: Lead, path: Path) -> None:
     if judged.quantiles_c is not None:
         for name, (low, high) in ENDS.items():
             columns[f"low_{name}_c"], columns[f"high_{name}_c"] = judged.quantiles_c[:, (low, high)].T
-    write_columns(path, columns)
+    write_columns(path, [columns])

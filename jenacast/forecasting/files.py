@@ -1,85 +1,121 @@
 """The files that a forecast leaves: an answer as JSON, every hour as CSV, a picture."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jenacast.columns import TARGET
+from jenacast.columns import UTC_OFFSET_HOURS
 from jenacast.files import write_columns
 from jenacast.forecasting import plots
 from jenacast.forecasting.forecast import Forecasts
 from jenacast.forecasting.observations import minute
+from jenacast.forecasting.summary import Hour, Summary, weekday
 from jenacast.models.intervals import ENDS
 
-SHOWN_HOURS = 72  # of the past, in a picture
+SHOWN_HOURS, SHOWN_HOURS_OF_MANY = 72, 24  # of the past, in a picture's panels
+CHUNK = 10_000  # forecasts that are written as text at a time
 
 
-def as_json(made: Forecasts, number: int) -> dict[str, Any]:
+def as_json(said: Summary) -> dict[str, Any]:
     """One forecast as JSON takes it: that of the lead, and under `hours` every hour that the network forecasts."""
-    hours = [
-        {
-            "valid_at": str(time),
-            "temperature_c": float(made.temperature_c[number, hour]),
-            "intervals": {name: ends[number, hour].tolist() for name, ends in made.ends_c.items()} or None,
-        }
-        for hour, time in enumerate(made.valid_at[number])
-    ]
+    hours = [_hour(hour) for hour in said.hours]
     return {
-        "checkpoint": made.checkpoint,
-        "synthetic": made.synthetic,
-        "last_observation": str(made.last_observation[number]),
+        "checkpoint": said.checkpoint,
+        "checkpoint_sha256": said.sha256,
+        "network": said.network,
+        "synthetic": said.synthetic,
+        "last_observation": str(said.last_observation),
+        "utc_offset_hours": UTC_OFFSET_HOURS,
+        "is_newest": said.is_newest,
+        "age_hours": said.age_hours,
         **hours[-1],
-        "baseline_c": float(made.baseline_c[number]),
-        "interpolated_hours": int(made.interpolated_hours[number]),
+        "error_c": said.hours[-1].error_c,
+        "baseline_c": said.observed_c,
+        "baseline_error_c": said.hours[-1].baseline_error_c,
+        "interpolated_hours": said.interpolated_hours,
+        "extremes": [
+            {
+                "name": each.name,
+                "kind": each.kind,
+                "begins": str(each.begins),
+                "until": str(each.until),
+                **_hour(each.hour),
+                "truth_c": each.truth.truth_c if each.truth else None,
+                "truth_at": str(each.truth.valid_at) if each.truth else None,
+            }
+            for each in said.extremes
+        ],
         "hours": hours,
     }
 
 
 def write_forecasts(made: Forecasts, path: Path) -> None:
     """Write every hour of every forecast as a line of CSV."""
-    hours = made.valid_at.shape[1]
-    columns = {
-        "last_observation": np.repeat(made.last_observation, hours),
-        "valid_at": made.valid_at.ravel(),
-        "temperature_c": made.temperature_c.ravel(),
-    }
-    for name in ENDS:
-        ends_c = made.ends_c.get(name, np.full((len(made), hours, 2), np.nan)).reshape(-1, 2)
-        columns[f"low_{name}_c"], columns[f"high_{name}_c"] = ends_c.T
-    columns["baseline_c"] = np.repeat(made.baseline_c, hours)
-    write_columns(path, columns)
+    write_columns(path, (_columns(made, slice(start, start + CHUNK)) for start in range(0, len(made), CHUNK)))
 
 
 def draw_forecasts(made: Forecasts, path: Path) -> None:
-    """Draw one forecast after the last days' temperature, or several beside the temperature that came."""
-    measured = made.observations.measured
-    times = made.observations.series.times[measured]  # what was interpolated is no observation
-    temperature_c = made.observations.series.column(TARGET)[measured]
-    if len(made) == 1:
-        (now,) = made.last_observation
-        shown = (times <= now) & (times > now - np.timedelta64(SHOWN_HOURS, "h"))
-        measured_at, measured_c = times[shown], temperature_c[shown]
-        title = f"{made.temperature_c[0, -1]:.1f} °C at {minute(made.valid_at[0, -1])}"
-    else:
-        now = None
-        measured_at = made.valid_at[:, -1]
-        rows = np.minimum(np.searchsorted(times, measured_at), len(times) - 1)
-        measured_c = np.where(times[rows] == measured_at, temperature_c[rows], np.nan)
-        title = f"{len(made):,} forecasts"
-    chosen: Any = (slice(None), -1) if now is None else (0, slice(None))  # the lead's hour of all, or every hour of one
-    valid_at = made.valid_at[chosen]
+    """Draw each forecast in a panel, or, of those made step by step, the lead's hour beside the truth."""
+    lead = made.valid_at[:, -1]
+    if len(made) == 1 or not made.in_steps:
+        shown = [_panel(made, number) for number in range(len(made))]
+        one = f"{made.temperature_c[0, -1]:.1f} °C at {minute(lead[0])}"
+        title = f"{made.model}: {one if len(made) == 1 else f'{len(made)} forecasts'}"
+        plots.panels(path, shown, title=title, synthetic=made.synthetic)
+        return
     plots.forecasts(
         path,
-        valid_at=valid_at,
-        forecast_c=made.temperature_c[chosen],
-        bands={name: (ends_c[chosen][:, 0], ends_c[chosen][:, 1]) for name, ends_c in made.ends_c.items()},
-        baseline_c=np.broadcast_to(made.baseline_c, valid_at.shape),
-        measured_at=measured_at,
-        measured_c=measured_c,
-        now=now,
-        is_newest=bool(made.last_observation[-1] == made.observations.series.times[-1]),
-        joined=now is not None or made.in_steps,
-        title=f"{made.model}: {title}",
+        valid_at=lead,
+        forecast_c=made.temperature_c[:, -1],
+        bands={name: tuple(ends_c[:, -1].T) for name, ends_c in made.ends_c.items()},
+        baseline_c=made.baseline_c,
+        measured_at=lead,
+        measured_c=made.truth_c[:, -1],
+        title=f"{made.model}: {len(made):,} forecasts",
         synthetic=made.synthetic,
+    )
+
+
+def _hour(hour: Hour) -> dict[str, Any]:
+    return {
+        "valid_at": str(hour.valid_at),
+        "temperature_c": hour.temperature_c,
+        "intervals": {name: list(ends) for name, ends in hour.intervals.items()} or None,
+        "truth_c": hour.truth_c,
+    }
+
+
+def _columns(made: Forecasts, which: slice) -> Mapping[str, Any]:
+    """Some of the forecasts, a row for each of their hours."""
+    valid_at = made.valid_at[which]
+    hours = valid_at.shape[1]
+    columns = {
+        "last_observation": np.repeat(made.last_observation[which], hours),
+        "valid_at": valid_at.ravel(),
+        "temperature_c": made.temperature_c[which].ravel(),
+    }
+    unknown_c = np.full((*valid_at.shape, 2), np.nan)
+    for name in ENDS:
+        ends_c = (made.ends_c[name][which] if made.ends_c else unknown_c).reshape(-1, 2)
+        columns[f"low_{name}_c"], columns[f"high_{name}_c"] = ends_c.T
+    columns["baseline_c"] = np.repeat(made.baseline_c[which], hours)
+    return columns | {"truth_c": made.truth_c[which].ravel()}
+
+
+def _panel(made: Forecasts, number: int) -> plots.Panel:
+    origin, times = made.last_observation[number], made.observations.series.times
+    past = np.timedelta64(SHOWN_HOURS if len(made) == 1 else SHOWN_HOURS_OF_MANY, "h")
+    shown = (times > origin - past) & (times <= made.valid_at[number, -1])
+    return plots.Panel(
+        title=weekday(origin),
+        origin=origin,
+        is_newest=bool(origin == times[-1]),
+        valid_at=made.valid_at[number],
+        forecast_c=made.temperature_c[number],
+        bands={name: tuple(ends_c[number].T) for name, ends_c in made.ends_c.items()},
+        baseline_c=float(made.baseline_c[number]),
+        measured_at=times[shown],
+        measured_c=made.observations.temperature_c[shown],
     )

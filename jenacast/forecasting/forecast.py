@@ -1,7 +1,8 @@
 """Tomorrow's temperature from station files: what a network forecasts from one time, or from many."""
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.columns import TARGET, measured_columns
-from jenacast.data.series import Floats, Rows, Times
-from jenacast.data.station import read_station_csv
+from jenacast.data.series import Floats, Rows, Series, Times
 from jenacast.data.windows import Windows
 from jenacast.errors import CheckpointError
-from jenacast.features.datasets import Histories, histories_and_windows
+from jenacast.features.datasets import EVALUATION_BATCH, Histories, histories_and_windows
 from jenacast.features.encoding import Encoding
 from jenacast.forecasting.observations import Observations, describe_hours, join_observations
 from jenacast.forecasting.origins import all_origins, find_origins, history_windows
@@ -22,6 +22,7 @@ from jenacast.models.forecaster import Forecaster, open_checked
 from jenacast.models.inference import forecast_leads_c
 from jenacast.models.intervals import ENDS, spread_inputs
 
+TELL_EVERY_S = 5.0
 LEAST_AGE_HOURS = 1.0  # between hourly rows the last one is always still `now`
 NOTHING_HELD_OUT = "it was made elsewhere, or trained on validation too, so that no data were left to calibrate it on"
 UNCALIBRATED = (
@@ -38,6 +39,7 @@ class Forecasts:
 
     Attributes:
         checkpoint: file or folder of the network.
+        sha256: of that file; None for a folder.
         model: the network's name, or `pretrained`.
         synthetic: whether it was trained on a made-up series.
         observations: what the station files hold.
@@ -47,11 +49,13 @@ class Forecasts:
         ends_c: the intervals' ends by their nominal coverage in percent, (origins, hours, 2) degC; none where the
             network gives no intervals.
         baseline_c: (origins,) the temperature at the last observation, degC.
+        truth_c: (origins, hours) the temperature that the files hold for the times forecast for, degC; NaN where none.
         interpolated_hours: (origins,) of the hours that were needed, those of which some value is interpolated.
         in_steps: made from the whole files step by step, not from times that were asked for.
     """
 
     checkpoint: str
+    sha256: str | None
     model: str
     synthetic: bool
     observations: Observations
@@ -60,6 +64,7 @@ class Forecasts:
     temperature_c: Floats
     ends_c: dict[str, Floats]
     baseline_c: Floats
+    truth_c: Floats
     interpolated_hours: Rows
     in_steps: bool
 
@@ -69,8 +74,9 @@ class Forecasts:
 
 def forecast(
     path: Path,
-    csv_paths: Sequence[Path],
+    files: Sequence[Series],
     *,
+    source: str,
     data_dir: Path,
     max_gap_hours: float,
     at: Sequence[np.datetime64] = (),
@@ -81,7 +87,8 @@ def forecast(
 
     Args:
         path: a checkpoint, a run folder or an export.
-        csv_paths: station files; they may overlap.
+        files: what station files hold; they may overlap.
+        source: their names, for errors.
         data_dir: where `prepared/` lies; needed only for a network without jenacast's metadata.
         max_gap_hours: the longest gap that is interpolated, and the age, if above an hour, of a last observation that
             still counts as now.
@@ -95,7 +102,6 @@ def forecast(
     """
     checkpoint, encoding = open_checked(path, data_dir, trust_saved_model=trust_saved_model)
     columns = [TARGET, *measured_columns(encoding.names)]
-    files, source = [read_station_csv(csv_path) for csv_path in csv_paths], ", ".join(map(str, csv_paths))
     observations = join_observations(files, columns=columns, max_gap_hours=max_gap_hours, source=source)
     hours = encoding.needed_hours
     origins = (
@@ -104,22 +110,25 @@ def forecast(
         else all_origins(observations, every_s=every_s, hours=hours)
     )
     histories, interpolated = _histories(observations, origins, encoding)
-    leads_c = forecast_leads_c(checkpoint.forward, histories, encoding)
+    leads_c = forecast_leads_c(checkpoint.forward, histories, encoding, _progress(len(histories)))
     bad = int((~np.isfinite(leads_c)).sum())
     if bad:
         raise CheckpointError(
             f"{checkpoint.path}: {bad:,} of {leads_c.size:,} forecasts are not finite; train again or restore a copy"
         )
+    valid_at = histories.now[:, None] + np.array(encoding.leads) * np.timedelta64(1, "h")
     return Forecasts(
         checkpoint=str(checkpoint.path),
+        sha256=checkpoint.sha256,
         model="pretrained" if path == PRETRAINED else checkpoint.model,
         synthetic=bool(checkpoint.metadata and checkpoint.metadata.synthetic),
         observations=observations,
         last_observation=histories.now,
-        valid_at=histories.now[:, None] + np.array(encoding.leads) * np.timedelta64(1, "h"),
+        valid_at=valid_at,
         temperature_c=leads_c,
         ends_c=_interval_ends(checkpoint, encoding, histories, leads_c),
         baseline_c=histories.last_observed_c,
+        truth_c=observations.temperature_at(valid_at),
         interpolated_hours=interpolated,
         in_steps=every_s is not None,
     )
@@ -141,6 +150,20 @@ def _histories(observations: Observations, origins: Times, encoding: Encoding) -
     return histories_and_windows(cut, windows, encoding)[0], before[windows.starts + hours] - before[windows.starts]
 
 
+def _progress(total: int) -> Callable[[], None]:
+    """A function, called after each batch, that tells every few seconds how many of the forecasts are made."""
+    done, told = 0, time.monotonic()
+
+    def tell() -> None:
+        nonlocal done, told
+        done = min(done + EVALUATION_BATCH, total)
+        if time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            logger.info("%s of %s forecasts", f"{done:,}", f"{total:,}")
+
+    return tell
+
+
 def _covered(windows: Windows) -> NDArray[np.bool_]:
     """(lane_rows,) which of them lie in some window's history."""
     begins, ends = (
@@ -158,8 +181,10 @@ def _interval_ends(
         held_out = checkpoint.metadata is not None and checkpoint.metadata.trained_on == "train"
         logger.warning("%s gives no intervals: %s", checkpoint.path, UNCALIBRATED if held_out else NOTHING_HELD_OUT)
         return {}
-    quantiles_c = [
-        checkpoint.calibration.quantiles_c(number, leads_c[:, number], spread_inputs(histories, lead))
-        for number, lead in enumerate(encoding.leads)
-    ]
-    return {name: np.stack(quantiles_c, axis=1)[:, :, ends] for name, ends in ENDS.items()}
+    ends_c = {name: np.empty((*leads_c.shape, 2)) for name in ENDS}
+    for number, lead in enumerate(encoding.leads):
+        inputs = spread_inputs(histories, lead)
+        quantiles_c = checkpoint.calibration.quantiles_c(number, leads_c[:, number], inputs)
+        for name, places in ENDS.items():
+            ends_c[name][:, number] = quantiles_c[:, places]
+    return ends_c

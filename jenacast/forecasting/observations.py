@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.columns import COLUMNS, NAMES
+from jenacast.columns import COLUMNS, NAMES, TARGET
 from jenacast.data.cleaning import find_valid, unique_in_time
 from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times, rows_per_hour
 from jenacast.errors import DataError
@@ -36,11 +36,18 @@ class Observations:
         series: rows in order of time; NaN where a value is neither measured nor interpolated.
         measured: (rows,) every column that is looked at was truly measured.
         filled: (rows,) at least one value is interpolated; another may still be NaN.
+        temperature_c: (rows,) the temperature where it was truly measured, whatever the other columns; else NaN.
     """
 
     series: Series
     measured: NDArray[np.bool_]
     filled: NDArray[np.bool_]
+    temperature_c: Floats
+
+    def temperature_at(self, times: Times) -> Floats:
+        """The temperature that was measured at these times, in an array of their shape, degC; NaN where none was."""
+        rows = np.minimum(np.searchsorted(self.series.times, times), len(self.series.times) - 1)
+        return np.where(self.series.times[rows] == times, self.temperature_c[rows], np.float32(np.nan))
 
 
 def join_observations(
@@ -72,9 +79,9 @@ def join_observations(
     values = np.full((len(times), len(NAMES)), np.nan, dtype=np.float32)
     values[np.searchsorted(times, known.times)] = known.values
     values[:, [name not in columns for name in NAMES]] = 0
-    measured = _complete(values)
+    measured, temperature_c = _complete(values), values[:, NAMES.index(TARGET)].copy()
     filled = _interpolate(times, values, max_gap_hours * HOUR_S)
-    return Observations(Series(times, values), measured, filled)
+    return Observations(Series(times, values), measured, filled, temperature_c)
 
 
 def missing_hours(observations: Observations, last: np.datetime64, hours: int) -> Times:

@@ -27,7 +27,12 @@ def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda
     return np.concatenate(outputs)
 
 
-def forecast_leads_c(forward: Callable[[Any], Any], histories: Histories, encoding: Encoding) -> Floats:
+def forecast_leads_c(
+    forward: Callable[[Any], Any],
+    histories: Histories,
+    encoding: Encoding,
+    between: Callable[[], None] = lambda: None,
+) -> Floats:
     """(windows, leads) degC: what a network says about every hour it has an output for."""
-    outputs = predict(forward, Batches(histories))
+    outputs = predict(forward, Batches(histories), between)
     return encoding.decode(outputs, histories.now, histories.last_observed_c)
