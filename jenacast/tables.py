@@ -3,9 +3,14 @@
 import csv
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
+WIDTH = 80  # characters of a line on a terminal
+LONG_TEXT = 30  # characters of a cell; below that, headers are broken first
+GAPS = (2, 1)  # between columns: where there is room, and where there is not
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins so
 
 # A number, the two ends of an interval, a text, or None for what was not measured
@@ -51,19 +56,38 @@ class Table:
     rows: Sequence[Sequence[Value]]
     caption: str = ""
 
-    def as_text(self) -> str:
-        """Columns padded to their widest cell, for a terminal."""
+    def pick(self, *names: str) -> "Table":
+        """The columns of these names, in this order."""
+        return self._of([[column.name for column in self.columns].index(name) for name in names])
+
+    def _of(self, places: Sequence[int]) -> "Table":
+        rows = [[row[place] for place in places] for row in self.rows]
+        return Table([self.columns[place] for place in places], rows, self.caption)
+
+    def as_text(self, width: int = WIDTH) -> str:
+        """Columns padded to their widest cell, for a terminal.
+
+        Where that is wider than `width`, headers and texts are broken between words, and columns come closer. What is
+        still wider comes as several tables, each with the first column. A word, such as a path, is never broken.
+        """
         lines = self._lines()
-        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-        rule = ["-" * width for width in widths]
-        if self.columns[-1].is_left:
-            rule[-1] = "-" * len(lines[0][-1])  # such texts are long
         is_left = [place == 0 or column.is_left for place, column in enumerate(self.columns)]
-        padded = [
-            [cell.ljust(width) if left else cell.rjust(width) for cell, width, left in zip(*line, strict=True)]
-            for line in ((cells, widths, is_left) for cells in (lines[0], rule, *lines[1:]))
-        ]
-        return "\n".join("  ".join(cells).rstrip() for cells in padded)
+        for gap in GAPS:
+            widths, fits = _column_widths(lines, is_left, width - gap * (len(is_left) - 1))
+            if fits or (gap == GAPS[-1] and len(is_left) <= 2):
+                return _laid_out(lines, widths, is_left, gap)
+        return "\n\n".join(part.as_text(width) for part in self._parts(width))
+
+    def _parts(self, width: int) -> list["Table"]:
+        """The table as several, each as wide as fits, or with one column beside the first."""
+        widths = [max(map(len, cells)) + GAPS[0] for cells in zip(*self._lines(), strict=True)]
+        parts: list[list[int]] = []
+        for place in range(1, len(widths)):
+            if parts and widths[0] - GAPS[0] + sum(widths[each] for each in (*parts[-1], place)) <= width:
+                parts[-1].append(place)
+            else:
+                parts.append([place])
+        return [self._of([0, *part]) for part in parts]
 
     def as_markdown(self) -> str:
         """A Markdown table; a bar inside a cell is escaped."""
@@ -106,6 +130,43 @@ class Table:
             for row in self.rows
         ]
         return [heads, *rows]
+
+
+def _column_widths(lines: Sequence[Sequence[str]], is_left: Sequence[bool], total: int) -> tuple[list[int], bool]:
+    """The widths of the columns that fit into `total`, and whether they do: long texts give way first, then headers."""
+    widths, least, cells = [], [], []
+    for (head, *below), left in zip(zip(*lines, strict=True), is_left, strict=True):
+        unbroken = below if not left else [word for cell in below for word in cell.split()]
+        cells.append(max(map(len, below), default=0))
+        widths.append(max(len(head), cells[-1]))
+        least.append(max(map(len, (*head.split(), *unbroken)), default=0))
+    while sum(widths) > total:
+        breakable = [place for place, width in enumerate(widths) if width > least[place]]
+        if not breakable:
+            return widths, False
+        widths[max(breakable, key=lambda at: (widths[at] > LONG_TEXT, widths[at] > cells[at], widths[at]))] -= 1
+    return widths, True
+
+
+def _laid_out(lines: Sequence[Sequence[str]], widths: Sequence[int], is_left: Sequence[bool], gap: int) -> str:
+    """Lines whose cells are broken between words to the columns' widths; headers stand on their rule."""
+    head, *rows = [[_broken(cell, width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    rule = ["-" * width for width in widths]
+    if is_left[-1]:
+        rule[-1] = "-" * max(map(len, head[-1]))  # such texts are long
+    height = max(map(len, head))
+    blocks = [[[""] * (height - len(cell)) + cell for cell in head], [[dashes] for dashes in rule], *rows]
+    shown = [line for block in blocks for line in zip_longest(*block, fillvalue="")]
+    align = ["<" if left else ">" for left in is_left]
+    padded = [[f"{text:{to}{width}}" for text, to, width in zip(line, align, widths, strict=True)] for line in shown]
+    return "\n".join((" " * gap).join(cells).rstrip() for cells in padded)
+
+
+def _broken(cell: str, width: int) -> list[str]:
+    """A cell in lines of at most `width` characters, as far as its words allow."""
+    if len(cell) <= width:
+        return [cell]
+    return textwrap.wrap(cell, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _disarmed(value: Value) -> Value:

@@ -1,6 +1,9 @@
 import csv
 import io
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from jenacast.tables import Cell, Column, Table, columns
 
 ERRORS = columns("MAE", "95 % interval", form="+.3f", unit="°C")
@@ -24,6 +27,49 @@ def test_texts_at_the_end_are_aligned_to_the_left_below_a_short_rule():
     columns = [Column("name"), Column("summary", is_left=True)]
     table = Table(columns, [["dense", "one layer of units"], ["gru", "cells"]])
     assert table.as_text() == "name   summary\n-----  -------\ndense  one layer of units\ngru    cells"
+
+
+def test_headers_and_texts_are_broken_between_words_where_a_table_is_too_wide():
+    heads = [Column("run"), Column("validation MAE", ".3f", "°C"), Column("settings", is_left=True)]
+    table = Table(heads, [["dense", 2.5, "units=4; epochs=2; a/path/without-a-break"]])
+    assert table.as_text(41).splitlines() == [
+        "       validation",
+        "run        MAE °C  settings",
+        "-----  ----------  --------",
+        "dense       2.500  units=4; epochs=2;",
+        "                   a/path/without-a-break",
+    ]
+
+
+def test_columns_come_closer_before_a_table_is_divided():
+    assert Table(columns("ab", "cd", "ef"), [["1", "2", "3"]]).as_text(8).splitlines() == [
+        "ab cd ef",
+        "-- -- --",
+        "1   2  3",
+    ]
+
+
+def test_a_table_that_is_still_too_wide_is_divided_and_each_part_begins_with_the_first_column():
+    parts = Table(columns("run", "first", "second", "third"), [["a", "b", "c", "d"]]).as_text(18).split("\n\n")
+    assert [part.splitlines()[0].split() for part in parts] == [["run", "first", "second"], ["run", "third"]]
+    assert [part.splitlines()[2].split() for part in parts] == [["a", "b", "c"], ["a", "d"]]
+
+
+def test_columns_are_picked_by_name_with_their_form():
+    assert TABLE.pick("run", "skill").as_text().splitlines()[2] == "a|b  12.5%"
+
+
+WORDS = st.text("ab", min_size=1, max_size=9)
+CELLS = st.lists(WORDS, max_size=8).map(" ".join)
+
+
+@given(st.integers(1, 7).flatmap(lambda count: st.lists(st.lists(CELLS, min_size=count, max_size=count), min_size=1)))
+def test_no_line_is_wider_than_asked_for_and_no_word_is_lost(rows):
+    table = Table([Column("name", is_left=True), *[Column("much", is_left=True)] * (len(rows[0]) - 1)], rows)
+    text = table.as_text(30)
+    assert max(map(len, text.splitlines())) <= 30
+    for word in {word for row in rows for cell in row for word in cell.split()}:
+        assert word in text.split()
 
 
 def test_a_bar_in_a_cell_does_not_end_it_in_markdown():

@@ -44,6 +44,7 @@ def _describe(manifest: "Manifest") -> str:
         more = [f"... and {len(found.rows) - SHOWN} more in manifest.json", *[""] * (len(found.columns) - 1)]
         found = Table(found.columns, [*found.rows[:SHOWN], more])
     head = f"{audit.rows_in_file:,} rows, one every {audit.row_minutes} minutes; protocol {manifest.protocol}"
+    narrow = found.pick("found", "split", "from", "rows", "length", "windows touched")  # the length says what is next
     return "\n\n".join(
-        [head, splits_table(manifest).as_text(), found.as_text() if found.rows else "nothing wrong was found"]
+        [head, splits_table(manifest).as_text(), narrow.as_text() if found.rows else "nothing wrong was found"]
     )
