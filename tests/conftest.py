@@ -26,7 +26,7 @@ from jenacast.models.checkpoint import Metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train
 
-pytest.register_assert_rewrite("download_server", "forecasts", "runs")
+pytest.register_assert_rewrite("archive_site", "download_server", "forecasts", "runs")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` lets it be ignored, and so would every child
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

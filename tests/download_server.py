@@ -5,6 +5,7 @@ import io
 import logging
 import socket
 import zipfile
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
@@ -52,14 +53,29 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.routes, self.hits, self.closing = {}, [], Event()
+        self.routes, self.hits, self.asked, self.closing = {}, [], [], Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
+        self.handle_error = lambda *args: None  # a client that hangs up is what is tested
+
+    @contextmanager
+    def running(self):
+        """Serve, and stop serving."""
+        thread = Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.closing.set()
+            self.shutdown()
+            self.server_close()
+            thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.hits.append(self.path)
-        behaviour = self.server.routes[self.path]
+        self.server.asked.append(self.headers)
+        behaviour = self.server.routes.get(self.path, status(404))
         if callable(behaviour):
             behaviour(self)
         else:
@@ -127,14 +143,8 @@ def drop(handler):
 def server():
     server = Server()
     server.routes = {"/tensorflow.zip": TENSORFLOW_ZIP, "/book.zip": BOOK_ZIP}
-    server.handle_error = lambda *args: None  # a client that hangs up is what is tested
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.closing.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with server.running():
+        yield server
 
 
 @pytest.fixture

@@ -54,8 +54,8 @@ def run(jenacast, data):
     return run
 
 
-def test_the_command_offers_the_public_copies():
-    assert list(get_args(Source)) == [copy.name for copy in COPIES if copy.url]
+def test_the_command_offers_the_public_copies_and_the_station():
+    assert list(get_args(Source)) == [*(copy.name for copy in COPIES if copy.url), "station"]
 
 
 def test_the_first_copy_is_fetched_by_default(data, copies, server):

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 class Updated:
     """What became of the files, by name: placed, kept as they were, kept since the new one had less, or not had."""
 
-    folder: Path
+    path: Path
     page: str | None = None
     fetched: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)

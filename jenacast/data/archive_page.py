@@ -11,7 +11,7 @@ PAGES = (
     "https://weather.bgc-jena.mpg.de/weather_data.html",
 )
 WANTED = "a zip whose name begins with mpi_roof"  # the roof; the mpi_saale and MPI_Soil files are other stations'
-ROOF_ZIP = re.compile(r"mpi_roof[\w.-]*\.zip", re.IGNORECASE | re.ASCII)
+ROOF_ZIP = re.compile(r"mpi_roof[\w .-]*\.zip", re.IGNORECASE | re.ASCII)
 PERIOD = re.compile(r"(?<!\d)(?P<year>(?:19|20)\d\d)(?P<first_half>a(?![a-z]))?(?!\d)", re.IGNORECASE)
 
 
