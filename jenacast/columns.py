@@ -15,13 +15,17 @@ from jenacast.errors import ConfigError
 
 @dataclass(frozen=True)
 class Column:
-    """One measured quantity. `low` and `high` bound what an instrument in Jena can honestly report."""
+    """One measured quantity. `low` and `high` bound what an instrument in Jena can honestly report.
+
+    `spelling` is a pattern of headers that mean the same, where files write the unit's signs in several ways.
+    """
 
     header: str
     name: str
     unit: str
     low: float
     high: float
+    spelling: str = ""
 
 
 MOST_NAMED = 5  # columns, in an error
@@ -29,6 +33,7 @@ MOST_NAMED = 5  # columns, in an error
 TIME_HEADER = "Date Time"
 TIME_FORMAT = "%d.%m.%Y %H:%M:%S"
 UTC_OFFSET_HOURS = 1  # of the station's clock, all year: written nowhere, but so its radiation follows the sun
+ISO_FORMAT = "%Y-%m-%d %H:%M:%S"  # of files that went through other hands
 SENTINEL = -9999.0  # the station's mark for a missing value
 
 COLUMNS = (
@@ -47,7 +52,15 @@ COLUMNS = (
     Column("max. wv (m/s)", "max_wind_speed_m_per_s", "m/s", 0.0, 120.0),
     Column("wd (deg)", "wind_direction_deg", "deg", 0.0, 360.0),
 )
+OPTIONAL = (  # in the station's newer files alone
+    Column("rain (mm)", "rain_mm", "mm", 0.0, 100.0),
+    Column("raining (s)", "raining_s", "s", 0.0, 600.0),
+    Column("SWDR (W/m²)", "shortwave_radiation_w_per_m2", "W/m**2", -20.0, 1500.0, r"SWDR \(W/m.{1,3}\)"),
+    Column("PAR (µmol/m²/s)", "par_umol_per_m2_s", "umol/m**2/s", -50.0, 3500.0, r"PAR \(.{1,3}mol/m.{1,3}/s\)"),
+    Column("CO2 (ppm)", "co2_ppm", "ppm", 300.0, 1000.0),
+)
 NAMES = tuple(column.name for column in COLUMNS)
+OPTIONAL_NAMES = tuple(column.name for column in OPTIONAL)
 TARGET = "temperature_c"
 
 DEPARTURE = "departure"

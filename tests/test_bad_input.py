@@ -13,7 +13,7 @@ from warm import Command
 
 from jenacast.data.download import CSV_NAME
 
-FETCH = "expected a CSV of the station, such as the one that `jenacast download` fetches"
+FETCH = "expected a CSV of the station, plain, as .zip or as .csv.gz; `jenacast download` fetches one"
 CSV = {
     "a web page": (content(lambda old: b"<!DOCTYPE html>\n<p>log in</p>\n"), "begins with '<!DOCTYPE html>'", FETCH),
     "text in numbers": (cell(700, T, "warm"), "line 701: expected a number in 'T (degC)', received 'warm'", "mend or"),
@@ -33,7 +33,7 @@ def test_prepare_refuses_a_csv(name, data_dir, assert_refused):
 
 
 CSV_TO_EVALUATE = {
-    "a pipe": (replaced_by(os.mkfifo), "is not a regular file", "expected a station CSV"),
+    "a pipe": (replaced_by(os.mkfifo), "is not a regular file", "expected a CSV of the station"),
     "no temperature at all": (column(T, "-9999"), "holds no window of 12 h of history", "give a longer file"),
     "too short for a window": (text(lambda lines: lines[:30]), "(29 rows) holds no window", "give a longer file"),
 }

@@ -73,10 +73,16 @@ def test_a_week_at_a_time_a_year_apart_is_refused_for_what_lies_between(refuse, 
 
 def test_of_several_files_the_one_that_cannot_be_read_is_named(refuse, tmp_path):
     good = station_file(tmp_path / "good.csv", 40)
-    with zipfile.ZipFile(tmp_path / "mpi.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(good)
-    packed = tmp_path / "mpi.zip"
-    refuse(["--csv", good, "--csv", packed], f"{packed} is a zip archive", "unpack it first")
+    (tmp_path / "page.html").write_text("<!DOCTYPE html>")
+    refuse(["--csv", good, "--csv", tmp_path / "page.html"], f"{tmp_path / 'page.html'} is not a station CSV")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_is_forecast_from_as_the_csv_in_it(tell, tmp_path, method):
+    plain = station_file(tmp_path / "mpi_roof_2026b.csv", 40)
+    with zipfile.ZipFile(tmp_path / "mpi_roof_2026b.zip", "w", method) as archive:
+        archive.write(plain, plain.name)
+    assert same(tell("--csv", tmp_path / "mpi_roof_2026b.zip"), tell("--csv", plain))
 
 
 @pytest.mark.parametrize("name", ["june.csv", "june.CSV.gz", "june.txt", "june.gz"])

@@ -1,8 +1,10 @@
 import gzip
 import os
+import zipfile
 
 import numpy as np
 import pytest
+from download_server import zipped
 from station_files import ALSO_TODAY
 
 from jenacast.columns import COLUMNS, TIME_FORMAT, TIME_HEADER
@@ -40,6 +42,7 @@ def with_cell(row, column, text):
 PUBLISHED = table(quoted(HEADERS), ROWS)
 PUBLISHED_TODAY = table(quoted(HEADERS + TODAY), [row[:1] + padded(row[1:] + TODAY_CELLS) for row in ROWS])
 REORDERED = table(["note", *HEADERS[::-1], "T (degC) log"], [["a word", *row[::-1], "x"] for row in ROWS])
+ISO = [[f"{time:%Y-%m-%d %H:%M:%S}", *row[1:]] for time, row in zip(TIMES.tolist(), ROWS, strict=True)]
 FORMATS = {
     "as published": PUBLISHED.encode(),
     "as published today": PUBLISHED_TODAY.encode("latin-1"),
@@ -48,6 +51,12 @@ FORMATS = {
     "CRLF": table(quoted(HEADERS), ROWS, end="\r\n").encode(),
     "gzip": gzip.compress(PUBLISHED.encode()),
     "gzip with CRLF and BOM": gzip.compress(table(HEADERS, ROWS, end="\r\n").encode("utf-8-sig")),
+    "every cell in quotes": table(quoted(HEADERS), map(quoted, map(padded, ROWS))).encode(),
+    "times as in ISO 8601": table(HEADERS, ISO).encode(),
+    "line ends of an old Mac": table(HEADERS, ROWS, end="\r").encode(),
+    "a zip": zipped(("mpi_roof_2017b.csv", PUBLISHED_TODAY.encode("latin-1"))),
+    "a stored zip": zipped(("a.csv", PUBLISHED.encode()), method=zipfile.ZIP_STORED),
+    "a zip with more in it": zipped(("__MACOSX/._a.csv", b"\0junk"), ("readme.txt", b"hi"), ("a", PUBLISHED.encode())),
     "columns in another order, and others": REORDERED.encode(),
     "blank lines at the end": (PUBLISHED + "\n  \n\n").encode(),
     "no line end at the end": PUBLISHED.removesuffix("\n").encode(),
@@ -69,9 +78,9 @@ def read(tmp_path):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("chunk_rows", [7, 8192])
-def test_every_format_gives_the_same_series(read, monkeypatch, name, chunk_rows):
-    monkeypatch.setattr(station, "CHUNK_ROWS", chunk_rows)
+@pytest.mark.parametrize("block_characters", [700, 1_000_000])
+def test_every_format_gives_the_same_series(read, monkeypatch, name, block_characters):
+    monkeypatch.setattr(station, "BLOCK_CHARACTERS", block_characters)
     series = read(FORMATS[name])
     assert series.times.dtype == "datetime64[s]"
     assert series.values.dtype == np.float32
@@ -88,7 +97,10 @@ def test_rows_keep_the_files_order_and_repeats(read):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("-9999", -9999), (" -9999.00 ", -9999), ("", np.nan), ("   ", np.nan), ("NA", np.nan), ("1e3", 1000), ("0", 0)],
+    [
+        *[(mark, -9999) for mark in ("-9999", " -9999.00 ", "-9999.99", "*", "********", ' "****"')],
+        *[("", np.nan), ("   ", np.nan), ("NA", np.nan), ("1e3", 1000), ("0", 0), ('"  7.25 "', 7.25), ("-1e4", -1e4)],
+    ],
 )
 def test_a_cell_is_read_as_written(read, text, value):
     series = read(table(HEADERS, with_cell(4, 2, text)))
@@ -102,7 +114,33 @@ def test_a_column_is_found_by_name(read):
     np.testing.assert_array_equal(series.column("temperature_c"), VALUES[:, 1].astype(np.float32))
 
 
-FETCH = "expected a CSV of the station, such as the one that `jenacast download` fetches"
+ALSO = {
+    "rain_mm": "rain (mm)",
+    "raining_s": "raining (s)",
+    "shortwave_radiation_w_per_m2": "SWDR (W/m²)",
+    "par_umol_per_m2_s": "PAR (µmol/m²/s)",
+    "co2_ppm": "CO2 (ppm)",
+}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("square", ["²", "**2", "\ufffd"])
+def test_further_columns_are_read_where_a_file_has_them(read, encoding, square):
+    names = [name.replace("²", square) for name in TODAY]
+    if square == "\ufffd":
+        encoding = "utf-8"  # others cannot write what a careless conversion left
+    content = table(quoted(HEADERS + names), [row + TODAY_CELLS for row in ROWS]).encode(encoding)
+    series = read(content)
+    np.testing.assert_array_equal(series.values, VALUES.astype(np.float32))
+    assert series.optional.dtype == np.float32
+    assert [series.column(name)[7] for name in ALSO] == [0, -9999, 12.5, np.float32(23.1), -9999]
+    assert np.isnan(read(PUBLISHED).column("co2_ppm")).all()
+    only = read(table([*HEADERS, "CO2 (ppm)"], [[*row, "412.5"] for row in ROWS]))
+    assert (only.column("co2_ppm") == np.float32(412.5)).all()
+    assert np.isnan(only.column("rain_mm")).all()
+
+
+FETCH = "expected a CSV of the station, plain, as .zip or as .csv.gz; `jenacast download` fetches one"
 MEND, ALL = "mend or remove the line", "so is its first row already: write the file anew"
 REFUSED = {
     "an empty file": ("", f"is empty; {FETCH}"),
@@ -111,8 +149,8 @@ REFUSED = {
     "HTML": ("<!DOCTYPE html>\n<p>Log in</p>\n", f"begins with '<!DOCTYPE html>'; {FETCH}"),
     "one endless line": ("x" * 200_000, f"begins with '{'x' * 40}...'; {FETCH}"),
     "binary": (bytes(range(256)) * 99, FETCH),
-    "half a gzip file": (gzip.compress(PUBLISHED.encode())[:-200], f"damaged or cut-off gzip file.*{FETCH}"),
-    "gzip with a wrong checksum": (gzip.compress(PUBLISHED.encode())[:-8] + bytes(8), f"gzip file.*{FETCH}"),
+    "half a gzip file": (gzip.compress(PUBLISHED.encode())[:-200], f"gzip file that cannot be unpacked: .*{FETCH}"),
+    "gzip with a wrong checksum": (gzip.compress(PUBLISHED.encode())[:-8] + bytes(8), f"gzip file that can.*{FETCH}"),
     "a missing column": (
         table(HEADERS[:2] + HEADERS[3:-1], [row[:2] + row[3:-1] for row in ROWS]),
         rf"lacks the column\(s\) 'T \(degC\)', 'wd \(deg\)'; {FETCH}",
@@ -135,7 +173,7 @@ REFUSED = {
     ),
     "a date of another style": (
         table(HEADERS, with_cell(0, 0, "2009-01-01 00:10:00")),
-        f"line 2: expected a time .*, received '2009-01-01 00:10:00'; {ALL}",
+        "line 3: expected a time such as 2016-12-31 23:50:00 .*, as in the first row, received '01.01.2009 01:10:00'; ",
     ),
     "no date": (table(HEADERS, with_cell(9, 0, "")), f"line 11: expected a time .*, received ''; {MEND}"),
     "a short row": (
@@ -152,11 +190,22 @@ REFUSED = {
     ),
     "semicolons": (PUBLISHED.replace(",", ";"), f"begins with .*; {FETCH}"),
     "UTF-16": (PUBLISHED.encode("utf-16"), "is written in UTF-16 or the like.*save it as UTF-8"),
-    "a zip": (b"PK\x03\x04" + bytes(100), "is a zip archive.*unpack it first"),
+    "a zip": (b"PK\x03\x04" + bytes(100), f"is a zip that cannot be unpacked: .*; {FETCH}"),
+    "a zip without a CSV": (zipped(("a.txt", b"hi")), f"is a zip with 0 CSVs of the station, not one; {FETCH}"),
+    "a zip with two": (zipped(*[(f"{n}.csv", PUBLISHED.encode()) for n in "ab"]), "zip with 2 CSVs of the station"),
+    "half a zip": (zipped(("a.csv", PUBLISHED.encode()))[:-300], f"is a zip that cannot be unpacked: .*; {FETCH}"),
+    "a further column twice": (
+        table([*HEADERS, "CO2 (ppm)", "CO2 (ppm)"], [[*row, "1", "2"] for row in ROWS]),
+        r"has the column\(s\) 'CO2 \(ppm\)' more than once; keep one",
+    ),
+    "an ISO time among the station's": (
+        table(HEADERS, with_cell(9, 0, "2009-01-01 09:10:00")),
+        f"line 11: expected a time such as 31.12.2016 23:50:00 in .*; {MEND}",
+    ),
     "no times": (table(HEADERS[1:], [row[1:] for row in ROWS]), rf"lacks the column\(s\) 'Date Time'; {FETCH}"),
     "gzip with false bytes": (
         gzip.compress(PUBLISHED.encode())[:200] + bytes(100) + gzip.compress(PUBLISHED.encode())[300:],
-        f"damaged or cut-off gzip file.*{FETCH}",
+        f"is a gzip file that cannot be unpacked: .*{FETCH}",
     ),
     "an American date": (table(HEADERS, with_cell(0, 0, "01/13/2009 00:10:00")), f"line 2: expected a time.*{ALL}"),
     "Latin-1 after a number": (
@@ -178,9 +227,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("chunk_rows", [7, 8192])
-def test_what_is_no_station_file_is_refused_with_a_remedy(read, monkeypatch, name, chunk_rows):
-    monkeypatch.setattr(station, "CHUNK_ROWS", chunk_rows)
+@pytest.mark.parametrize("block_characters", [700, 1_000_000])
+def test_what_is_no_station_file_is_refused_with_a_remedy(read, monkeypatch, name, block_characters):
+    monkeypatch.setattr(station, "BLOCK_CHARACTERS", block_characters)
     content, message = REFUSED[name]
     with pytest.raises(DataError, match=rf"(?s)station\.csv.*{message}"):
         read(content)
@@ -198,13 +247,20 @@ def test_a_long_cell_is_shown_in_part(read):
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere\.csv not found; expected a station CSV"):
+    with pytest.raises(DataError, match=r"nowhere\.csv not found; expected a CSV of the station"):
         read_station_csv(tmp_path / "nowhere.csv")
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match="is not a regular file; expected a station CSV"):
+    with pytest.raises(DataError, match="is not a regular file; expected a CSV of the station"):
         read_station_csv(tmp_path)
+
+
+def test_a_zip_of_which_a_byte_changed_is_refused(read):
+    content = bytearray(FORMATS["a stored zip"])
+    content[content.index(b"01.01.2009 09:10:00") + 30] ^= 1
+    with pytest.raises(DataError, match=f"is a zip that cannot be unpacked: .*CRC.*; {FETCH}"):
+        read(bytes(content))
 
 
 @pytest.mark.parametrize(("limit", "most"), [("MAX_ROWS", 29), ("MAX_CHARACTERS", 5_000)])
@@ -217,5 +273,5 @@ def test_more_rows_or_text_than_a_station_writes_are_refused(read, monkeypatch, 
 
 def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(DataError, match="is not a regular file; expected a station CSV"):
+    with pytest.raises(DataError, match="is not a regular file; expected a CSV of the station"):
         read_station_csv(tmp_path / "pipe.csv")

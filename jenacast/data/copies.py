@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jenacast.columns import COLUMNS, TIME_HEADER
+from jenacast.columns import COLUMNS, OPTIONAL, TIME_HEADER
 from jenacast.errors import DataError
 from jenacast.files import open_regular
 
@@ -93,28 +93,34 @@ def identify(path: Path, copies: Sequence[Copy]) -> Content:
 def parse_header(line: str) -> list[str]:
     """The names of all columns in the file's order, from its first line, decoded as Latin-1.
 
+    Those of `COLUMNS` and `OPTIONAL` come as they stand there, however the file spells them.
+
     Raises:
-        DataError: the time or one of `COLUMNS` is not in it once; says what the file is, without its name.
+        DataError: the time or one of `COLUMNS` is not in it once, or one of `OPTIONAL` twice; says what the file is,
+            without its name.
     """
     try:
         cells = next(csv.reader([line.removeprefix(UTF8_BOM)], skipinitialspace=True), [])
     except csv.Error:  # a cell of more than 131,072 characters
         cells = []
-    header = [cell.strip() for cell in cells]
+    header = [_spelled(cell.strip()) for cell in cells]
     missing = [name for name in HEADERS if name not in header]
     if missing == HEADERS and "\0" in line and TIME_HEADER in line.replace("\0", ""):
         raise DataError("is written in UTF-16 or the like, expected UTF-8 or Latin-1; save it as UTF-8")
-    if missing == HEADERS and line.startswith(ZIP_MAGIC.decode()):
-        raise DataError("is a zip archive, expected the CSV in it; unpack it first")
     if missing == HEADERS:
         begins = f"begins with {shorten(line.rstrip())!r}" if line else "is empty"
         raise DataError(f"is not a station CSV: it {begins}")
     if missing:
         raise DataError(f"lacks the column(s) {', '.join(map(repr, missing))}")
-    twice = [name for name in HEADERS if header.count(name) > 1]
+    twice = [name for name in (*HEADERS, *(column.header for column in OPTIONAL)) if header.count(name) > 1]
     if twice:
         raise DataError(f"has the column(s) {', '.join(map(repr, twice))} more than once; keep one")
     return header
+
+
+def _spelled(header: str) -> str:
+    """The header as `OPTIONAL` has it: units with a square or a µ come in several encodings, or without both."""
+    return next((one.header for one in OPTIONAL if one.spelling and re.fullmatch(one.spelling, header)), header)
 
 
 def shorten(text: str) -> str:

@@ -18,13 +18,16 @@ MAX_MEMBERS = 100  # of a zip
 PACKED_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, ValueError, EOFError, OSError)
 
 
+class PackedError(DataError):
+    """A zip or gzip file that does not give one CSV of the station; says what it is, without its name."""
+
+
 @contextmanager
 def open_csv(file: BinaryIO) -> Iterator[IO[bytes]]:
     """The bytes of the CSV in an open file, to be read inside the `with`. A zip's CRC is checked at the CSV's end.
 
     Raises:
-        DataError: the zip or gzip file is damaged, or the zip does not hold one CSV of the station; says what the
-            file is, without its name.
+        PackedError: the zip or gzip file is damaged, or the zip does not hold one CSV of the station.
     """
     magic = file.read(len(ZIP_MAGIC))
     file.seek(0)
@@ -41,17 +44,17 @@ def open_csv(file: BinaryIO) -> Iterator[IO[bytes]]:
     except PACKED_ERRORS as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk's
             raise
-        raise DataError(f"is a {kind} that cannot be unpacked: {error}") from error
+        raise PackedError(f"is a {kind} that cannot be unpacked: {error}") from error
 
 
 def _csv_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     found = []
     if len(archive.infolist()) > MAX_MEMBERS:
-        raise DataError(f"is a zip with more than {MAX_MEMBERS} members")
+        raise PackedError(f"is a zip with more than {MAX_MEMBERS} members")
     for info in archive.infolist():
         with archive.open(info) as member:
             if problem_of(member.readline(MAX_LINE)) is None:
                 found.append(info)
     if len(found) != 1:
-        raise DataError(f"is a zip with {len(found)} CSVs of the station, not one")
+        raise PackedError(f"is a zip with {len(found)} CSVs of the station, not one")
     return found[0]

@@ -1,11 +1,12 @@
 """A station's series in memory: what the CSV reader makes and everything else takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.columns import NAMES
+from jenacast.columns import NAMES, OPTIONAL_NAMES
 from jenacast.errors import DataError
 
 HOUR_S = 3600
@@ -23,20 +24,45 @@ class Series:
         times: (rows,) datetime64[s].
         values: (rows, len(NAMES)) float32, in the units of `columns.COLUMNS` and in their order.
         target_measured: (rows,) whether the temperature was truly measured; None where all of them were.
+        optional: (rows, len(OPTIONAL_NAMES)) float32, likewise of `columns.OPTIONAL`; None where no file has any of
+            them, and NaN throughout for each that no file has.
     """
 
     times: Times
     values: Floats
     target_measured: NDArray[np.bool_] | None = None
+    optional: Floats | None = None
 
     def column(self, name: str) -> Floats:
-        """One column, (rows,), by its name inside jenacast."""
-        return self.values[:, NAMES.index(name)]
+        """One column, (rows,), by its name inside jenacast; NaN for an optional one that no file has."""
+        if name in NAMES:
+            return self.values[:, NAMES.index(name)]
+        if self.optional is None:
+            return np.full(len(self.times), np.nan, np.float32)
+        return self.optional[:, OPTIONAL_NAMES.index(name)]
 
     def pick(self, rows: "slice | Rows | NDArray[np.bool_]") -> "Series":
         """Some of the rows, in the order asked for."""
         measured = None if self.target_measured is None else self.target_measured[rows]
-        return Series(self.times[rows], self.values[rows], measured)
+        optional = None if self.optional is None else self.optional[rows]
+        return Series(self.times[rows], self.values[rows], measured, optional)
+
+
+def concatenate(parts: Sequence[Series]) -> Series:
+    """The rows of all parts, one after the other, as they were read."""
+    has_optional = any(part.optional is not None for part in parts)
+    return Series(
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        optional=np.concatenate([optional_values(part) for part in parts]) if has_optional else None,
+    )
+
+
+def optional_values(series: Series) -> Floats:
+    """(rows, len(OPTIONAL_NAMES)) float32 of any series; NaN where there are none."""
+    if series.optional is not None:
+        return series.optional
+    return np.full((len(series.times), len(OPTIONAL_NAMES)), np.nan, np.float32)
 
 
 def rows_per_hour(times: Times, source: object = "the series") -> int:
