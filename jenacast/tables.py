@@ -10,7 +10,9 @@ from itertools import zip_longest
 
 WIDTH = 80  # characters of a line on a terminal
 LONG_TEXT = 30  # characters of a cell; below that, headers are broken first
-GAPS = (2, 1)  # between columns: where there is room, and where there is not
+GAP = 2  # between columns
+LONGEST_NAME = 20  # characters of a row's, where it has to stand above the row
+WAYS = ((GAP, WIDTH), (1, WIDTH), (GAP, LONGEST_NAME))  # gap and longest name, in the order they are tried
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins so
 
 # A number, the two ends of an interval, a text, or None for what was not measured
@@ -67,23 +69,24 @@ class Table:
     def as_text(self, width: int = WIDTH) -> str:
         """Columns padded to their widest cell, for a terminal.
 
-        Where that is wider than `width`, headers and texts are broken between words, and columns come closer. What is
-        still wider comes as several tables, each with the first column. A word, such as a path, is never broken.
+        Where that is wider than `width`, headers and texts are broken between words, columns come closer, and a long
+        name stands on a line of its own above its row. What is still wider comes as several tables, each with the
+        first column. A word, such as a path, is never broken.
         """
         lines = self._lines()
         is_left = [place == 0 or column.is_left for place, column in enumerate(self.columns)]
-        for gap in GAPS:
-            widths, fits = _column_widths(lines, is_left, width - gap * (len(is_left) - 1))
-            if fits or (gap == GAPS[-1] and len(is_left) <= 2):
+        for gap, longest_name in WAYS:
+            widths, fits = _column_widths(lines, is_left, width - gap * (len(is_left) - 1), longest_name)
+            if fits or (len(is_left) <= 2 and (gap, longest_name) == WAYS[-1]):
                 return _laid_out(lines, widths, is_left, gap)
         return "\n\n".join(part.as_text(width) for part in self._parts(width))
 
     def _parts(self, width: int) -> list["Table"]:
         """The table as several, each as wide as fits, or with one column beside the first."""
-        widths = [max(map(len, cells)) + GAPS[0] for cells in zip(*self._lines(), strict=True)]
+        widths = [max(map(len, cells)) + GAP for cells in zip(*self._lines(), strict=True)]
         parts: list[list[int]] = []
         for place in range(1, len(widths)):
-            if parts and widths[0] - GAPS[0] + sum(widths[each] for each in (*parts[-1], place)) <= width:
+            if parts and widths[0] - GAP + sum(widths[each] for each in (*parts[-1], place)) <= width:
                 parts[-1].append(place)
             else:
                 parts.append([place])
@@ -132,7 +135,9 @@ class Table:
         return [heads, *rows]
 
 
-def _column_widths(lines: Sequence[Sequence[str]], is_left: Sequence[bool], total: int) -> tuple[list[int], bool]:
+def _column_widths(
+    lines: Sequence[Sequence[str]], is_left: Sequence[bool], total: int, longest_name: int
+) -> tuple[list[int], bool]:
     """The widths of the columns that fit into `total`, and whether they do: long texts give way first, then headers."""
     widths, least, cells = [], [], []
     for (head, *below), left in zip(zip(*lines, strict=True), is_left, strict=True):
@@ -140,6 +145,7 @@ def _column_widths(lines: Sequence[Sequence[str]], is_left: Sequence[bool], tota
         cells.append(max(map(len, below), default=0))
         widths.append(max(len(head), cells[-1]))
         least.append(max(map(len, (*head.split(), *unbroken)), default=0))
+    least[0] = min(least[0], longest_name)
     while sum(widths) > total:
         breakable = [place for place, width in enumerate(widths) if width > least[place]]
         if not breakable:
@@ -151,6 +157,9 @@ def _column_widths(lines: Sequence[Sequence[str]], is_left: Sequence[bool], tota
 def _laid_out(lines: Sequence[Sequence[str]], widths: Sequence[int], is_left: Sequence[bool], gap: int) -> str:
     """Lines whose cells are broken between words to the columns' widths; headers stand on their rule."""
     head, *rows = [[_broken(cell, width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    for row in rows:
+        if max(map(len, row[0])) > widths[0]:
+            row[1:] = [[""] * len(row[0]) + cell for cell in row[1:]]
     rule = ["-" * width for width in widths]
     if is_left[-1]:
         rule[-1] = "-" * max(map(len, head[-1]))  # such texts are long

@@ -104,9 +104,9 @@ def test_the_answer_pools_the_windows_of_all_folds(whole, jenacast):
 
     table = jenacast("backtest", "--resume", folder)
     assert "fold 3 of 3 is done already" in table.stderr
-    first = table.stdout.splitlines()[3].split("  ")[0], f"{told['folds'][0]['test_mae_c']:.3f}"
-    assert first == ("2010-07-01 to 2010-12-31", table.stdout.splitlines()[3].split()[7])
-    assert table.stdout.splitlines()[-1].startswith("all")
+    assert "\n2010-07-01 to 2010-12-31 " in table.stdout
+    assert f"{told['folds'][0]['test_mae_c']:.3f}" in table.stdout.split()
+    assert "\nall " in table.stdout
     assert "SYNTHETIC" in table.stdout.splitlines()[0]
     assert (folder / "backtest.png").exists()
 

@@ -1,5 +1,7 @@
 """`jenacast evaluate`: whose errors on which windows, beside the baseline and another checkpoint."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,8 +15,8 @@ HISTORY, LEAD = 12, 24
 
 
 def _table(done):
-    """The lines of the first table; that of the intervals stands below it."""
-    return done.stdout.split("\n\n")[0].splitlines()
+    """The lines of the first table, a path on a line of its own with the next; the intervals' table stands below."""
+    return re.sub(r"^(/\S+)\n", r"\1", done.stdout.split("\n\n")[0], flags=re.MULTILINE).splitlines()
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -41,6 +41,17 @@ def test_headers_and_texts_are_broken_between_words_where_a_table_is_too_wide():
     ]
 
 
+def test_a_long_name_stands_above_its_row_where_it_would_not_fit_beside_it():
+    rows = [["runs/20261127-094500/best.keras", -0.3914, (-0.47, -0.3)], ["b", 0.1, None]]
+    assert Table([Column("network"), *ERRORS], rows).as_text(50).splitlines() == [
+        "network                   MAE °C  95 % interval °C",
+        "------------------------  ------  ----------------",
+        "runs/20261127-094500/best.keras",
+        "                          -0.391  -0.470 .. -0.300",
+        "b                         +0.100                 -",
+    ]
+
+
 def test_columns_come_closer_before_a_table_is_divided():
     assert Table(columns("ab", "cd", "ef"), [["1", "2", "3"]]).as_text(8).splitlines() == [
         "ab cd ef",
