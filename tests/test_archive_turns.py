@@ -1,6 +1,8 @@
 """What an archive does when a period ends, and where its folder was changed by hand."""
 
+import gzip
 import json
+import re
 
 import pytest
 from archive_site import FILES, PAGE, RUNNING, index, kept, page, roof_csv, roof_zip, versioned
@@ -132,14 +134,17 @@ def test_what_is_handed_over_is_copied_with_its_hash(data, bring, site, tmp_path
     given(folder, roof_csv("2003-07-01T00:10", 20), "mpi_roof_2003b.csv")
     given(folder, FILES["mpi_roof_2018a.zip"], "mpi_roof_2018a.zip")
     given(folder, site.routes["/wetter/mpi_saale_2017b.zip"], "mpi_saale_2017b.zip")
+    with_iso_times = re.sub(rb"(?m)^(..)\.(..)\.(....)", rb"\3-\2-\1", roof_csv("2005-07-01T00:10", 20))
+    given(folder, gzip.compress(with_iso_times), "mpi_roof_2005b.csv.gz")
     given(folder, b"mine", "notes.csv")
     given(folder, b"mine", "notes.txt")
     url = f"{site.url}/wetter/mpi_roof_2024.zip"
     done = bring(folder, folder / "mpi_roof_2018a.zip", url, folder / "missing.zip", folder / "notes.csv")
-    assert done.fetched == ["mpi_roof_2003b.csv", "mpi_roof_2018a.zip", "mpi_roof_2024.zip"]
+    assert done.fetched == ["mpi_roof_2003b.csv", "mpi_roof_2005b.csv.gz", "mpi_roof_2018a.zip", "mpi_roof_2024.zip"]
     assert done.kept == ["mpi_roof_2018a.zip"]
     assert list(done.missing) == [str(folder / "missing.zip"), str(folder / "notes.csv")]
     assert "is not a station CSV: it begins with 'mine'" in done.missing[str(folder / "notes.csv")]
     assert kept(data)["mpi_roof_2003b.csv"] == (folder / "mpi_roof_2003b.csv").read_bytes()
     assert index(data)["files"]["mpi_roof_2003b.csv"]["url"] is None
+    assert index(data)["files"]["mpi_roof_2005b.csv.gz"]["last"] == "2005-07-01T03:20:00"
     assert index(data)["files"]["mpi_roof_2024.zip"]["url"] == url

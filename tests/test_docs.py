@@ -6,6 +6,7 @@ from typer.main import get_command
 
 import jenacast
 from jenacast.cli import app
+from jenacast.columns import COLUMNS, OPTIONAL
 from jenacast.sweep.space_file import load_space
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +71,12 @@ def test_every_direct_dependency_is_pinned_by_the_constraints():
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     assert wanted
     assert [name for name in wanted if f"\n{name.lower()}==" not in pinned] == []
+
+
+def test_the_columns_of_the_station_are_those_that_are_read():
+    page = (ROOT / "docs" / "station.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([^`]+)` \| `(\w+)` \|", page, flags=re.MULTILINE)
+    assert listed == [(column.header, column.name) for column in (*COLUMNS, *OPTIONAL)]
 
 
 def test_every_function_in_the_tables_for_developers_exists():

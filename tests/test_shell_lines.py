@@ -1,8 +1,8 @@
 """Every shell line of the documents: run in order on a small series, or, where it takes too long, read.
 
 Three things differ from what a reader types. The series is synthetic, 28,000 hourly rows, and a local server stands for
-the public copies. `shortened` makes trainings small. What installs or leads to other tests, `make`, `pip`, `source` and
-`.ci/run`, is not run: its targets must exist.
+the public copies and for the station's page. `shortened` makes trainings small. What installs or leads to other tests,
+`make`, `pip`, `source` and `.ci/run`, is not run: its targets must exist.
 """
 
 import functools
@@ -30,7 +30,7 @@ from jenacast.data.download import CSV_NAME, download
 from jenacast.data.synthetic import synthetic_series, write_csv
 
 ROOT = Path(__file__).parent.parent
-RUN = ("README.md", "docs/guide.md", "docs/development.md")
+RUN = ("README.md", "docs/guide.md", "docs/station.md", "docs/development.md")
 # Their commands train for minutes to hours (results, experiments), need servers, GPUs and Slurm (many-machines, whose
 # scripts test_many_machines.py runs) or other environments (benchmarks, whose scripts test_benchmarks.py runs).
 READ = ("docs/results.md", "docs/experiments.md", "docs/many-machines.md", "benchmarks/README.md")
@@ -64,11 +64,14 @@ def spans(page):
 
 @pytest.fixture(scope="session")
 def public_copy(tmp_path_factory):
-    """The small series as a zip on a local server, in the place of the public copies."""
+    """A local server with the small series as a zip, in the place of the public copies, and with the station's page."""
     folder = tmp_path_factory.mktemp("public")
     write_csv(folder / CSV_NAME, *synthetic_series(rows=ROWS, step_minutes=60))
-    with zipfile.ZipFile(folder / "series.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(folder / CSV_NAME, CSV_NAME)
+    _pack(folder / CSV_NAME, folder / "series.zip")
+    for name, first in (("mpi_roof_2021", "2021-07-01T00:10:00"), ("mpi_roof", "2026-07-01T00:10:00")):
+        _pack(_station_file(folder / f"{name}.csv", first), folder / f"{name}.zip")
+    page = '<html><a href="mpi_roof_2021.zip">2021</a> <a href="mpi_roof.zip">now</a></html>'
+    (folder / "weather_data.html").write_text(page)
     handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -77,15 +80,24 @@ def public_copy(tmp_path_factory):
     server.server_close()
 
 
+def _station_file(path, first):
+    _, values = synthetic_series(rows=3600, warts=False)
+    return write_station_file(path, np.datetime64(first) + np.arange(3600) * np.timedelta64(10, "m"), values)
+
+
+def _pack(path, target):
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, path.name)
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch, public_copy, jenacast):
     """A fresh folder with the files that a reader has before the first line: a station file and a search space."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("JENACAST_DATA_DIR", raising=False)
     monkeypatch.setitem(download.__kwdefaults__, "copies", [public_copy])
-    _, values = synthetic_series(rows=3600, warts=False)
-    times = np.datetime64("2026-07-01T00:10:00") + np.arange(3600) * np.timedelta64(10, "m")
-    write_station_file(Path("mpi_roof_2026b.csv"), times, values)
+    monkeypatch.setattr("jenacast.data.archive.PAGES", (public_copy.url.replace("series.zip", "weather_data.html"),))
+    _station_file(Path("mpi_roof_2026b.csv"), "2026-07-01T00:10:00")
     (space,) = blocks("docs/guide.md", "toml")
     short = "\n".join("epochs = 1" if line.startswith("epochs") else line for line in space)
     Path("space.toml").write_text(f"{short}\nbatch_size = 65536\n[data]\nhistory_hours = 30\n")

@@ -43,16 +43,16 @@ def update(
     data_dir: Path,
     origins: Sequence[str] = (),
     *,
-    pages: Sequence[str] = PAGES,
+    pages: Sequence[str] | None = None,
     first_year: int | None = None,
     last_year: int | None = None,
     force: bool = False,
 ) -> "Updated":
-    """Fetch what is new or changed on the first of `pages` that can be read, or take the `origins` instead.
+    """Fetch what is new or changed on the first page that can be read, or take the `origins` instead.
 
-    An origin is a file, a folder with files, or the URL of a file or of a page. A file that has less than the one held
-    does not take its place without `force`, which also asks for files that are held and finished. What could not be had
-    is in the result, and does not keep the others from being taken.
+    The pages are the station's own unless `pages` names others. An origin is a file, a folder with files, or the URL of
+    a file or of a page. A file that has less than the one held does not take its place without `force`, which also asks
+    for files that are held and finished. What could not be had is in the result; the others are taken.
 
     Raises:
         UnreachableError: none of the pages can be read, or none has links to the station's files.
@@ -62,7 +62,7 @@ def update(
 
     with updater(station_dir(data_dir), Deadline(), years=Years(first_year, last_year), force=force) as work:
         if not origins:
-            work.take_links(work.find_links(pages))
+            work.take_links(work.find_links(pages or PAGES))
         for origin in origins:
             try:
                 work.take(origin)

@@ -11,13 +11,14 @@ import csv
 import logging
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from jenacast.columns import TIME_FORMAT, TIME_HEADER
+from jenacast.columns import ISO_FORMAT, TIME_FORMAT, TIME_HEADER
 from jenacast.data.archive_page import period_end
 from jenacast.data.copies import MAX_LINE, parse_header, problem_of
 from jenacast.data.packed import open_csv
@@ -99,10 +100,10 @@ def describe(path: Path, *, fetched: datetime, url: str | None = None) -> Entry:
 
 def _time(line: bytes, column: int) -> datetime:
     cell = next(csv.reader([line.decode("latin-1")], skipinitialspace=True))[column].strip()
-    try:
-        return datetime.strptime(cell, TIME_FORMAT)
-    except ValueError:
-        raise DataError(f"has {cell[:40]!r} for a time, expected one such as 31.12.2016 23:50:00") from None
+    for form in (TIME_FORMAT, ISO_FORMAT):
+        with suppress(ValueError):
+            return datetime.strptime(cell, form)
+    raise DataError(f"has {cell[:40]!r} for a time, expected one such as 31.12.2016 23:50:00")
 
 
 def covers(entries: Iterable[Entry], wanted: Entry) -> bool:
