@@ -19,6 +19,7 @@ from jenacast.experiments import plots
 from jenacast.experiments.folds import Fold, FoldScores
 from jenacast.locks import process_lock
 from jenacast.training.run import train
+from jenacast.training.run_folder import data_of_run
 
 ROWS = 3 * 365 * 24  # hourly
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.save_every_seconds=0.01")
@@ -96,6 +97,14 @@ def test_the_answer_pools_the_windows_of_all_folds(whole, jenacast):
     for key in ("test_mae_c", "baseline_mae_c"):
         absolute = sum(fold[key] * count for fold, count in zip(told["folds"], windows, strict=True))
         assert told[key] == pytest.approx(absolute / sum(windows), rel=1e-12)
+    bias = sum(fold["test_bias_c"] * count for fold, count in zip(told["folds"], windows, strict=True))
+    assert told["test_bias_c"] == pytest.approx(bias / sum(windows), rel=1e-9)
+    assert told["difference_c"] == pytest.approx(told["test_mae_c"] - told["baseline_mae_c"])
+    for figure in ("test_mae", "test_bias", "baseline_mae", "difference"):
+        low, high = told[f"{figure}_ci95_c"]
+        assert low < told[f"{figure}_c"] < high
+        if "baseline" not in figure:  # three folds together are known better than one
+            assert high - low < max(np.diff(fold[f"{figure}_ci95_c"])[0] for fold in told["folds"])
     assert told["skill"] == pytest.approx(1 - told["test_mae_c"] / told["baseline_mae_c"], rel=1e-12)
     assert told["synthetic"]
     for number in (1, 2):
@@ -104,9 +113,15 @@ def test_the_answer_pools_the_windows_of_all_folds(whole, jenacast):
 
     table = jenacast("backtest", "--resume", folder)
     assert "fold 3 of 3 is done already" in table.stderr
-    assert "\n2010-07-01 to 2010-12-31 " in table.stdout
-    assert f"{told['folds'][0]['test_mae_c']:.3f}" in table.stdout.split()
-    assert "\nall " in table.stdout
+    lines = table.stdout.splitlines()
+    first = lines[3].split("  ")[0], f"{told['folds'][0]['test_mae_c']:.3f}"
+    assert first == ("2010-07-01 to 2010-12-31", lines[3].split()[4])
+    low, high = told["test_mae_ci95_c"]
+    everything = [line.split() for line in lines if line.startswith("all")]
+    assert everything[0][2:6] == [f"{told['test_mae_c']:.3f}", f"{low:.3f}", "..", f"{high:.3f}"]
+    low, high = told["test_bias_ci95_c"]
+    assert everything[1][1:5] == [f"{told['test_bias_c']:+.3f}", f"{low:+.3f}", "..", f"{high:+.3f}"]
+    assert max(map(len, lines)) <= 80
     assert "SYNTHETIC" in table.stdout.splitlines()[0]
     assert (folder / "backtest.png").exists()
 
@@ -156,6 +171,28 @@ def test_whatever_a_kill_left_of_a_fold_is_continued(whole, copied, jenacast):
         assert told[key] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-4))
     assert done.stderr.count("best checkpoint") == 2
     assert (trained / "run" / "evaluation-test.json").exists()
+
+
+def test_a_backtest_that_was_copied_answers_with_its_own_place_and_data(whole, copied, jenacast):
+    for name in NAMED:  # an earlier version's: no errors by day, no bias
+        (copied / name / "run" / "evaluation-test-days.json").unlink()
+        scores = json.loads((copied / name / "scores.json").read_text())
+        old = {key: value for key, value in scores.items() if "bias" not in key}
+        (copied / name / "scores.json").write_text(json.dumps(old))
+    done = jenacast("backtest", "--resume", copied, "--json")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["folder"] == str(copied)
+    assert [fold["run"] for fold in told["folds"]] == [str(copied / name / "run") for name in NAMED]
+    assert f"jenacast evaluate {copied / NAMED[2] / 'run'} --data-dir {copied / NAMED[2]}" in done.stderr
+    assert told["test_bias_ci95_c"] == pytest.approx(whole[1]["test_bias_ci95_c"], rel=1e-6)
+    run = copied.rename(copied.parent / "moved") / NAMED[0] / "run"
+    assert data_of_run(run) == run.parent
+    (run / "evaluation-test.json").unlink()
+    compared = jenacast("compare", run, "--format", "json")
+    assert json.loads(compared.stdout)[0]["test_mae_c"] == pytest.approx(told["folds"][0]["test_mae_c"], rel=1e-6)
+    shutil.rmtree(run.parent / "prepared")  # where it was trained there still is one
+    assert data_of_run(run) == whole[0] / NAMED[0]
 
 
 def test_other_data_are_refused_where_a_fold_still_needs_them(copied, jenacast):

@@ -7,6 +7,7 @@ from typer.main import get_command
 import jenacast
 from jenacast.cli import app
 from jenacast.columns import COLUMNS, OPTIONAL
+from jenacast.evaluation import OVER_DAYS
 from jenacast.sweep.space_file import load_space
 
 ROOT = Path(__file__).parent.parent
@@ -86,3 +87,10 @@ def test_every_function_in_the_tables_for_developers_exists():
     for file, name in named:
         source = (ROOT / "jenacast" / file).read_text(encoding="utf-8")
         assert re.search(rf"^ *(def|class) {name}\b", source, flags=re.MULTILINE), f"{file}: {name}"
+
+
+@pytest.mark.parametrize("name", ["evaluate", "compare", "backtest"])
+def test_what_a_95_percent_interval_says_stands_in_guide_and_help(name, jenacast):
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    for text in (guide, jenacast(name, "--help").stdout):
+        assert OVER_DAYS in " ".join(text.split())

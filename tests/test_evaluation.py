@@ -59,7 +59,7 @@ def test_the_answer_tells_whose_scores_on_what(trained_run, data_dir, scores):
     for key in ("mae_c", "rmse_c", "bias_c", "baseline_mae_c", "baseline_rmse_c", "skill"):
         assert np.isfinite(answer[key]), key
     assert answer["skill"] == pytest.approx(1 - answer["mae_c"] / answer["baseline_mae_c"])
-    assert [answer[key] for key in answer if "against" in key] == [None] * 8
+    assert [answer[key] for key in answer if "against" in key] == [None] * 9
     assert "by" not in answer
 
 
@@ -67,12 +67,14 @@ def test_the_table_rounds_the_same_figures(trained_run, jenacast, data_dir, scor
     whole_series = ("--csv", data_dir / CSV_NAME)
     answer = scores(trained_run, *whole_series)
     assert answer["difference_c"] == pytest.approx(answer["mae_c"] - answer["baseline_mae_c"])
-    for figure in ("mae", "baseline_mae", "difference"):
+    for figure in ("mae", "bias", "baseline_mae", "difference"):
         low, high = answer[f"{figure}_ci95_c"]
         assert low < answer[f"{figure}_c"] < high
     done = jenacast("evaluate", trained_run, *whole_series)
     assert done.exit_code == 0
-    mine, baseline, difference = (line.split() for line in _table(done)[-3:])
+    mine, baseline, difference = (line.split() for line in _table(done)[-4:-1])
+    low, high = answer["bias_ci95_c"]
+    assert _table(done)[-1] == f"95 % interval of the bias: {low:+.3f} .. {high:+.3f} °C"
     assert mine == [
         "dense",
         f"{answer['mae_c']:.3f}",
@@ -95,7 +97,8 @@ def test_the_table_rounds_the_same_figures(trained_run, jenacast, data_dir, scor
 
 def test_two_weeks_are_too_few_days_for_an_interval(trained_run, jenacast, data_dir, scores):
     answer = scores(trained_run, "--data-dir", data_dir)
-    assert [answer[key] for key in ("mae_ci95_c", "baseline_mae_ci95_c", "difference_ci95_c")] == [None] * 3
+    intervals = ("mae_ci95_c", "bias_ci95_c", "baseline_mae_ci95_c", "difference_ci95_c")
+    assert [answer[key] for key in intervals] == [None] * 4
     assert answer["difference_c"] == pytest.approx(answer["mae_c"] - answer["baseline_mae_c"])
     mine, baseline, difference, reason = _table(jenacast("evaluate", trained_run, "--data-dir", data_dir))[-4:]
     assert reason == "no 95 % intervals: they need windows on 56 days or more"
@@ -116,10 +119,13 @@ def test_the_difference_to_another_checkpoint_is_that_of_their_maes(linear, ramp
     assert answer["baseline_mae_ci95_c"] == pytest.approx([0.24, 0.24], abs=1e-4)  # 24 times the ramp's 0.01 degC
     assert answer["difference_c"] == pytest.approx(-0.14, abs=1e-4)
     assert answer["difference_ci95_c"] == pytest.approx([-0.14, -0.14], abs=1e-4)
+    assert answer["bias_ci95_c"] == pytest.approx([0.1, 0.1], abs=1e-4)
+    assert answer["against_bias_ci95_c"] == pytest.approx([-0.3, -0.3], abs=1e-4)
     assert answer["against_mae_c"] == pytest.approx(0.3, abs=1e-4)
     assert answer["difference_to_against_c"] == pytest.approx(-0.2, abs=1e-4)  # negative is better
     assert answer["difference_to_against_ci95_c"] == pytest.approx([-0.2, -0.2], abs=1e-4)
-    there, difference = _table(jenacast("evaluate", *arguments))[-3:-1]  # then why there are no intervals
+    there, difference, biases = _table(jenacast("evaluate", *arguments))[-4:-1]  # then why there are no intervals
+    assert biases == "95 % interval of the bias: +0.100 .. +0.100 °C; of the other -0.300 .. -0.300 °C"
     assert there.split() == [str(worse), "0.300", "0.300", "..", "0.300", "0.300", "-0.300", "-25.0%"]
     assert _table(jenacast("evaluate", *arguments))[3].split()[:2] == [str(better), "0.100"]
     assert difference.split() == ["difference", "to", "it", "-0.200", "-0.200", "..", "-0.200"]

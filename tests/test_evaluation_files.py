@@ -61,7 +61,7 @@ def test_a_run_folder_gets_its_scores_and_plots_and_no_other_folder_does(
     answer = scores(trained_run, "--data-dir", data_dir, "--by", "hour")
     new = {name: content for name, content in files(trained_run).items() if name not in before}
     names = {f"evaluation-test{of}.png" for of in ("", "-reliability", "-by-hour")}
-    assert {path.name for path in new} == {"evaluation-test.json", *names}
+    assert {path.name for path in new} == {"evaluation-test.json", "evaluation-test-days.json", *names}
     assert json.loads(new[trained_run / "evaluation-test.json"]) == answer
     assert {name: content for name, content in files(trained_run).items() if name in before} == before
     assert jenacast("compare", trained_run).exit_code == 0  # which takes the scores as they are
@@ -88,7 +88,7 @@ def test_out_says_where_scores_and_plots_go_and_format_as_what(trained_run, data
     answer = scores(trained_run, "--data-dir", data_dir, "--out", tmp_path / "out", *options)
     written = files(tmp_path / "out")
     pictures = {f"evaluation-val{of}.svg" for of in ("", "-reliability", "-by-month", "-by-lead")}
-    assert {path.name for path in written} == {"evaluation-val.json", *pictures}
+    assert {path.name for path in written} == {"evaluation-val.json", "evaluation-val-days.json", *pictures}
     assert json.loads(written[tmp_path / "out" / "evaluation-val.json"]) == answer
     assert files(trained_run) == before
 

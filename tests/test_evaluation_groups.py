@@ -184,7 +184,7 @@ def test_a_checkpoint_without_calibration_is_judged_without_intervals(linear, da
     answer = json.loads(done.stdout)
     assert answer["intervals"] is None
     assert [group["coverage"] for group in answer["by"]["month"]] == [None]
-    names = {"evaluation-linear-test.json", "evaluation-linear-test.png", "evaluation-linear-test-by-month.png"}
+    names = {f"evaluation-linear-test{of}" for of in (".json", "-days.json", ".png", "-by-month.png")}
     assert {path.name for path in files(tmp_path / "out")} == names
     assert list(pd.read_csv(table)) == ["valid_at", "forecast_c", "truth_c", "baseline_c"]
     told = jenacast("evaluate", *arguments).stdout

@@ -102,8 +102,12 @@ def draw_forecasts(path, count=100, **said):
 
 
 def draw_comparison(path, **said):
-    named = {"model": "gru", "settings": ["train.epochs=5"]}
-    comparison(path, [SimpleNamespace(**named, test_mae_c=2.4, test_maes_c=[2.3, 2.5], baseline_mae_c=2.6)])
+    errors = {"settings": ["train.epochs=5"], "test_mae_c": 2.4, "test_maes_c": [2.3, 2.5], "baseline_mae_c": 2.6}
+    first = {"difference_to_first_c": None, "difference_to_first_ci95_c": None, "reading": None}
+    second = {"difference_to_first_c": 0.1, "difference_to_first_ci95_c": (0.0, 0.2), "reading": "may be chance"}
+    third = first | {"reading": "no errors by day"}
+    paired = {"gru": first, "lstm": second, "dense": third}
+    comparison(path, [SimpleNamespace(model=model, **errors, **figures) for model, figures in paired.items()])
 
 
 # each picture, and the words that its axes and legends say
@@ -120,7 +124,13 @@ PICTURES = {
         {"temperature (°C)", "now", "50 % interval", BASELINE},
     ),
     "forecasts": (draw_forecasts, {"temperature (°C)", "time (the station's clock)", "truth", BASELINE}),
-    "comparison": (draw_comparison, {"test MAE (°C)", "gru, train.epochs=5", BASELINE}),
+    "comparison": (
+        draw_comparison,
+        {
+            *("test MAE (°C)", "gru, train.epochs=5", BASELINE, "test MAE less the first's, paired by day (°C)"),
+            *("the first: gru, train.epochs=5", "difference, with 95 % interval", "lstm, train.epochs=5"),
+        },
+    ),
 }
 SAID = {"title": "best <&> $x$", "synthetic": False}
 

@@ -8,7 +8,6 @@ from conftest import refused
 from jenacast.experiments.plots import differences
 from jenacast.report.page import digits, span
 from jenacast.report.pictures import draw_picture
-from jenacast.report.result import verdict
 
 
 def test_an_existing_file_is_not_overwritten_unasked_and_a_folder_that_is_no_run_is_refused(
@@ -50,16 +49,10 @@ def test_numbers_in_sentences_have_a_minus_sign():
     assert span((-0.47, -0.31), ".2f") == "−0.47 to −0.31"
 
 
-def test_a_verdict_is_given_where_the_interval_leaves_out_0():
-    assert verdict(-0.15, (-0.2, -0.1), "it") == "better than it"
-    assert verdict(-0.1, (-0.2, 0.0), "it") == "not to be told from it"
-    assert verdict(0.15, (0.1, 0.2), "it") == "worse than it"
-    assert verdict(-0.1, None, "it") == "too few days to tell it from it"
-
-
 @pytest.mark.pictures
 def test_a_picture_in_the_page_has_its_own_ids_and_the_pages_colours():
-    svg = draw_picture("here", "It is less.", differences, ["a < b"], [-0.1], [(-0.2, 0)], synthetic=False).svg
+    figures = {"figures": [(-0.1, (-0.2, 0))], "other": "c < d", "synthetic": False}
+    svg = draw_picture("here", "It is less.", differences, ["a < b"], **figures).svg
     assert svg.startswith('<svg role="img" aria-labelledby="here-finding" ')
     ids = re.findall(r'\bid="([^"]+)"', svg)
     assert ids
@@ -67,3 +60,4 @@ def test_a_picture_in_the_page_has_its_own_ids_and_the_pages_colours():
     assert set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg)) <= {(i, "") for i in ids} | {("", i) for i in ids}
     assert not re.search(r"#[0-9a-fA-F]{6}\b", svg)
     assert "a &lt; b" in svg
+    assert "c &lt; d" in svg

@@ -9,14 +9,17 @@ import sys
 from importlib import import_module
 
 from jenacast.cli.app import app
+from jenacast.evaluation import OVER_DAYS
 
 __all__ = ["app", "main"]
 
 # In the order of the help; each is a function in the file of its name
 FIRST_STEPS = ("download", "prepare", "baseline", "models", "train", "evaluate", "ensemble", "forecast", "export")
 COMPARISONS = ("compare", "report", "backtest", "sweep", "sweep_report", "reproduce")
+WITH_INTERVALS = ("evaluate", "compare", "backtest")  # their help ends in what such an interval means
 for name in (*FIRST_STEPS, *COMPARISONS, "demo", "doctor"):
-    app.command()(getattr(import_module(f"jenacast.cli.{name}"), name))
+    epilog = OVER_DAYS if name in WITH_INTERVALS else None
+    app.command(epilog=epilog)(getattr(import_module(f"jenacast.cli.{name}"), name))
 
 
 def _open_standard_streams() -> None:

@@ -14,9 +14,13 @@ from jenacast.cli.times import parse_time
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
 from jenacast.errors import command
+from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from jenacast.experiments.backtest import Backtest
+    from jenacast.experiments.folds import FoldScores
 
 
 MIDNIGHT = time()
@@ -49,14 +53,14 @@ def backtest(
 
     Each fold is a folder named by its first test day, with data and run, for the other commands: jenacast compare
     A/2012-01-01/run B/2012-01-01/run. Beside them are backtest.json and backtest.png. `all` is over the windows
-    of all folds.
+    of all folds, and so are its intervals. The difference is the MAE less the baseline's.
 
     A backtest that was stopped or killed continues with --resume DIR.
 
     Example: jenacast backtest --model lagged --from 2012 --step 1y
     """
     from jenacast.experiments.backtest import backtest as run
-    from jenacast.experiments.backtest import folds_table, resume_backtest
+    from jenacast.experiments.backtest import resume_backtest
     from jenacast.training.run_folder import chosen_run_dir
 
     if resume is not None:
@@ -68,12 +72,39 @@ def backtest(
         settings = load_settings(model, config, assignments or [])
         with chosen_run_dir(run_dir, f"backtest-{settings.name}") as folder:
             done = run(settings, data_dir=data_dir, first=begin, step_months=months, folder=folder, force=force)
-    warning = f"; {SYNTHETIC_WARNING}" if done.synthetic else ""
-    text = f"{done.model}, protocol {done.protocol}{warning}\n{folds_table(done).as_text()}"
-    typer.echo(json.dumps(asdict(done)) if json_output else text)
+    typer.echo(json.dumps(asdict(done)) if json_output else describe(done))
     last = Path(done.folds[-1].run)
     hint = command("jenacast", "evaluate", last, "--data-dir", last.parent)
     say(f"kept in {done.folder}; to look into a fold: {hint}")
+
+
+def describe(done: "Backtest") -> str:
+    """The errors of each fold and of the windows of all folds, and how each was trained."""
+    heads = [Column("test"), Column("windows", ",")]
+    heads += columns("MAE", "95 % interval", "baseline", form=".3f")
+    heads += [Column("skill", ".1%"), *columns("bias", "interval of bias", "difference", "its interval", form="+.3f")]
+    names = [f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}" for fold in done.folds]
+    each_errors = [*map(_errors, done.folds), _errors(done)]
+    rows = [[name, *errors] for name, errors in zip([*names, "all"], each_errors, strict=True)]
+    table = Table(heads, rows)
+    trained = [Column("test"), Column("train windows", ","), Column("epochs"), Column("validation MAE", ".3f", "°C")]
+    each_training = [[fold.train_windows, fold.epochs, fold.val_mae_c] for fold in done.folds]
+    training = Table(trained, [[name, *figures] for name, figures in zip(names, each_training, strict=True)])
+    warning = f"; {SYNTHETIC_WARNING}" if done.synthetic else ""
+    return "\n".join(
+        [
+            f"{done.model}, protocol {done.protocol}; errors in °C{warning}",
+            table.pick("test", "windows", "MAE", "95 % interval", "baseline", "skill").as_text(),
+            "\nbias, and MAE less the baseline's, with 95 % intervals",
+            table.pick("test", "bias", "interval of bias", "difference", "its interval").as_text(),
+            f"\n{training.as_text()}",
+        ]
+    )
+
+
+def _errors(of: "Backtest | FoldScores") -> list[Value]:
+    errors: list[Value] = [of.test_windows, of.test_mae_c, of.test_mae_ci95_c, of.baseline_mae_c, of.skill]
+    return [*errors, of.test_bias_c, of.test_bias_ci95_c, of.difference_c, of.difference_ci95_c]
 
 
 def parse_day(text: str | None) -> "np.datetime64":

@@ -1,7 +1,7 @@
 """`jenacast compare`."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +9,7 @@ import typer
 
 from jenacast.cli.app import Force, say
 from jenacast.data import SAME_AS_NOW
-from jenacast.tables import Table, columns
+from jenacast.tables import Table, Value, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, and folders of seeds.")],
     form: Annotated[TableFormat, typer.Option("--format", help="How to print the table.")] = "table",
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of the test MAEs, .png, .svg or .pdf, the baseline as a line.")
+        Path | None, typer.Option(help="Picture of test MAEs, baseline and differences: .png, .svg or .pdf.")
     ] = None,
     force: Force = False,
 ) -> None:
@@ -31,6 +31,11 @@ def compare(
 
     Missing evaluations on the test split are made; what is no run is left out. Runs of different data or protocols are
     not ranked in one table. `settings` are those that differ from the recipe of this name.
+
+    Each row but the first is compared with that, the best on validation: the difference of their test MAEs, with a
+    95 % interval. Errors are paired by day, each the mean over the seeds of a row, so what makes a day hard for both
+    cancels. The interval is over days and leaves the spread over seeds to the ±. If it holds 0, the difference may be
+    chance.
 
     Example: jenacast compare runs/* --plot comparison.png
     """
@@ -56,12 +61,29 @@ def _render(rows: "Sequence[RecipeScores]", form: TableFormat) -> str:
     if form == "json":
         return json.dumps([asdict(row) for row in rows])
     if form == "csv":
-        fields = [asdict(row) for row in rows]
-        cells = [
-            ["; ".join(map(str, value)) if isinstance(value, list) else value for value in row.values()]
-            for row in fields
-        ]
-        return Table(columns(*fields[0]), cells).as_csv()
+        fields = [_cells(row) for row in rows]
+        return Table(columns(*fields[0]), [list(cells.values()) for cells in fields]).as_csv()
     table = comparison_table(rows)
-    text = table.as_text() if form == "table" else table.as_markdown()
-    return f"{text}\n\nbaseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C on test"
+    baseline = f"baseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C on test"
+    text = table.as_markdown() if form == "markdown" else "\n\n".join(_narrow(table))
+    return f"{text}\n\n{baseline}"
+
+
+def _cells(row: "RecipeScores") -> dict[str, Value]:
+    """A row's values by their columns in a CSV: lists as one text, an interval as its two ends."""
+    cells = asdict(row)
+    ends = cells.pop("difference_to_first_ci95_c") or (None, None)
+    cells |= dict(zip(("difference_to_first_low_c", "difference_to_first_high_c"), ends, strict=True))
+    return {key: "; ".join(map(str, value)) if isinstance(value, list) else value for key, value in cells.items()}
+
+
+def _narrow(table: Table) -> list[str]:
+    """The columns in tables that 80 characters show whole."""
+    first, *others = (str(cells[0]) for cells in table.rows)
+    beside = replace(table, rows=table.rows[1:]).pick("model", "difference", "95 % interval", "reading").as_text()
+    return [
+        table.pick("model", "seeds", "validation MAE °C", "test MAE °C", "skill").as_text(),
+        *([f"test MAE less that of {first}, paired by day:\n{beside}"] if others else []),
+        table.pick("model", "parameters", "epochs", "steps", "s/epoch", "windows/s", "device").as_text(),
+        table.pick("model", "runs", "settings").as_text(),
+    ]

@@ -165,7 +165,10 @@ def describe(scores: "Scores") -> str:
         rows.append(_difference(scores.difference_to_against_c, scores.difference_to_against_ci95_c))
     errors = [Column("MAE", ".3f", "°C"), Column("95 % interval"), Column("RMSE", ".3f", "°C"), Column("bias °C")]
     lines.append(Table([Column("forecast"), *errors, Column("skill", "+.1%")], rows).as_text())
-    if scores.mae_ci95_c is None:
+    if scores.bias_ci95_c:
+        theirs = f"; of the other {_interval(scores.against_bias_ci95_c, '+')} °C" if scores.against_bias_ci95_c else ""
+        lines.append(f"95 % interval of the bias: {_interval(scores.bias_ci95_c, '+')} °C{theirs}")
+    else:
         lines.append(f"no 95 % intervals: they need windows on {LEAST_DAYS} days or more")
     if scores.intervals:
         table = intervals_table(scores.intervals).as_text()

@@ -11,11 +11,12 @@ import numpy as np
 from jenacast.data.prepared import Split, load_prepared
 from jenacast.data.series import Floats
 from jenacast.evaluation.blend import Blend, equal_blend, fit_blend, refuse_seen_validation
-from jenacast.evaluation.bootstrap import Interval, mean_interval
+from jenacast.evaluation.bootstrap import Interval, interval_of
 from jenacast.evaluation.coverage import IntervalScores, score_intervals
+from jenacast.evaluation.daily import DailyErrors, daily_errors, pair
 from jenacast.evaluation.groups import Lead, Leads
 from jenacast.evaluation.hindcast import Hindcast, on_common_windows, open_hindcast
-from jenacast.evaluation.metrics import absolute_errors, measure, skill
+from jenacast.evaluation.metrics import ErrorMetrics, measure, skill
 from jenacast.models import PRETRAINED
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ class Scores:
     ends of 95 % intervals over days (`bootstrap.py`), None where there are too few days. `windows_dropped` lacked
     hours that some checkpoint needs; `needed_hours` says how many one forecast does. `members`, `weights` and
     `offset_c` are those of a blend, `checkpoint` being the first. `checkpoint_sha256` is that of the file, None for an
-    exported folder. `intervals` is None for a checkpoint that gives none,
-    and for a blend. Everything about `against` is None unless it was asked for.
+    exported folder and a blend; `windows_sha256` is equal for the same windows. `intervals` is None for a checkpoint
+    that gives none, and for a blend. Everything about `against` is None unless it was asked for.
     """
 
     checkpoint: str
@@ -60,11 +61,14 @@ class Scores:
     weights: list[float] = field(default_factory=list)
     offset_c: float = 0.0
     checkpoint_sha256: str | None = None
+    windows_sha256: str | None = None
+    bias_ci95_c: Interval | None = None
     against: str | None = None
     against_mae_c: float | None = None
     against_mae_ci95_c: Interval | None = None
     against_rmse_c: float | None = None
     against_bias_c: float | None = None
+    against_bias_ci95_c: Interval | None = None
     against_skill: float | None = None
     difference_to_against_c: float | None = None
     difference_to_against_ci95_c: Interval | None = None
@@ -83,11 +87,13 @@ class Evaluation:
         scores: the figures.
         judged: the forecasts of the hour that is judged, beside the truth; under `book` a gap of the series may make
             its times later than those of the last of `leads`.
+        daily: its errors summed over each day.
         leads: every hour that a network forecasts, the judged one being the last; of a blend that one alone.
     """
 
     scores: Scores
     judged: Lead
+    daily: DailyErrors
     leads: Sequence[Lead]
 
 
@@ -120,6 +126,9 @@ def evaluate(
     leads = _leads(members, blend)
     first, several = members[0], len(members) > 1
     judged = replace(leads[-1], valid_at=first.samples.valid_at)
+    errors = measure(judged.forecast_c, judged.truth_c)  # before all sums: it refuses what is not finite
+    is_alone = not (several or blend.offset_c)
+    daily = daily_errors(judged, checkpoint_sha256=first.checkpoint.sha256 if is_alone else None)
     metadata = first.checkpoint.metadata
     scores = Scores(
         checkpoint=str(first.checkpoint.path),
@@ -135,11 +144,13 @@ def evaluate(
         members=[str(member.checkpoint.path) for member in members] if several else [],
         weights=blend.weights.tolist() if several else [],
         offset_c=blend.offset_c,
-        checkpoint_sha256=first.checkpoint.sha256,
-        **_errors(judged),
-        **(_errors_against(judged, others[0]) if others else {}),
+        checkpoint_sha256=daily.checkpoint_sha256,
+        windows_sha256=daily.windows_sha256,
+        **vars(errors),
+        **_errors(judged, errors, daily),
+        **(_errors_against(judged, daily, others[0]) if others else {}),
     )
-    return Evaluation(scores, judged, leads)
+    return Evaluation(scores, judged, daily, leads)
 
 
 def _leads(hindcasts: Sequence[Hindcast], blend: Blend) -> Leads:
@@ -152,43 +163,39 @@ def _leads(hindcasts: Sequence[Hindcast], blend: Blend) -> Leads:
     return Leads(hours, first.samples, forecasts_c, first.samples.truth_c[:, -len(hours) :], calibration)
 
 
-def _errors(judged: Lead) -> dict[str, Any]:
-    """The errors beside the baseline's, as `Scores` names them."""
-    errors, baseline = measure(judged.forecast_c, judged.truth_c), measure(judged.baseline_c, judged.truth_c)
-    quantiles_c, truth_c, valid_at = judged.quantiles_c, judged.truth_c, judged.valid_at
+def _errors(judged: Lead, errors: ErrorMetrics, daily: DailyErrors) -> dict[str, Any]:
+    """The baseline's errors, the difference to them, and the intervals, as `Scores` names them."""
+    baseline, quantiles_c = measure(judged.baseline_c, judged.truth_c), judged.quantiles_c
     return {
-        **vars(errors),
         "baseline_mae_c": baseline.mae_c,
         "baseline_rmse_c": baseline.rmse_c,
         "skill": skill(errors.mae_c, baseline.mae_c),
-        "mae_ci95_c": mean_interval(absolute_errors(judged.forecast_c, truth_c), valid_at),
-        "baseline_mae_ci95_c": mean_interval(absolute_errors(judged.baseline_c, truth_c), valid_at),
+        "mae_ci95_c": interval_of(daily.absolute),
+        "bias_ci95_c": interval_of(daily.signed),
+        "baseline_mae_ci95_c": interval_of(daily.baseline),
         "difference_c": errors.mae_c - baseline.mae_c,
-        "difference_ci95_c": _difference_interval(judged, judged.baseline_c),
-        "intervals": None if quantiles_c is None else score_intervals(quantiles_c, truth_c, valid_at),
+        "difference_ci95_c": interval_of(daily.absolute - daily.baseline),
+        "intervals": None if quantiles_c is None else score_intervals(quantiles_c, judged.truth_c, judged.valid_at),
     }
 
 
-def _errors_against(judged: Lead, other: Hindcast) -> dict[str, Any]:
+def _errors_against(judged: Lead, daily: DailyErrors, other: Hindcast) -> dict[str, Any]:
     """Another checkpoint's errors on the same windows and the difference to them, as `Scores` names them."""
     other_c, truth_c = other.leads_c()[:, -1], judged.truth_c
     errors = measure(other_c, truth_c)
+    other_daily = daily_errors(replace(judged, forecast_c=other_c), checkpoint_sha256=other.checkpoint.sha256)
+    paired = pair([daily], [other_daily])
     return {
         "against": str(other.checkpoint.path),
         "against_mae_c": errors.mae_c,
-        "against_mae_ci95_c": mean_interval(absolute_errors(other_c, truth_c), judged.valid_at),
+        "against_mae_ci95_c": interval_of(other_daily.absolute),
         "against_rmse_c": errors.rmse_c,
         "against_bias_c": errors.bias_c,
+        "against_bias_ci95_c": interval_of(other_daily.signed),
         "against_skill": skill(errors.mae_c, measure(judged.baseline_c, truth_c).mae_c),
-        "difference_to_against_c": measure(judged.forecast_c, truth_c).mae_c - errors.mae_c,
-        "difference_to_against_ci95_c": _difference_interval(judged, other_c),
+        "difference_to_against_c": paired.difference_c,
+        "difference_to_against_ci95_c": paired.ci95_c,
     }
-
-
-def _difference_interval(judged: Lead, other_c: Floats) -> Interval | None:
-    """The paired 95 % interval of the checkpoint's MAE less that of `other_c`, (windows,) degC."""
-    absolute_c, other_absolute_c = (absolute_errors(each, judged.truth_c) for each in (judged.forecast_c, other_c))
-    return mean_interval(absolute_c - other_absolute_c, judged.valid_at)
 
 
 def _stacked(hindcasts: Sequence[Hindcast]) -> Floats:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jenacast.evaluation import plots
+from jenacast.evaluation.daily import FORMAT, DailyErrors
 from jenacast.evaluation.evaluate import Evaluation
 from jenacast.evaluation.groups import By, Group, Lead
 from jenacast.files import file_sha256, write_columns, write_json
@@ -56,17 +57,37 @@ def stored_scores(run_dir: Path) -> Path | None:
     return path
 
 
+def stored_days(run_dir: Path) -> DailyErrors | None:
+    """The errors by day of a run on test; None where they are missing, as of earlier versions, or of other weights.
+
+    Raises:
+        JenacastError: they are damaged.
+    """
+    best = run_dir / BEST
+    path = days_file(run_dir / evaluation_stem(best, "test"))
+    if not path.is_file():
+        return None
+    days = read_record(path, DailyErrors, missing=EVALUATE, damaged=EVALUATE, format=FORMAT)
+    return days if days.checkpoint_sha256 == file_sha256(best) else None
+
+
+def days_file(stem: Path) -> Path:
+    """The file beside an evaluation, which has its errors by day."""
+    return Path(f"{stem}-days.json")
+
+
 def write_evaluation(
     evaluation: Evaluation, folder: Path, groups: Groups | None = None, *, form: Format = "png"
 ) -> list[Path]:
-    """Write the answer as JSON and the pictures in format `form` into `folder`, under the names of a run folder."""
+    """Write answer, errors by day, and pictures in format `form` into `folder`, under the names of a run folder."""
     scores, groups = evaluation.scores, groups or {}
     stem = folder / evaluation_stem(Path(scores.checkpoint), scores.split)
     title, synthetic = f"{scores.label} on {scores.split}", scores.synthetic
-    files = [Path(f"{stem}.json"), Path(f"{stem}.{form}")]
+    files = [Path(f"{stem}.json"), days_file(stem), Path(f"{stem}.{form}")]
+    write_json(days_file(stem), evaluation.daily.model_dump())
     write_json(files[0], as_json(evaluation, groups))
     errors = f"MAE {scores.mae_c:.3f} °C, baseline {scores.baseline_mae_c:.3f} °C"
-    plots.evaluation(files[1], evaluation.judged, title=f"{title}: {errors}", synthetic=synthetic)
+    plots.evaluation(files[-1], evaluation.judged, title=f"{title}: {errors}", synthetic=synthetic)
     if scores.intervals:
         files.append(Path(f"{stem}-reliability.{form}"))
         plots.reliability(files[-1], LEVELS, scores.intervals.reliability, title=title, synthetic=synthetic)

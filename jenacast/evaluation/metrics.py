@@ -22,7 +22,13 @@ class ErrorMetrics:
 
 def absolute_errors(forecast_c: Floats, truth_c: Floats) -> Floats:
     """|forecast - truth| of (windows,) forecasts, float64 degC."""
-    return np.abs(_errors(forecast_c, truth_c))
+    return np.abs(signed_errors(forecast_c, truth_c))
+
+
+def signed_errors(forecast_c: Floats, truth_c: Floats) -> Floats:
+    """Forecast minus truth of (windows,) forecasts, float64 degC."""
+    errors_c: Floats = forecast_c.astype(np.float64) - truth_c.astype(np.float64)
+    return errors_c
 
 
 def measure(forecast_c: Floats, truth_c: Floats) -> ErrorMetrics:
@@ -31,7 +37,7 @@ def measure(forecast_c: Floats, truth_c: Floats) -> ErrorMetrics:
     Raises:
         DataError: no windows, or a value that is not finite, which an average would hide.
     """
-    errors_c = _errors(forecast_c, truth_c)
+    errors_c = signed_errors(forecast_c, truth_c)
     if not len(errors_c):
         raise DataError("there is no window to measure; the series is too short or too broken")
     if not np.isfinite(errors_c).all():
@@ -66,8 +72,3 @@ def with_std(mean: float | None, std: float | None) -> str:
     if mean is None:
         return "-"
     return f"{mean:.3f}" if std is None else f"{mean:.3f} ± {std:.3f}"
-
-
-def _errors(forecast_c: Floats, truth_c: Floats) -> Floats:
-    errors_c: Floats = forecast_c.astype(np.float64) - truth_c.astype(np.float64)
-    return errors_c

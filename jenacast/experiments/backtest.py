@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,10 @@ from jenacast.config import Config
 from jenacast.data.prepare import prepare_fold
 from jenacast.data.prepared import FOLDER, SplitRecord, load_manifest, load_prepared
 from jenacast.errors import DataError
-from jenacast.evaluation.bootstrap import LEAST_DAYS
+from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval, interval_of
+from jenacast.evaluation.daily import DailyErrors, pool
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.evaluation.files import write_evaluation
+from jenacast.evaluation.files import stored_days, write_evaluation
 from jenacast.evaluation.metrics import skill
 from jenacast.experiments import plots
 from jenacast.experiments.folds import Fold, FoldScores, find_edges, make_folds
@@ -27,7 +28,6 @@ from jenacast.experiments.run_set import RunSet, remove_runs
 from jenacast.files import clear_leftovers, write_json
 from jenacast.models.build import check_model
 from jenacast.models.checkpoint import BEST
-from jenacast.tables import Column, Table, Value, columns
 from jenacast.training import run_folder
 from jenacast.training.run import train_or_resume
 
@@ -56,7 +56,10 @@ class BacktestPlan:
 
 @dataclass(frozen=True)
 class Backtest:
-    """All folds, and the MAE over the windows of all of them."""
+    """All folds, and the errors over the windows of all of them.
+
+    `difference_c` is the MAE less the baseline's; `ci95` are 95 % intervals over days.
+    """
 
     folder: str
     model: str
@@ -66,7 +69,13 @@ class Backtest:
     folds: list[FoldScores]
     test_windows: int
     test_mae_c: float
+    test_mae_ci95_c: Interval | None
+    test_bias_c: float
+    test_bias_ci95_c: Interval | None
     baseline_mae_c: float
+    baseline_mae_ci95_c: Interval | None
+    difference_c: float
+    difference_ci95_c: Interval | None
     skill: float
 
 
@@ -125,10 +134,10 @@ def _remove_folds(folder: Path) -> None:
 
 def _run_all(config: Config, plan: BacktestPlan, folder: Path) -> Backtest:
     _prepare_folds(plan, folder)
-    folds = _run_folds(config, [folder / fold.name for fold in plan.folds])
-    windows = [fold.test_windows for fold in folds]
-    mae_c = float(np.average([fold.test_mae_c for fold in folds], weights=windows))
-    baseline_mae_c = float(np.average([fold.baseline_mae_c for fold in folds], weights=windows))
+    places = [folder / fold.name for fold in plan.folds]
+    folds = _run_folds(config, places)
+    days = pool([_days(place) for place in places])
+    difference = days.absolute - days.baseline
     result = Backtest(
         folder=str(folder),
         model=config.name,
@@ -136,13 +145,20 @@ def _run_all(config: Config, plan: BacktestPlan, folder: Path) -> Backtest:
         protocol=plan.protocol,
         synthetic=load_manifest(folder / plan.folds[0].name / FOLDER).synthetic,
         folds=folds,
-        test_windows=sum(windows),
-        test_mae_c=mae_c,
-        baseline_mae_c=baseline_mae_c,
-        skill=skill(mae_c, baseline_mae_c),
+        test_windows=sum(days.windows),
+        test_mae_c=days.absolute.mean,
+        test_mae_ci95_c=interval_of(days.absolute),
+        test_bias_c=days.signed.mean,
+        test_bias_ci95_c=interval_of(days.signed),
+        baseline_mae_c=days.baseline.mean,
+        baseline_mae_ci95_c=interval_of(days.baseline),
+        difference_c=difference.mean,
+        difference_ci95_c=interval_of(difference),
+        skill=skill(days.absolute.mean, days.baseline.mean),
     )
     write_json(folder / SUMMARY, asdict(result))
-    title = f"{config.name}: MAE {mae_c:.3f} °C over {len(folds)} folds, baseline {baseline_mae_c:.3f} °C"
+    errors = f"MAE {result.test_mae_c:.3f} °C over {len(folds)} folds, baseline {result.baseline_mae_c:.3f} °C"
+    title = f"{config.name}: {errors}"
     plots.folds(folder / PLOT, folds, title=title, synthetic=result.synthetic)
     return result
 
@@ -171,7 +187,7 @@ def _run_folds(config: Config, places: Sequence[Path]) -> list[FoldScores]:
     for number, place in enumerate(places):
         head = f"fold {number + 1} of {len(places)}"
         if (place / SCORES).is_file():
-            done.append(run_folder.read_as(FoldScores, place / SCORES))
+            done.append(replace(run_folder.read_as(FoldScores, place / SCORES), run=str(place / RUN)))
             logger.info("%s is done already", head)
             continue
         spans = (f"{name} {each.first_time[:10]} to {each.last_time[:10]}" for name, each in splits[number].items())
@@ -203,17 +219,12 @@ def _run_fold(config: Config, place: Path, splits: Mapping[str, SplitRecord]) ->
     return scores
 
 
-def folds_table(done: Backtest) -> Table:
-    """A row for each fold, and one for the windows of all folds together."""
-    windows = [*columns("train windows", "test windows", form=","), Column("epochs")]
-    errors = [*columns("validation MAE", "test MAE", form=".3f", unit="°C"), Column("95 % interval", ".3f")]
-    baseline = [Column("baseline MAE", ".3f", "°C"), Column("skill", ".1%")]
-    rows: list[list[Value]] = [
-        [
-            *(f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}", fold.train_windows, fold.test_windows),
-            *(fold.epochs, fold.val_mae_c, fold.test_mae_c, fold.test_mae_ci95_c, fold.baseline_mae_c, fold.skill),
-        ]
-        for fold in done.folds
-    ]
-    rows.append(["all", "", done.test_windows, "", "", done.test_mae_c, "", done.baseline_mae_c, done.skill])
-    return Table([Column("test"), *windows, *errors, *baseline], rows)
+def _days(place: Path) -> DailyErrors:
+    """A fold's errors by day; it is evaluated again where an earlier version kept none."""
+    run = place / RUN
+    if days := stored_days(run):
+        return days
+    logger.info("evaluating %s again: it keeps no errors by day", run)
+    evaluation = evaluate(run / BEST, data_dir=place)
+    write_evaluation(evaluation, run)
+    return evaluation.daily

@@ -4,14 +4,16 @@ import json
 import logging
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jenacast.config import Config, default_settings, load_config, load_recipe, recipe_names
-from jenacast.errors import JenacastError
+from jenacast.errors import JenacastError, command
+from jenacast.evaluation.bootstrap import Interval
+from jenacast.evaluation.daily import OTHER_WINDOWS, DailyErrors, pair
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.evaluation.files import stored_scores, write_evaluation
+from jenacast.evaluation.files import stored_days, stored_scores, write_evaluation
 from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.experiments.seeds import run_folders
 from jenacast.models.checkpoint import BEST
@@ -29,17 +31,19 @@ class TestErrors:
     protocol: str
     mae_c: float
     baseline_mae_c: float
+    windows_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run folder's settings, record, outcome and errors on the test split."""
+    """A run folder's settings, record, outcome and errors on the test split; `days` is None where they are not kept."""
 
     path: Path
     config: Config
     record: run_folder.RunRecord
     outcome: run_folder.Outcome
     test: TestErrors
+    days: DailyErrors | None
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ class RecipeScores:
     """The scores of one recipe, means over its seeds. `spread` is the standard deviation, None for a single seed.
 
     `settings` are those that differ from the shipped recipe of this name, such as "train.epochs=5", without the seed.
+    `difference_to_first_c` is the test MAE less that of the first row, the best on validation, with its paired interval
+    over days, and `reading` says whether that is more than chance, or why there is none: see `daily.pair`. Of the
+    first row they are None.
     """
 
     model: str
@@ -67,6 +74,9 @@ class RecipeScores:
     test_maes_c: list[float]
     runs: list[str]
     settings: list[str]
+    difference_to_first_c: float | None = None
+    difference_to_first_ci95_c: Interval | None = None
+    reading: str | None = None
 
     @property
     def val_text(self) -> str:
@@ -100,28 +110,53 @@ def compare(paths: Sequence[Path]) -> list[RecipeScores]:
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault(recipe_of(run.config), []).append(run)
+    for run in (run for run in runs if not run.days and len(groups) > 1):
+        remedy = command("jenacast", "evaluate", run.path)
+        logger.info("%s keeps no errors by day, which its differences to others need; run: %s", run.path, remedy)
     # Those that are compared have all seen validation, or none has.
-    return sorted(map(_summarise, groups.values()), key=lambda row: row.val_mae_c or row.test_mae_c)
+    rows = [(_summarise(group), group) for group in groups.values()]
+    (first, best), *others = sorted(rows, key=lambda row: row[0].val_mae_c or row[0].test_mae_c)
+    return [first, *(_beside(best, row, group) for row, group in others)]
+
+
+def _beside(best: Sequence[FinishedRun], row: RecipeScores, group: Sequence[FinishedRun]) -> RecipeScores:
+    """A row with its difference to the first one."""
+    paired = pair([run.days for run in group], [run.days for run in best])
+    if paired.reading == OTHER_WINDOWS:
+        one, other = group[0].path, best[0].path
+        remedy = command("jenacast", "evaluate", one, "--against", other)
+        logger.info("%s and %s were not measured on the same windows; for those of both: %s", one, other, remedy)
+    return replace(
+        row, difference_to_first_c=paired.difference_c, difference_to_first_ci95_c=paired.ci95_c, reading=paired.reading
+    )
 
 
 def comparison_table(rows: Sequence[RecipeScores]) -> Table:
     """The recipes' errors as mean ± standard deviation over seeds, and what their trainings cost."""
     errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
+    difference = [*columns("difference", "95 % interval", form="+.3f", unit="°C"), Column("reading")]
     steps = [Column("epochs", "g"), Column("steps", ",.0f")]
     speed = [Column("s/epoch", ".1f"), Column("windows/s", ",.0f"), Column("device")]
     which = [Column("runs", is_left=True), Column("settings", is_left=True)]
     return Table(
-        [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *steps, *speed, *which],
+        [Column("model"), Column("parameters", ","), Column("seeds"), *errors, *difference, *steps, *speed, *which],
         [
             [
-                *(row.model, row.parameters, ",".join(map(str, row.seeds))),
-                *(row.val_text, row.test_text, row.skill, row.epochs, row.steps),
-                *(row.seconds_per_epoch, row.windows_per_second, row.device),
+                *(name, row.parameters, ",".join(map(str, row.seeds)), row.val_text, row.test_text, row.skill),
+                *(row.difference_to_first_c, row.difference_to_first_ci95_c, row.reading or "the first"),
+                *(row.epochs, row.steps, row.seconds_per_epoch, row.windows_per_second, row.device),
                 *(", ".join(row.runs), "; ".join(row.settings)),
             ]
-            for row in rows
+            for name, row in zip(names(rows), rows, strict=True)
         ],
     )
+
+
+def names(rows: Sequence[RecipeScores]) -> list[str]:
+    """What tables call the rows: the models, and with a number where several have one name."""
+    models = [row.model for row in rows]
+    numbered = [f"{model} ({models[:place].count(model) + 1})" for place, model in enumerate(models)]
+    return [one if models.count(model) > 1 else model for model, one in zip(models, numbered, strict=True)]
 
 
 def recipe_of(config: Config) -> str:
@@ -144,8 +179,10 @@ def load_run(path: Path) -> FinishedRun:
     if scores is None:
         logger.info("evaluating %s", path / BEST)
         scores, *_ = write_evaluation(evaluate(path / BEST, data_dir=Path(record.data_dir)), path)
-    test = run_folder.read_as(TestErrors, scores)
-    return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test)
+    test, days = run_folder.read_as(TestErrors, scores), stored_days(path)
+    if days and days.windows_sha256 != test.windows_sha256:  # of another evaluation than the scores
+        days = None
+    return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test, days)
 
 
 def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:

@@ -68,6 +68,8 @@ class FoldScores:
     difference_c: float
     difference_ci95_c: Interval | None
     skill: float
+    test_bias_c: float | None = None  # unknown to the first versions
+    test_bias_ci95_c: Interval | None = None
 
 
 def make_folds(edges: Sequence[np.datetime64]) -> list[Fold]:

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import jenacast
+from jenacast.evaluation import OVER_DAYS
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.files import atomic_path
 from jenacast.tables import Table
@@ -95,6 +96,7 @@ def write_page(out: Path, template: Path, head: Head, sections: Sequence[Section
         sections=sections,
         synthetic=synthetic,
         version=jenacast.__version__,
+        over_days=OVER_DAYS,
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
         script_hash=digest,

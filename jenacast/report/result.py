@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from jenacast.data import SAME_AS_NOW
-from jenacast.evaluation.bootstrap import Interval
+from jenacast.evaluation.daily import Paired, pair, verdict
 from jenacast.evaluation.evaluate import Scores
 from jenacast.evaluation.metrics import std
 from jenacast.experiments import plots
@@ -29,7 +29,7 @@ def describe_result(runs: Sequence[ReportedRun]) -> tuple[Head, Section]:
         parts.append(Part("Seeds of one recipe", tables=[_seeds(recipes)]))
     if len(runs) > 1:
         title = f"{first.config.name}, {len(runs)} seeds" if len(recipes) == 1 else f"{len(runs)} runs"
-        parts.append(Part("Beside each other", [TOGETHER.format(first.label)], tables=[_against_first(runs)]))
+        parts.append(_beside_each_other(runs))
     who = title if len(runs) == 1 else f"{first.label}, the best on validation,"
     forecasts = f"{who} forecasts the temperature {first.config.data.lead_hours} hours ahead"
     if first.scores is None:
@@ -37,15 +37,6 @@ def describe_result(runs: Sequence[ReportedRun]) -> tuple[Head, Section]:
     else:
         head = Head(title, forecasts + _judgement(first.scores), _tiles(first.scores))
     return head, Section("result", "Result", parts)
-
-
-def verdict(difference_c: float, ends: Interval | None, other: str) -> str:
-    """Whether one forecast is better than another, as far as the days of the split can tell."""
-    if ends is None:
-        return f"too few days to tell it from {other}"
-    if ends[0] <= 0 <= ends[1]:
-        return f"not to be told from {other}"
-    return f"{'better' if difference_c < 0 else 'worse'} than {other}"
 
 
 def _judgement(scores: Scores) -> str:
@@ -90,52 +81,81 @@ def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> Table:
         test = [run.scores.mae_c for run in group if run.scores]
         seeds = ", ".join(map(str, sorted(run.config.train.seed for run in group)))
         means = [statistics.mean(maes_c) if maes_c else None for maes_c in (val, test)]
-        rows.append([group[0].config.name, seeds, means[0], std(val), means[1], std(test)])
+        row: list[Value] = [group[0].config.name, seeds, means[0], std(val), means[1], std(test)]
+        days, first_days = ([run.days for run in each] for each in (group, recipes[0]))
+        paired = Paired(None, None, "") if group is recipes[0] else pair(days, first_days)
+        rows.append([*row, *([paired.difference_c, paired.ci95_c, paired.reading] if len(recipes) > 1 else [])])
     errors = columns("validation MAE", "its deviation", "test MAE", "its deviation", form=".3f", unit="°C")
-    caption = "Mean and standard deviation over seeds; differences within them mean nothing"
-    return Table([*columns("recipe", "seeds"), *errors], rows, caption)
+    difference = [*columns("less the first's", "its 95 % interval", form="+.3f", unit="°C"), Column("reading")]
+    caption = (
+        "Mean and standard deviation over seeds; differences within them mean nothing. Differences to the first recipe "
+        "are paired by day: their intervals are over days alone"
+    )
+    return Table([*columns("recipe", "seeds"), *errors, *(difference if len(recipes) > 1 else [])], rows, caption)
 
 
 def _errors(runs: Sequence[ReportedRun]) -> Table:
     rows: list[list[Value]] = []
     baselines: dict[tuple[float, int], list[Value]] = {}  # one for each choice of windows
     for run in runs:
-        errors: list[Value] = [None] * 7
+        errors: list[Value] = [None] * 8
         if scores := run.scores:
             errors = [scores.mae_c, scores.mae_ci95_c, scores.difference_c, scores.difference_ci95_c]
-            errors += [scores.skill, scores.rmse_c, scores.bias_c]
+            errors += [scores.skill, scores.rmse_c, scores.bias_c, scores.bias_ci95_c]
             baseline: list[Value] = [run.outcome.val_baseline_mae_c, scores.baseline_mae_c, scores.baseline_mae_ci95_c]
-            baseline = [f"baseline: {SAME_AS_NOW}", *baseline, 0, None, 0, scores.baseline_rmse_c, None]
+            baseline = [f"baseline: {SAME_AS_NOW}", *baseline, 0, None, 0, scores.baseline_rmse_c, None, None]
             baselines[scores.baseline_mae_c, scores.windows] = baseline
         rows.append([run.label, run.outcome.val_mae_c, *errors])
     windows = " or ".join(f"{count:,}" for count in sorted({count for _, count in baselines})) or "no"
     heads = [Column("forecast"), *columns("validation MAE", "test MAE", "95 % interval", form=".3f", unit="°C")]
     heads += columns("less baseline's", "its 95 % interval", form="+.3f", unit="°C")
-    heads += [Column("skill", ".1%"), Column("RMSE", ".3f", "°C"), Column("bias", "+.3f", "°C")]
+    heads += [Column("skill", ".1%"), Column("RMSE", ".3f", "°C")]
+    heads += columns("bias", "95 % interval of it", form="+.3f", unit="°C")
     caption = f"Errors on {windows} windows of the test split, and the baseline's on the same"
     return Table(heads, [*rows, *baselines.values()], caption)
 
 
 def _pictures(runs: Sequence[ReportedRun]) -> list[Picture]:
     labels = [run.label for run in runs if run.scores]
-    differences = [(run.scores.difference_c, run.scores.difference_ci95_c) for run in runs if run.scores]
+    figures = [(run.scores.difference_c, run.scores.difference_ci95_c) for run in runs if run.scores]
     if len(labels) < 2:
         return []
-    better = sum(verdict(*difference, "it") == "better than it" for difference in differences)
+    better = sum(verdict(*each) == "better" for each in figures)
     finding = f"{better} of {len(labels)} runs are better than the baseline on test, beyond chance of the days."
-    figures = zip(*differences, strict=True)
-    synthetic = any(run.synthetic for run in runs)
-    return [draw_picture("runs", finding, plots.differences, labels, *figures, synthetic=synthetic)]
+    look = {"other": None, "synthetic": any(run.synthetic for run in runs)}
+    return [draw_picture("runs", finding, plots.differences, labels, figures, **look)]
 
 
-def _against_first(runs: Sequence[ReportedRun]) -> Table:
-    rows: list[list[Value]] = []
-    for run in runs[1:]:
-        difference, ends = None, None
-        reading = "not measured here" if are_comparable(run, runs[0]) else "another task, or other data"
-        if run.scores and run.scores.difference_to_against_c is not None:
-            difference, ends = run.scores.difference_to_against_c, run.scores.difference_to_against_ci95_c
-            reading = verdict(difference, ends, "it")
-        rows.append([run.label, difference, ends, reading])
+def _beside_each_other(runs: Sequence[ReportedRun]) -> Part:
+    first, *others = runs
+    paired = [_pair(run, first) for run in others]
+    rows: list[list[Value]] = [
+        [run.label, each.difference_c, each.ci95_c, each.reading] for run, each in zip(others, paired, strict=True)
+    ]
     heads = [Column("run"), *columns("difference", "95 % interval", form="+.3f", unit="°C"), Column("reading")]
-    return Table(heads, rows, f"Test MAE less that of {runs[0].label}")
+    table = Table(heads, rows, f"Test MAE less that of {first.label}")
+    figures = [(each.difference_c, each.ci95_c) for each in paired if each.difference_c is not None]
+    pictures = []
+    if figures:
+        labels = [run.label for run, each in zip(others, paired, strict=True) if each.difference_c is not None]
+        worse, better = (sum(each.reading == word for each in paired) for word in ("worse", "better"))
+        finding = (
+            f"Of {len(figures)} runs {worse} are worse and {better} better than {first.label} on test, beyond chance "
+            "of the days."
+        )
+        look = {"other": first.label, "synthetic": any(run.synthetic for run in runs)}
+        pictures = [draw_picture("beside", finding, plots.differences, labels, figures, **look)]
+    return Part("Beside each other", [TOGETHER.format(first.label)], pictures, [table])
+
+
+def _pair(run: ReportedRun, first: ReportedRun) -> Paired:
+    """A run beside the first: on the windows of both where they were forecast here, else by the errors they keep."""
+    if not are_comparable(run, first):
+        return Paired(None, None, "another task, or other data")
+    scores = run.scores
+    if run.evaluation and scores and scores.difference_to_against_c is not None:
+        difference_c, interval = scores.difference_to_against_c, scores.difference_to_against_ci95_c
+        return Paired(difference_c, interval, verdict(difference_c, interval))
+    if not (scores and first.scores):
+        return Paired(None, None, "not measured here")
+    return pair([run.days], [first.days])

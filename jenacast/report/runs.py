@@ -9,8 +9,9 @@ from typing import Any
 from jenacast.config import Config, load_config
 from jenacast.data.prepared import Manifest, load_prepared
 from jenacast.errors import DataError, JenacastError
+from jenacast.evaluation.daily import DailyErrors
 from jenacast.evaluation.evaluate import Evaluation, Scores, evaluate
-from jenacast.evaluation.files import stored_scores
+from jenacast.evaluation.files import stored_days, stored_scores
 from jenacast.experiments.seeds import run_folders
 from jenacast.training import run_folder
 
@@ -22,7 +23,7 @@ class ReportedRun:
     """One run folder, and what can be said about it.
 
     `manifest` and `evaluation` are None where the prepared data are not available, which `trouble` then explains;
-    `scores` may come from the run folder all the same.
+    `scores` and `days` may come from the run folder all the same.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class ReportedRun:
     trouble: str | None
     label: str = ""
     scores: Scores | None = None
+    days: DailyErrors | None = None
     evaluation: Evaluation | None = None
 
     @property
@@ -95,19 +97,21 @@ def _open_data(record: run_folder.RunRecord) -> tuple[Manifest | None, str | Non
 
 def _judge(run: ReportedRun, first: ReportedRun) -> ReportedRun:
     if run.manifest is None:
-        return replace(run, scores=_stored_scores(run.folder))
+        return _with_stored(run)
     against = first.folder if run.folder != first.folder and are_comparable(run, first) else None
     logger.info("evaluating %s", run.label)
     try:
         evaluation = evaluate(run.folder, data_dir=Path(run.record.data_dir), against=against)
     except DataError as error:
-        return replace(run, scores=_stored_scores(run.folder), trouble=str(error))
-    return replace(run, scores=evaluation.scores, evaluation=evaluation)
+        return _with_stored(replace(run, trouble=str(error)))
+    return replace(run, scores=evaluation.scores, days=evaluation.daily, evaluation=evaluation)
 
 
-def _stored_scores(folder: Path) -> Scores | None:
+def _with_stored(run: ReportedRun) -> ReportedRun:
+    """The run with what its folder holds of an evaluation, if that is whole."""
     try:
-        path = stored_scores(folder)
-        return run_folder.read_as(Scores, path) if path else None
+        path, days = stored_scores(run.folder), stored_days(run.folder)
+        scores = run_folder.read_as(Scores, path) if path else None
     except JenacastError:
-        return None
+        return run
+    return replace(run, scores=scores, days=days if scores else None)

@@ -16,6 +16,7 @@ from pydantic import ConfigDict
 
 from jenacast import records
 from jenacast.config import Config, FitSplit, dump_config, load_config
+from jenacast.data.prepared import FOLDER as PREPARED
 from jenacast.errors import ExistsError, JenacastError, command
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
 from jenacast.locks import process_lock
@@ -37,7 +38,7 @@ FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
 # What `evaluate` adds for the best network and the last
 EVALUATION = re.compile(
     r"evaluation-(last-)?(test|val|csv)"
-    r"(\.json|(-reliability|-by-(month|season|hour|year|change|lead))?\.(png|svg|pdf))"
+    r"((-days)?\.json|(-reliability|-by-(month|season|hour|year|change|lead))?\.(png|svg|pdf))"
 )
 
 
@@ -229,8 +230,13 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_record(folder: Path) -> RunRecord:
-    """What a run began with; a JenacastError where that is missing or damaged."""
-    return read_as(RunRecord, folder / RECORD)
+    """What a run began with; a JenacastError where that is missing or damaged.
+
+    The data of a fold of a backtest lie beside its run, also where the whole was moved or copied.
+    """
+    record, beside = read_as(RunRecord, folder / RECORD), folder.resolve().parent
+    is_in_place = record.fold and beside.name == record.fold.partition("/")[0] and (beside / PREPARED).is_dir()
+    return record.model_copy(update={"data_dir": str(beside)}) if is_in_place else record
 
 
 def read_as(kind: type[_Kind], path: Path) -> _Kind:
