@@ -226,14 +226,18 @@ def test_the_defaults_are_printed_with_what_they_mean(jenacast):
     assert "# from the last observation to the target" in printed
 
 
-def test_models_lists_every_recipe_with_its_size(jenacast, monkeypatch):
-    monkeypatch.setattr("jenacast.config.recipe_names", lambda: ["dense"])
-    (listed,) = json.loads(jenacast("models", "--json").stdout)
-    parameters = (120 * len(COLUMNS) + 1) * 16 + 17
-    assert (listed["name"], listed["parameters"]) == ("dense", parameters)
-    head, _, line = jenacast("models").stdout.splitlines()
-    assert head.split() == ["name", "parameters", "summary", "(source)"]
-    assert line.endswith(f"{parameters:,}  {listed['summary']} ({listed['source']})")
+def test_models_lists_every_recipe_with_its_size_and_what_it_gave_the_best_first(jenacast, monkeypatch):
+    monkeypatch.setattr("jenacast.config.recipe_names", lambda: ["demo", "dense", "simple-rnn"])
+    better, dense, unknown = json.loads(jenacast("models", "--json").stdout)
+    assert [row["name"] for row in (better, dense, unknown)] == ["simple-rnn", "dense", "demo"]
+    assert dense["parameters"] == (120 * len(COLUMNS) + 1) * 16 + 17
+    assert (dense["seeds"], dense["epochs"], dense["val_mae_c"], dense["val_mae_std_c"]) == (3, 10, 2.515, 0.061)
+    assert unknown["val_mae_c"] is None
+    table = jenacast("models").stdout
+    assert ["dense", "2.515", "±", "0.061", "2.668", "±", "0.095", "10", "4", "26,913"] in [
+        line.split() for line in table.splitlines()
+    ]
+    assert "a dense layer of 16 on the flattened window" in table
 
 
 @pytest.mark.parametrize("command", ["baseline", "prepare"])

@@ -127,7 +127,7 @@ def test_the_difference_to_another_checkpoint_is_that_of_their_maes(linear, ramp
     there, difference, biases = _table(jenacast("evaluate", *arguments))[-4:-1]  # then why there are no intervals
     assert biases == "95 % interval of the bias: +0.100 .. +0.100 °C; of the other -0.300 .. -0.300 °C"
     assert there.split() == [str(worse), "0.300", "0.300", "..", "0.300", "0.300", "-0.300", "-25.0%"]
-    assert _table(jenacast("evaluate", *arguments))[3].split()[:2] == [str(better), "0.100"]
+    assert [str(better), "0.100"] in [line.split()[:2] for line in _table(jenacast("evaluate", *arguments))]
     assert difference.split() == ["difference", "to", "it", "-0.200", "-0.200", "..", "-0.200"]
 
 

@@ -1,5 +1,8 @@
 """The recipes in the package, and the default that they change."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from jenacast import config as module
@@ -14,6 +17,7 @@ from jenacast.config import (
 )
 from jenacast.errors import ConfigError
 
+ROOT = Path(__file__).parent.parent
 SECTIONS = ("data", "model", "train")
 
 
@@ -25,6 +29,26 @@ def test_every_recipe_loads_and_comes_back_from_its_dump(name, tmp_path):
     assert recipe.source
     (tmp_path / "mine.toml").write_text(dump_config(recipe))
     assert load_config(tmp_path / "mine.toml") == recipe
+
+
+def published():
+    """The figures of recipes in the documents: validation and test MAE, of the ledger or of the table of results."""
+    row = r"^\| \**`?([a-z0-9-]+)`?[^|]*\|.*?\| (\S+ ± \S+) \| \**(\S+ ± [\d.]+)"
+    pages = [(ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("ledger.md", "results.md")]
+    return {name: errors for page in pages for name, *errors in re.findall(row, page.partition("\n## ")[0], flags=re.M)}
+
+
+def test_the_head_of_a_recipe_says_what_the_documents_say():
+    documented, seen = published(), set()
+    for name in recipe_names():
+        command, result, *_ = (configs_dir() / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+        epochs = load_recipe(name).train.last_epoch
+        assert re.match(rf"# jenacast train --model {name} --seeds \d+: {epochs} epochs", command)
+        if result != "# Not measured.":
+            errors = re.match(r"# Validation MAE (.*) °C, test (.*) °C \(hourly series, protocol book\)$", result)
+            assert list(errors.groups()) == documented[name], name
+            seen.add(name)
+    assert len(seen) >= 12
 
 
 def test_the_default_is_complete_and_holds_nothing_else():
