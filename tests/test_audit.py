@@ -136,12 +136,14 @@ def test_the_table_names_what_was_found(place_csv, series, jenacast):
     assert result.exit_code == 0
     assert "lead not" not in result.stdout
     assert "lead not 24 h" in jenacast("prepare", "--data-dir", folder, "--protocol", "book", "--force").stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "duplicate rows, left out: 24\n" in result.stdout
     lines = {line.split("  ")[0]: line.split() for line in result.stdout.splitlines() if line}
     assert result.stdout.startswith("1,414 rows, one every 60 minutes; protocol strict")
-    assert lines["duplicate rows"][-1] == "24"
-    assert lines["gap"] == ["gap", "2009-01-20T19:10:00", "1", "11", "h"]
-    assert lines["backward jump"][2:] == ["2009-01-13T11:10:00", "1", "-23", "h"]
-    assert lines["wind_speed_m_per_s: sentinels"][2:] == ["test", str(times[1200]), "1", "120"]
+    assert lines["gap"] == ["gap", "2009-01-20", "19:10", "2009-01-21", "06:10", "11", "h"]
+    assert lines["backward jump"][2:] == ["2009-01-13", "11:10", "2009-01-12", "12:10", "-23", "h"]
+    assert lines["wind_speed_m_per_s"][1:] == ["test", *str(times[1200])[:-3].split("T"), "1", "0", "120"]
+    assert lines["2009"] == ["2009", "1,390", "1", "wind_speed_m_per_s", "1"]
 
 
 def test_book_refuses_what_only_the_future_could_fill(place_csv, series):

@@ -85,19 +85,17 @@ def test_the_same_again_is_no_work(place_csv, series, jenacast):
     assert snapshot(folder) == before
 
 
-@pytest.mark.parametrize("change", ["protocol", "source"])
-def test_another_result_is_refused_without_force(place_csv, series, jenacast, change):
+def test_another_result_is_refused_without_force(place_csv, series, jenacast):
     times, values = series
     folder = place_csv(times, values)
     prepare(folder)
-    if change == "source":
-        place_csv(times, values[::-1])
-    arguments = ["prepare", "--data-dir", folder, "--protocol", "book" if change == "protocol" else "strict"]
+    place_csv(times, values[::-1])
+    arguments = ["prepare", "--data-dir", folder]
     before = snapshot(folder)
     refused = jenacast(*arguments)
     assert refused.exit_code == 1
     assert refused.stdout == ""
-    assert "holds another series or protocol (strict" in refused.stderr
+    assert "holds another series or other borders (strict" in refused.stderr
     assert "--force replaces it" in refused.stderr
     assert snapshot(folder) == before
 
@@ -105,7 +103,6 @@ def test_another_result_is_refused_without_force(place_csv, series, jenacast, ch
     assert forced.exit_code == 0
     manifest = load_prepared(folder).manifest
     assert json.loads(forced.stdout) == manifest.model_dump() == json.loads(manifest_text(folder))
-    assert manifest.protocol == ("book" if change == "protocol" else "strict")
     assert sorted(path.name for path in folder.iterdir()) == [CSV_NAME, "prepared"]
 
 

@@ -1,50 +1,101 @@
 """`jenacast prepare`."""
 
 import json
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json
+from jenacast.cli.times import parse_time
 from jenacast.data import Protocol
 from jenacast.tables import Table
 
 if TYPE_CHECKING:
     from jenacast.data.prepared import Manifest
 
-SHOWN = 20  # findings
+SHOWN = 20  # findings of a kind
+
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILE]...",
+        help="Files of the station (.csv, .csv.gz, .zip), in any order.",
+        show_default="what `jenacast download` placed",
+    ),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(
+        metavar="TIME",
+        parser=parse_time,
+        help="Cut the splits here instead: their last time, such as 2021-01-01. Give both; strict only.",
+        show_default="half and three quarters of the rows",
+    ),
+]
 
 
 def prepare(
+    files: Files = None,
     protocol: Annotated[
         Protocol, typer.Option(help="strict: windows by time, inside one split. book: by row position, as published.")
     ] = "strict",
+    train_until: Until = None,
+    val_until: Until = None,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
 ) -> None:
-    """Clean and audit the CSV, cut it into train, validation and test.
+    """Clean and audit the series, cut it into train, validation and test.
 
     Prints what is wrong with the series and which windows that costs; the whole audit is in
     DATA_DIR/prepared/manifest.json.
 
+    Several files become one series: rows that stand twice are taken once, and rows every ten minutes are thinned to
+    hourly ones where another file has only those.
+
+    The result under the other protocol is kept in DATA_DIR/prepared-other, and is back at once when you prepare with
+    that protocol again.
+
     Example: jenacast prepare --protocol book
+    Example: jenacast prepare mpi_roof_20*.zip --train-until 2021-01-01 --val-until 2023-01-01
     """
     from jenacast.data.prepare import prepare as run
 
-    manifest = run(data_dir, protocol=protocol, force=force)
+    until = _check_borders(protocol, train_until, val_until)
+    manifest = run(data_dir, files or (), protocol=protocol, until=until, force=force)
     typer.echo(json.dumps(manifest.model_dump()) if json_output else _describe(manifest))
 
 
-def _describe(manifest: "Manifest") -> str:
-    from jenacast.data.findings import findings_table, splits_table
+def _check_borders(protocol: str, train_until: datetime | None, val_until: datetime | None) -> dict[str, str]:
+    if train_until is None and val_until is None:
+        return {}
+    if train_until is None or val_until is None:
+        raise typer.BadParameter("--train-until and --val-until go together; give both")
+    if protocol != "strict":
+        raise typer.BadParameter("the borders of --protocol book are those of the book; leave out --train-until")
+    if train_until >= val_until:
+        raise typer.BadParameter(f"--train-until {train_until} is not before --val-until {val_until}")
+    return {"train": train_until.isoformat(), "val": val_until.isoformat()}
 
-    audit, found = manifest.audit, findings_table(manifest.audit)
-    if len(found.rows) > SHOWN:
-        more = [f"... and {len(found.rows) - SHOWN} more in manifest.json", *[""] * (len(found.columns) - 1)]
-        found = Table(found.columns, [*found.rows[:SHOWN], more])
-    head = f"{audit.rows_in_file:,} rows, one every {audit.row_minutes} minutes; protocol {manifest.protocol}"
-    narrow = found.pick("found", "split", "from", "rows", "length", "windows touched")  # the length says what is next
-    return "\n\n".join(
-        [head, splits_table(manifest).as_text(), narrow.as_text() if found.rows else "nothing wrong was found"]
-    )
+
+def _describe(manifest: "Manifest") -> str:
+    from jenacast.data.findings import splits_table, steps_table, values_table, years_table
+
+    audit, files = manifest.audit, len(manifest.sources)
+    rows = f"{audit.rows_in_file:,} rows" + (f" in {files} files" if files > 1 else "")
+    parts = [f"{rows}, one every {audit.row_minutes} minutes; protocol {manifest.protocol}"]
+    parts += [splits_table(manifest).as_text(), years_table(audit).as_text()]
+    repeated = {"duplicate rows": audit.duplicate_rows, "rows that repeat a time": audit.conflicting_rows}
+    found = [f"{label}, left out: {count:,}" for label, count in repeated.items() if count]
+    found += [table.as_text() for table in map(_first, (steps_table(audit), values_table(audit))) if table.rows]
+    return "\n\n".join([*parts, *(found or ["nothing wrong was found"])])
+
+
+def _first(table: Table) -> Table:
+    """The first rows of a long table."""
+    if len(table.rows) <= SHOWN:
+        return table
+    more = [f"... {len(table.rows) - SHOWN} more in manifest.json", *[""] * (len(table.columns) - 1)]
+    return Table(table.columns, [*table.rows[:SHOWN], more])

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from jenacast.columns import NAMES, TARGET
+from jenacast.columns import NAMES, OPTIONAL_NAMES, TARGET
 from jenacast.data import Protocol
 from jenacast.data.cleaning import Cleaned
-from jenacast.data.series import HOUR_S, Series, Times, rows_per_hour
+from jenacast.data.series import HOUR_S, Series, Times, rows_per_hour, years_of
+from jenacast.data.sources import Joined
 from jenacast.data.windows import Borders, Windows, find_windows
 from jenacast.records import Record
 
@@ -54,6 +55,18 @@ class WindowCounts(Record):
     lost: dict[str, int]
 
 
+class YearCounts(Record):
+    """The rows kept of a year, the gaps that begin in it, and by column how many values are missing or cannot be true.
+
+    Columns without such a value are left out; an optional column that no row of the year has is missing in all.
+    """
+
+    year: int
+    rows: int
+    gaps: int
+    missing: dict[str, int]
+
+
 class Audit(Record):
     """What was found in a series and, except in the fold of a backtest, in each of its splits."""
 
@@ -63,23 +76,31 @@ class Audit(Record):
     conflicting_rows: int
     gaps: list[TimeStep]
     backward_jumps: list[TimeStep]
+    years: list[YearCounts] = Field(default_factory=list)  # earlier versions wrote none
     values: list[InvalidValues] = Field(default_factory=list)
     windows: dict[str, WindowCounts] = Field(default_factory=dict)
 
 
 def audit_series(
-    raw: Series, cleaned: Cleaned, protocol: Protocol, borders: Borders, windows: dict[str, Windows], *, lead_hours: int
+    joined: Joined,
+    cleaned: Cleaned,
+    protocol: Protocol,
+    borders: Borders,
+    windows: dict[str, Windows],
+    *,
+    lead_hours: int,
 ) -> Audit:
     """Compare a series as it was read with what is kept of it.
 
     Args:
-        raw: the file's rows.
+        joined: the files' rows.
         cleaned: the rows kept under `protocol`.
         protocol: how windows are found.
         borders: rows [start, stop) of each split of the cleaned rows.
         windows: of each split.
         lead_hours: from a window's last observation to its target.
     """
+    raw = joined.series
     step_s = HOUR_S // rows_per_hour(raw.times)
     times = cleaned.series.times
     counts = {}
@@ -88,16 +109,36 @@ def audit_series(
             counts[split] = _book_counts(cleaned, border, windows[split], step_s, lead_hours)
         else:
             counts[split] = _strict_counts(raw, cleaned, border, windows[split], lead_hours)
+    is_gap = np.diff(times.astype(np.int64)) > step_s
     return Audit(
-        rows_in_file=len(raw.times),
+        rows_in_file=joined.rows,
         row_minutes=step_s // 60,
-        duplicate_rows=cleaned.duplicates,
-        conflicting_rows=cleaned.conflicts,
-        gaps=_odd_steps(times, np.diff(times.astype(np.int64)) > step_s),
+        duplicate_rows=joined.duplicates + cleaned.duplicates,
+        conflicting_rows=joined.conflicts + cleaned.conflicts,
+        gaps=_odd_steps(times, is_gap),
         backward_jumps=_odd_steps(raw.times, np.diff(raw.times.astype(np.int64)) <= 0),
+        years=_years(cleaned, is_gap),
         values=_invalid_values(cleaned, borders, windows),
         windows=counts,
     )
+
+
+def _years(cleaned: Cleaned, is_gap: NDArray[np.bool_]) -> list[YearCounts]:
+    years, which = np.unique(years_of(cleaned.series.times), return_inverse=True)
+    missing = {name: cleaned.replaced[:, number] for number, name in enumerate(NAMES)}
+    if cleaned.optional_replaced is not None:
+        missing |= {name: cleaned.optional_replaced[:, number] for number, name in enumerate(OPTIONAL_NAMES)}
+    of_years = {name: np.bincount(which[rows], minlength=len(years)).tolist() for name, rows in missing.items()}
+    rows, gaps = (np.bincount(rows, minlength=len(years)).tolist() for rows in (which, which[:-1][is_gap]))
+    return [
+        YearCounts(
+            year=int(year),
+            rows=rows[number],
+            gaps=gaps[number],
+            missing={name: counts[number] for name, counts in of_years.items() if counts[number]},
+        )
+        for number, year in enumerate(years)
+    ]
 
 
 def _odd_steps(times: Times, is_odd: NDArray[np.bool_]) -> list[TimeStep]:

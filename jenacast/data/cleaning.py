@@ -3,14 +3,15 @@
 Everything that is changed is counted and listed; nothing is repaired from the future.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.columns import COLUMNS, NAMES, SENTINEL, TARGET
+from jenacast.columns import COLUMNS, NAMES, OPTIONAL, SENTINEL, TARGET, Column
 from jenacast.data import Protocol
-from jenacast.data.series import HOUR_S, Floats, Rows, Series
+from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times
 
 STALE_HOURS = 6  # after so long without a valid value, `strict` gives the row up
 
@@ -25,6 +26,7 @@ class Cleaned:
         sentinels: (rows, columns) where the file has the station's mark for missing.
         duplicates: rows dropped because they repeat a row, values included.
         conflicts: rows dropped because they repeat a time with other values; the first is kept.
+        optional_replaced: (rows, optional columns) likewise of `series.optional`; None without.
     """
 
     series: Series
@@ -32,6 +34,7 @@ class Cleaned:
     sentinels: NDArray[np.bool_]
     duplicates: int
     conflicts: int
+    optional_replaced: NDArray[np.bool_] | None = None
 
     @property
     def replaced_target_rows(self) -> Rows:
@@ -47,20 +50,31 @@ def clean(raw: Series, protocol: Protocol) -> Cleaned:
     value both leave NaN, since only the future could fill it.
     """
     rows, duplicates, conflicts = unique_in_time(raw) if protocol == "strict" else (np.arange(len(raw.times)), 0, 0)
-    times, values = raw.times[rows], raw.values[rows].astype(np.float32)
+    times, values = raw.times[rows], raw.values[rows].astype(np.float32, copy=False)
 
-    valid = find_valid(values)
     sentinels = values == SENTINEL
+    valid = _replace(times, values, COLUMNS, protocol)
+    optional, optional_replaced = None, None
+    if raw.optional is not None:
+        optional = raw.optional[rows]
+        # Never for longer than hours, also under `book`: whole years may lack such a column.
+        optional_replaced = ~_replace(times, optional, OPTIONAL, "strict")
+    series = Series(times, values, valid[:, NAMES.index(TARGET)], optional)
+    return Cleaned(series, ~valid, sentinels, duplicates, conflicts, optional_replaced)
+
+
+def _replace(times: Times, values: Floats, columns: Sequence[Column], protocol: Protocol) -> NDArray[np.bool_]:
+    """Replace what cannot be true in place; returns where nothing had to be."""
+    valid = find_valid(values, columns)
     for index in np.flatnonzero(~valid.all(axis=0)):
         values[:, index] = _carry_forward(times, values[:, index], valid[:, index], protocol)
-    series = Series(times, values, target_measured=valid[:, NAMES.index(TARGET)])
-    return Cleaned(series, ~valid, sentinels, duplicates, conflicts)
+    return valid
 
 
-def find_valid(values: Floats) -> NDArray[np.bool_]:
+def find_valid(values: Floats, columns: Sequence[Column] = COLUMNS) -> NDArray[np.bool_]:
     """Which of (rows, columns) float32 values lie in their column's range: neither NaN nor the station's mark does."""
-    lows = np.array([column.low for column in COLUMNS], dtype=np.float32)
-    highs = np.array([column.high for column in COLUMNS], dtype=np.float32)
+    lows = np.array([column.low for column in columns], dtype=np.float32)
+    highs = np.array([column.high for column in columns], dtype=np.float32)
     with np.errstate(invalid="ignore"):
         valid: NDArray[np.bool_] = (values >= lows) & (values <= highs)
     return valid
@@ -78,8 +92,16 @@ def unique_in_time(raw: Series) -> tuple[Rows, int, int]:
     # Compare each repeated row with the one kept: the first of its time.
     kept = order[np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))]
     repeats = order[again]
-    same = (_bits(raw.values[repeats]) == _bits(raw.values[kept[again]])).all(axis=1)
+    same = same_values(raw.values[repeats], raw.values[kept[again]])
+    if raw.optional is not None:
+        same &= same_values(raw.optional[repeats], raw.optional[kept[again]])
     return order[~again], int(same.sum()), int((~same).sum())
+
+
+def same_values(some: Floats, others: Floats) -> NDArray[np.bool_]:
+    """(rows,) whether the rows of both (rows, columns) hold the same values to the last bit."""
+    same: NDArray[np.bool_] = (_bits(some) == _bits(others)).all(axis=1)
+    return same
 
 
 def _bits(values: np.ndarray) -> NDArray[np.int32]:

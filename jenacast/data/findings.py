@@ -1,5 +1,6 @@
-"""Prepared data as tables: the splits with their windows, and what is wrong with the series."""
+"""Prepared data as tables: the splits with their windows, the years, and what is wrong with the series."""
 
+from jenacast.columns import OPTIONAL_NAMES
 from jenacast.data.audit import Audit
 from jenacast.data.prepared import Manifest
 from jenacast.tables import Column, Table, Value, columns
@@ -12,7 +13,8 @@ def splits_table(manifest: Manifest) -> Table:
     heads = [*columns("split", "first row", "last row"), *columns("rows", "windows", form=",")]
     rows: list[list[Value]] = []
     for name, split in manifest.splits.items():
-        rows.append([name, split.first_time, split.last_time, split.stop - split.start, split.windows])
+        ends = map(_minute, (split.first_time, split.last_time))
+        rows.append([name, *ends, split.stop - split.start, split.windows])
         if manifest.audit.windows:
             counts = manifest.audit.windows[name]
             rows[-1][3] = counts.rows  # as many as the file has
@@ -24,22 +26,47 @@ def splits_table(manifest: Manifest) -> Table:
     return Table(heads, rows, "The splits (station's clock) and the windows that make no forecast, by cause")
 
 
-def findings_table(audit: Audit) -> Table:
-    """Everything that is wrong with the series, one row a finding; no rows where nothing is.
+def years_table(audit: Audit) -> Table:
+    """The rows and gaps of every year, and how many values of which columns are missing or cannot be true."""
+    heads = [Column("year"), *columns("rows", "gaps", form=","), Column("missing values", is_left=True)]
+    rows: list[list[Value]] = []
+    for year in audit.years:
+        absent = [name for name in OPTIONAL_NAMES if year.missing.get(name) == year.rows]
+        counts = [f"{name} {count:,}" for name, count in year.missing.items() if name not in absent]
+        if absent:
+            lacking = "the optional columns" if len(absent) == len(OPTIONAL_NAMES) else ", ".join(absent)
+            counts.append(f"all of {lacking}")
+        rows.append([str(year.year), year.rows, year.gaps, ", ".join(counts)])
+    return Table(heads, rows, "The years (station's clock)")
 
-    Values that cannot be true are listed by split; a gap or a jump back in time is told by the rows around it.
-    """
-    repeated = {"duplicate rows": audit.duplicate_rows, "rows that repeat a time": audit.conflicting_rows}
-    rows: list[list[Value]] = [[label, "", "", "", count, "", ""] for label, count in repeated.items() if count]
-    for label, steps in (("gap", audit.gaps), ("backward jump", audit.backward_jumps)):
-        rows += [[label, "", step.after, step.next, 1, f"{step.hours:g} h", ""] for step in steps]
-    for value in audit.values:
-        kinds = {"sentinels": value.sentinels, "missing or out of range": value.missing_or_out_of_range}
-        rows += [
-            [f"{value.column}: {kind}", value.split, value.first_time, "", count, "", value.windows_touched]
-            for kind, count in kinds.items()
-            if count
+
+def steps_table(audit: Audit) -> Table:
+    """The gaps and the jumps back in time, each told by the rows around it; no rows where there are none."""
+    rows: list[list[Value]] = [
+        [label, _minute(step.after), _minute(step.next), f"{step.hours:g} h"]
+        for label, steps in (("gap", audit.gaps), ("backward jump", audit.backward_jumps))
+        for step in steps
+    ]
+    return Table(columns("found", "from", "next row", "length"), rows, "Gaps and jumps back in time (station's clock)")
+
+
+def values_table(audit: Audit) -> Table:
+    """The values that cannot be true, by column and split; no rows where there are none."""
+    rows: list[list[Value]] = [
+        [
+            *(value.column, value.split, _minute(value.first_time)),
+            *(value.sentinels, value.missing_or_out_of_range, value.windows_touched),
         ]
-    counted = [Column("rows", ","), Column("length"), Column("windows touched", ",")]
-    heads = columns("found", "split", "from", "next row")
-    return Table([*heads, *counted], rows, "What is wrong with the series (station's clock)")
+        for value in audit.values
+    ]
+    counted = columns("-9999", "other", "windows", form=",")
+    return Table(
+        [*columns("values not true", "split", "from"), *counted],
+        rows,
+        "Values that cannot be true: marked as missing, otherwise missing or out of range, and the windows touched",
+    )
+
+
+def _minute(time: str) -> str:
+    """A time in ISO 8601 for people: 2026-11-21 14:10, with seconds where they are not 0."""
+    return time.replace("T", " ").removesuffix(":00")

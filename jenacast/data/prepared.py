@@ -12,18 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from jenacast.columns import NAMES
+from jenacast.columns import NAMES, OPTIONAL_NAMES
 from jenacast.data import Protocol
 from jenacast.data.audit import Audit
 from jenacast.data.series import Series
+from jenacast.data.sources import SourceRecord
 from jenacast.data.windows import Windows, find_windows
 from jenacast.errors import DataError
-from jenacast.files import atomic_folder, file_sha256, link_or_copy, open_regular, refuse_foreign, write_json
+from jenacast.files import (
+    TEMPORARY,
+    atomic_folder,
+    exchange,
+    file_sha256,
+    link_or_copy,
+    open_regular,
+    refuse_foreign,
+    write_json,
+)
 from jenacast.records import Record, read_record
 
 FORMAT = 1
 FOLDER = "prepared"
-VALUES, TIMES, MANIFEST = FILES = ("values.npy", "times.npy", "manifest.json")
+OTHER_FOLDER = "prepared-other"  # the result under the other protocol
+VALUES, TIMES, OPTIONAL, MANIFEST = FILES = ("values.npy", "times.npy", "optional.npy", "manifest.json")
 BORDERS = "borders"  # their key among the hashes of a manifest
 SPLITS = ("train", "val", "test")
 Split = Literal["train", "val", "test", "train+val"]
@@ -54,7 +65,9 @@ class Manifest(Record):
 
     `fold` is the test period that a backtest cut the series for, None for the usual borders; its audit is then of the
     whole series alone. With `reach_back` histories may lie before their split, and the targets alone lie inside.
-    `sha256` are the hashes of both arrays' files and of the borders; earlier versions wrote none.
+    `sha256` are the hashes of the arrays' files and of the borders; earlier versions wrote none. There is an array of
+    optional columns where a file has them. `source` is the first of the `sources`; `source_sha256` is its hash, or that
+    of all and of the user's own borders: `until` are the last times (ISO 8601) of train and val.
     """
 
     format: int
@@ -73,6 +86,8 @@ class Manifest(Record):
     fold: str | None = None
     reach_back: bool = False
     sha256: dict[str, str] = Field(default_factory=dict)
+    sources: list[SourceRecord] = Field(default_factory=list)
+    until: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("splits")
     @classmethod
@@ -146,9 +161,12 @@ def _load(folder: Path) -> Prepared:
     manifest = load_manifest(folder)
     times = _load_array(folder / TIMES, (manifest.rows,), "datetime64[s]", manifest.sha256.get(TIMES))
     values = _load_array(folder / VALUES, (manifest.rows, len(NAMES)), "float32", manifest.sha256.get(VALUES))
+    optional = None
+    if sha256 := manifest.sha256.get(OPTIONAL):
+        optional = _load_array(folder / OPTIONAL, (manifest.rows, len(OPTIONAL_NAMES)), "float32", sha256)
     measured = np.ones(manifest.rows, dtype=bool)
     measured[manifest.replaced_target_rows] = False
-    return Prepared(folder, manifest, Series(times, values, measured))
+    return Prepared(folder, manifest, Series(times, values, measured, optional))
 
 
 def _load_array(path: Path, shape: tuple[int, ...], kind: str, sha256: str | None) -> NDArray[Any]:
@@ -193,15 +211,32 @@ def write_prepared(folder: Path, manifest: Manifest, arrays: Series | Path) -> M
     refuse_foreign(folder, FILES)
     with atomic_folder(folder) as new:
         if isinstance(arrays, Path):
-            for name in (VALUES, TIMES):
-                link_or_copy(arrays / name, new / name)
+            for name in (VALUES, TIMES, OPTIONAL):
+                if (arrays / name).exists():
+                    link_or_copy(arrays / name, new / name)
         else:
             np.save(new / VALUES, arrays.values)
             np.save(new / TIMES, arrays.times)
-        hashes = {name: file_sha256(new / name) for name in (VALUES, TIMES)}
+            if arrays.optional is not None:
+                np.save(new / OPTIONAL, arrays.optional)
+        hashes = {path.name: file_sha256(path) for path in sorted(new.iterdir(), reverse=True)}
+        if isinstance(arrays, Path) and any(manifest.sha256.get(name, sha) != sha for name, sha in hashes.items()):
+            raise DataError(f"{arrays} was replaced in the meantime; start again")
         manifest = manifest.model_copy(update={"sha256": {**hashes, BORDERS: _borders_sha256(manifest.splits)}})
         write_json(new / MANIFEST, manifest.model_dump())
     return manifest
+
+
+def switch(data_dir: Path) -> None:
+    """Exchange `prepared/` and `prepared-other/`, in one step where the system can; the caller holds the lock."""
+    here, other = data_dir / FOLDER, data_dir / OTHER_FOLDER
+    for folder in (here, other):
+        refuse_foreign(folder, FILES)
+    if not exchange(here, other):
+        aside = data_dir / f"{TEMPORARY}{OTHER_FOLDER}"
+        other.rename(aside)
+        here.rename(other)
+        aside.rename(here)
 
 
 def _borders_sha256(splits: Mapping[str, SplitRecord]) -> str:

@@ -65,6 +65,12 @@ def optional_values(series: Series) -> Floats:
     return np.full((len(series.times), len(OPTIONAL_NAMES)), np.nan, np.float32)
 
 
+def years_of(times: Times) -> Rows:
+    """(rows,) the year that each row tells of: a time ends what was measured, so that midnight is of the old year."""
+    years: Rows = (times.astype("datetime64[s]") - 1).astype("datetime64[Y]").astype(np.int64) + 1970
+    return years
+
+
 def rows_per_hour(times: Times, source: object = "the series") -> int:
     """How many rows the series has an hour, from the commonest step between neighbouring rows.
 

@@ -36,12 +36,21 @@ def read_station_csv(path: Path) -> Series:
     Raises:
         DataError: the file is missing, is not such a table, or holds a cell that cannot be read.
     """
+    check_station_file(path)
+    with open_regular(path) as file:
+        return parse_station_csv(path, file)
+
+
+def check_station_file(path: Path) -> None:
+    """Refuse a path that no file can be read from.
+
+    Raises:
+        DataError: it is missing, or no regular file.
+    """
     if not path.exists():
         raise DataError(f"{path} not found; {REMEDY}")
     if not path.is_file():
         raise DataError(f"{path} is not a regular file; {REMEDY}")
-    with open_regular(path) as file:
-        return parse_station_csv(path, file)
 
 
 def parse_station_csv(path: Path, binary: BufferedReader) -> Series:

@@ -15,7 +15,7 @@ import numpy as np
 
 from jenacast.config import Config
 from jenacast.data.prepare import prepare_fold
-from jenacast.data.prepared import FOLDER, SplitRecord, load_manifest, load_prepared
+from jenacast.data.prepared import FOLDER, SplitRecord, load_manifest, load_prepared, remedy
 from jenacast.errors import DataError
 from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval, interval_of
 from jenacast.evaluation.daily import DailyErrors, pool
@@ -173,8 +173,8 @@ def _prepare_folds(plan: BacktestPlan, folder: Path) -> None:
     if now != (plan.source_sha256, plan.protocol):
         raise DataError(
             f"{plan.data_dir} holds another series or protocol than the backtest began with: source "
-            f"{plan.source_sha256[:12]}, now {now[0][:12]}; {plan.protocol}, now {now[1]}; "
-            "prepare the old one again, or start a new backtest"
+            f"{plan.source_sha256[:12]}, now {now[0][:12]}; {plan.protocol}, now {now[1]}; prepare the old one again: "
+            f"{remedy('prepare', Path(plan.data_dir), '--protocol', plan.protocol)}; or start a new backtest"
         )
     for fold in missing:
         prepare_fold(prepared, fold.borders(prepared.series.times), folder / fold.name, fold=fold.period)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jenacast.config import load_recipe, with_train
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
-from jenacast.data.prepared import load_prepared
+from jenacast.data.prepared import load_prepared, remedy
 from jenacast.errors import JenacastError
 from jenacast.experiments.compare import RecipeScores, compare
 from jenacast.experiments.published import OPTIMIZERS, PUBLISHED, Published
@@ -58,7 +58,7 @@ def reproduce(
     if protocol != "book":
         raise JenacastError(
             f"{data_dir} is prepared under {protocol}, the published figures are under book; "
-            "run: jenacast prepare --protocol book --force (or into another --data-dir)"
+            f"{remedy('prepare', data_dir, '--protocol', 'book')} (the present result is kept beside it)"
         )
     entries = []
     for name in names or PUBLISHED:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jenacast.data import SYNTHETIC_WARNING
 from jenacast.data.audit import Audit
-from jenacast.data.findings import findings_table, splits_table
+from jenacast.data.findings import splits_table, steps_table, values_table, years_table
 from jenacast.report.page import Part, Section
 from jenacast.report.runs import ReportedRun
 
@@ -30,8 +30,8 @@ def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -
         notes.append(f"A fold of a backtest: {manifest.fold}.")
     notes.append(f"Source: {manifest.source}, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour.")
     notes.append(_found(manifest.audit))
-    found = findings_table(manifest.audit)
-    return Part(title, notes, tables=[splits_table(manifest)], folded=[found] if found.rows else [])
+    found = [table(manifest.audit) for table in (years_table, steps_table, values_table)]
+    return Part(title, notes, tables=[splits_table(manifest)], folded=[table for table in found if table.rows])
 
 
 def _found(audit: Audit) -> str:

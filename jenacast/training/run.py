@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jenacast.config import Config, TrainSettings, default_settings, differences, load_config, with_train
-from jenacast.data.prepared import Prepared, load_prepared
+from jenacast.data.prepared import Prepared, load_prepared, remedy
 from jenacast.errors import ConfigError, DataError, JenacastError, install_extra
 from jenacast.features.datasets import batch_count, split_samples
 from jenacast.features.encoding import fit_encoding
@@ -208,14 +208,15 @@ def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: 
 
 def _refuse_other_data(prepared: Prepared, record: RunRecord, data_dir: Path) -> None:
     manifest = prepared.manifest
-    for what, began, now in (
-        ("series (SHA-256)", record.source_sha256, manifest.source_sha256),
-        ("protocol", record.protocol, manifest.protocol),
+    again = remedy("prepare", data_dir, "--protocol", record.protocol)
+    for what, began, now, mend in (
+        ("series (SHA-256)", record.source_sha256, manifest.source_sha256, "prepare the old one again"),
+        ("protocol", record.protocol, manifest.protocol, again),
     ):
         if began != now:
             raise DataError(
-                f"{data_dir} holds another {what} than the run began with: {began}, now {now}; "
-                "prepare the old one again, or start a new run"
+                f"{data_dir} holds another {what} than the run began with: {began}, now {now}; {mend}, "
+                "or start a new run"
             )
 
 
