@@ -66,6 +66,10 @@ def test_a_table_that_is_still_too_wide_is_divided_and_each_part_begins_with_the
     assert [part.splitlines()[2].split() for part in parts] == [["a", "b", "c"], ["a", "d"]]
 
 
+def test_columns_are_picked_by_name_with_their_form():
+    assert TABLE.pick("run", "skill").as_text().splitlines()[2] == "a|b  12.5%"
+
+
 WORDS = st.text("ab", min_size=1, max_size=9)
 CELLS = st.lists(WORDS, max_size=8).map(" ".join)
 

@@ -100,15 +100,14 @@ def audit_series(
         windows: of each split.
         lead_hours: from a window's last observation to its target.
     """
-    raw = joined.series
-    step_s = HOUR_S // rows_per_hour(raw.times)
+    step_s = HOUR_S // rows_per_hour(joined.times)
     times = cleaned.series.times
     counts = {}
     for split, border in borders.items():
         if protocol == "book":
             counts[split] = _book_counts(cleaned, border, windows[split], step_s, lead_hours)
         else:
-            counts[split] = _strict_counts(raw, cleaned, border, windows[split], lead_hours)
+            counts[split] = _strict_counts(joined.times, cleaned, border, windows[split], lead_hours)
     is_gap = np.diff(times.astype(np.int64)) > step_s
     return Audit(
         rows_in_file=joined.rows,
@@ -116,7 +115,7 @@ def audit_series(
         duplicate_rows=joined.duplicates + cleaned.duplicates,
         conflicting_rows=joined.conflicts + cleaned.conflicts,
         gaps=_odd_steps(times, is_gap),
-        backward_jumps=_odd_steps(raw.times, np.diff(raw.times.astype(np.int64)) <= 0),
+        backward_jumps=_odd_steps(joined.times, np.diff(joined.times.astype(np.int64)) <= 0),
         years=_years(cleaned, is_gap),
         values=_invalid_values(cleaned, borders, windows),
         windows=counts,
@@ -203,7 +202,7 @@ def _book_counts(
 
 
 def _strict_counts(
-    raw: Series, cleaned: Cleaned, border: tuple[int, int], windows: Windows, lead_hours: int
+    read: Times, cleaned: Cleaned, border: tuple[int, int], windows: Windows, lead_hours: int
 ) -> WindowCounts:
     start, stop = border
     times = cleaned.series.times
@@ -214,7 +213,7 @@ def _strict_counts(
     early = seconds - (windows.history - 1) * HOUR_S < seconds[0]
     late = seconds + lead_hours * HOUR_S > seconds[-1]
     at_border = int((early | late).sum())
-    rows = int(((raw.times >= times[start]) & (raw.times <= times[stop - 1])).sum())
+    rows = int(((read >= times[start]) & (read <= times[stop - 1])).sum())
     touched = int(_touched(windows, cleaned.replaced, NAMES.index(TARGET)).sum())
     return WindowCounts(
         rows=rows,

@@ -10,12 +10,12 @@ from jenacast.config import standard_task
 from jenacast.data import Protocol
 from jenacast.data.cleaning import Cleaned
 from jenacast.data.prepared import SPLITS, ColumnRecord, SplitRecord
-from jenacast.data.series import Series
+from jenacast.data.series import Series, Times
 from jenacast.data.windows import Borders, Windows, find_windows, split_rows
 from jenacast.errors import DataError
 
 
-def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> Borders:
+def split_borders(read: Times, cleaned: Cleaned, protocol: Protocol) -> Borders:
     """Rows [start, stop) of each split in the cleaned series.
 
     Both protocols cut at the times of the book's border rows; `book` cuts at the rows themselves.
@@ -23,17 +23,15 @@ def split_borders(raw: Series, cleaned: Cleaned, protocol: Protocol) -> Borders:
     Raises:
         DataError: too few rows to cut.
     """
-    rows = len(raw.times)
+    rows = len(read)
     validation, test = split_rows(rows)
     if not 0 < validation < test < rows:
         raise DataError(f"the series has {rows} rows, too few to cut into train, validation and test")
     if protocol == "strict":
-        validation, test = (
-            int(np.searchsorted(cleaned.series.times, raw.times[border])) for border in (validation, test)
-        )
+        validation, test = (int(np.searchsorted(cleaned.series.times, read[row])) for row in (validation, test))
         if not 0 < validation < test:
             raise DataError(
-                f"the rows at the borders, {' and '.join(str(raw.times[row]) for row in split_rows(rows))}, leave a "
+                f"the rows at the borders, {' and '.join(str(read[row]) for row in split_rows(rows))}, leave a "
                 "split without rows, so far is the file out of order; sort it by time"
             )
     edges = [0, validation, test, len(cleaned.series.times)]

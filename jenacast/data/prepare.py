@@ -118,14 +118,15 @@ def _prepare(
     synthetic: bool,
 ) -> Manifest:
     source = str(sources[0].path) if len(sources) == 1 else f"the {len(sources)} files"
-    joined = join_sources(sources)
-    cleaned = clean(joined.series, protocol)
+    raw, joined = join_sources(sources)
+    cleaned = clean(raw, protocol)
+    del raw  # of twenty years it is a quarter of the memory
     if protocol == "book" and not np.isfinite(cleaned.series.values).all():
         raise DataError(
             f"{source}: a column has no valid value in the first row, and `book` fills from the past alone; "
             "use --protocol strict, which drops those windows"
         )
-    borders = own_borders(cleaned.series, until) if until else split_borders(joined.series, cleaned, protocol)
+    borders = own_borders(cleaned.series, until) if until else split_borders(joined.times, cleaned, protocol)
     manifest = _describe(joined, cleaned, protocol, borders, source).model_copy(
         update={"source_sha256": sha256, "synthetic": synthetic, "until": until}
     )
@@ -153,7 +154,7 @@ def _describe(joined: Joined, cleaned: Cleaned, protocol: Protocol, borders: Bor
         sources=joined.sources,
         synthetic=False,
         rows=len(cleaned.series.times),
-        rows_per_hour=rows_per_hour(joined.series.times, source),
+        rows_per_hour=rows_per_hour(joined.times, source),
         history_hours=task.history_hours,
         lead_hours=task.lead_hours,
         **sections,

@@ -13,7 +13,7 @@ import numpy as np
 
 from jenacast.data.cleaning import same_values
 from jenacast.data.download import CSV_NAME
-from jenacast.data.series import HOUR_S, Rows, Series, optional_values, rows_per_hour
+from jenacast.data.series import HOUR_S, Rows, Series, Times, optional_values, rows_per_hour
 from jenacast.errors import DataError, command
 from jenacast.files import open_regular
 from jenacast.records import Record
@@ -34,17 +34,17 @@ class SourceRecord(Record):
 
 @dataclass(frozen=True)
 class Joined:
-    """The rows of all files as one series; of one file as they stand there, of several by time and each time once.
+    """How files became one series; its values are given beside it, so that they can be forgotten earlier.
 
     Attributes:
-        series: the rows.
+        times: (rows,) datetime64[s], of one file as they stand there, of several in order and each once.
         sources: of each file, in order of time.
         rows: in the files, before any of them were left out.
         duplicates: rows left out because another one says the same.
         conflicts: rows left out because the file that begins earlier has other values for their time.
     """
 
-    series: Series
+    times: Times
     sources: list[SourceRecord]
     rows: int
     duplicates: int = 0
@@ -121,8 +121,8 @@ def series_sha256(sources: Sequence[OpenSource], until: Mapping[str, str]) -> st
     return parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def join_sources(sources: Sequence[OpenSource]) -> Joined:
-    """Read all files and put them together.
+def join_sources(sources: Sequence[OpenSource]) -> tuple[Series, Joined]:
+    """Read all files and put them together: the rows of one as they stand there, of several by time, each time once.
 
     Rows of files with shorter steps than others are thinned to the longest. Where several rows have one time, that of
     the file that begins first counts, inside a file the first.
@@ -136,10 +136,10 @@ def join_sources(sources: Sequence[OpenSource]) -> Joined:
     records, series = [records[number] for number in order], [parts[number][1] for number in order]
     rows = sum(record.rows for record in records)
     if len(series) == 1:
-        return Joined(series[0], records, rows)
+        return series[0], Joined(series[0].times, records, rows)
     parts.clear()
-    joined, duplicates, conflicts = merge(_thinned(series, records))
-    return Joined(joined, records, rows, duplicates, conflicts)
+    merged, duplicates, conflicts = merge(_thinned(series, records))
+    return merged, Joined(merged.times, records, rows, duplicates, conflicts)
 
 
 def merge(parts: list[Series]) -> tuple[Series, int, int]:
