@@ -60,6 +60,8 @@ class ModelSettings(_Settings):
     layers: int = Field(ge=1, le=16)
     dropout: float = Field(ge=0, lt=1)
     noise: float = Field(ge=0, le=10)
+    feature_noise: float = Field(ge=0, le=10)
+    members: int = Field(ge=1, le=64)
     recurrent_dropout: float = Field(ge=0, lt=1)
     engine: Literal["keras", "tied", "weight-drop"]
     cell: Literal["gru", "lstm", "simple"]

@@ -75,6 +75,14 @@ def test_of_the_calendar_it_sees_the_present_alone(history):
     assert (model(other).numpy() != before).all()
 
 
+def test_feature_noise_disturbs_all_that_it_is_told_alike_in_training_alone(history):
+    plain, noisy = (into_the_first_dense_layer(build(f"model.feature_noise={size}")) for size in (0, 0.5))
+    np.testing.assert_array_equal(noisy(history, training=False), plain(history, training=False))
+    many = np.tile(history, (50, 1, 1))
+    added = noisy(many, training=True).numpy() - plain(many, training=True).numpy()
+    np.testing.assert_allclose(added.std(axis=0), 0.5, rtol=0.05)  # the change of pressure in an hour too
+
+
 def test_it_begins_by_saying_nothing(history):
     """Inputs of deviation 1 come out much smaller: training begins near the target's mean."""
     assert np.abs(build()(history, training=True)).max() < 0.05

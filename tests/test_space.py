@@ -29,6 +29,8 @@ KINDS = {
 }
 # Where a setting is not used by itself, what else must be set
 ALONGSIDE = {
+    "model.members": 'model.architecture = "lagged"\n',
+    "model.feature_noise": 'model.architecture = "lagged"\n',
     "model.change_hours": 'model.architecture = "lagged"\n',
     "model.mean_hours": 'model.architecture = "lagged"\n',
     "train.weight_decay": 'train.optimizer = "adamw"\n',

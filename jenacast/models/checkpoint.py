@@ -181,8 +181,7 @@ def _load(path: Path, shown: Path) -> Any:
     load_tensorflow()
     import keras
 
-    import jenacast.models.layers  # noqa: F401  registers the layers that a checkpoint may hold
-
+    register_layers()
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
@@ -190,6 +189,12 @@ def _load(path: Path, shown: Path) -> Any:
             f"{shown} was not loaded, with Keras' safe mode on: {keras_reason(error)}; "
             "give a network that jenacast train made"
         ) from error
+
+
+def register_layers() -> None:
+    """Make the layers of this package known to Keras, which a network may hold."""
+    import jenacast.models.layers
+    import jenacast.models.members  # noqa: F401
 
 
 def keras_reason(error: Exception) -> str:

@@ -11,7 +11,15 @@ from jenacast.data.prepared import load_prepared
 from jenacast.errors import CheckpointError, DataError, install_extra
 from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.files import file_sha256
-from jenacast.models.checkpoint import BEST, MEMBER, Metadata, keras_reason, load_checkpoint, parse_metadata
+from jenacast.models.checkpoint import (
+    BEST,
+    MEMBER,
+    Metadata,
+    keras_reason,
+    load_checkpoint,
+    parse_metadata,
+    register_layers,
+)
 from jenacast.models.inference import forward_function
 from jenacast.models.intervals import Calibration
 from jenacast.runtime import load_tensorflow
@@ -140,6 +148,7 @@ def _read_architecture(path: Path) -> Any:
     load_tensorflow()
     import keras
 
+    register_layers()
     try:
         # Keras' safe mode is on by default and refuses code in the JSON.
         model = keras.models.model_from_json(path.read_text(encoding="utf-8"))

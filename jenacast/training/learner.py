@@ -67,7 +67,8 @@ class Learner:
     def train_batch(self, inputs: Any, targets: Any) -> None:
         """One step of gradient descent on (windows, steps, columns) inputs and (windows, outputs) targets.
 
-        Targets that are NaN are left out of the loss.
+        Of several networks in one, whose outputs are (members, windows, outputs), each has its own loss. Targets that
+        are NaN are left out of it.
         """
         self._step(inputs, targets)
 
@@ -128,7 +129,7 @@ class Learner:
         with tf.GradientTape() as tape:
             outputs = self.model(inputs, training=True)
             errors = tf.where(tf.math.is_nan(targets), tf.zeros_like(outputs), outputs - targets)
-            losses = tf.reduce_mean(self._loss(errors), axis=1)
+            losses = self._loss(errors)
             loss = tf.reduce_mean(losses)
         gradients = tape.gradient(loss, self.model.trainable_variables)
         self.optimizer.apply(gradients, self.model.trainable_variables)
@@ -138,11 +139,11 @@ class Learner:
             decay = tf.minimum(self._decay, tf.cast(step / (step + 10), tf.float32))
             for average, weight in zip(self._averages, self.model.trainable_variables, strict=True):
                 average.assign_add((1 - decay) * (weight.value - average))
-        count = tf.cast(tf.shape(errors)[0], tf.float64)
+        count = tf.cast(tf.shape(targets)[0], tf.float64)
         is_first = tf.logical_and(tf.equal(self._bad_step, 0), tf.logical_not(tf.math.is_finite(loss)))
         self._bad_step.assign(tf.where(is_first, step, self._bad_step))
-        sums = (tf.reduce_sum(tf.cast(each, tf.float64)) for each in (losses, tf.abs(errors[:, -1])))
-        self._sums.assign_add(tf.stack([count, *sums]))
+        means = (tf.reduce_mean(tf.cast(each, tf.float64)) for each in (losses, tf.abs(errors[..., -1])))
+        self._sums.assign_add(tf.stack([count, *(count * mean for mean in means)]))
 
 
 def _optimizer(settings: TrainSettings, steps: int) -> Any:
