@@ -54,6 +54,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.routes, self.hits, self.asked, self.closing = {}, [], [], Event()
+        self.open = self.most_open = 0  # connections
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.handle_error = lambda *args: None  # a client that hangs up is what is tested
 
@@ -72,6 +73,15 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    def setup(self):
+        super().setup()
+        self.server.open += 1
+        self.server.most_open = max(self.server.open, self.server.most_open)
+
+    def finish(self):
+        self.server.open -= 1
+        super().finish()
+
     def do_GET(self):
         self.server.hits.append(self.path)
         self.server.asked.append(self.headers)

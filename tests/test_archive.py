@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from archive_site import FILES, PAGE, RUNNING, YEAR_2017B, YEAR_2018A, index, kept, page, roof_zip, versioned
-from download_server import HTML, damaged, sha256, status
+from download_server import HTML, Handler, damaged, sha256, status
 
 import jenacast
 from jenacast.data.archive import station_dir, station_files, update
@@ -41,6 +41,13 @@ def test_the_second_call_asks_for_what_may_have_changed_and_fetches_nothing(data
     assert (done.fetched, sorted(done.kept), done.missing) == ([], sorted(NAMES), {})
     assert site.hits == [PAGE, "/wetter/mpi_roof.zip"]
     assert {path: path.stat().st_mtime_ns for path in station_files(data)} == before
+
+
+def test_there_is_one_connection_at_a_time_with_a_server_that_keeps_them_open(data, bring, site, monkeypatch):
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    bring()
+    assert len(site.hits) == 5
+    assert site.most_open <= 2  # the server may learn of the end of one after the beginning of the next
 
 
 def test_a_running_period_that_has_grown_is_fetched_and_nothing_else(data, bring, site):

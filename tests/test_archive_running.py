@@ -3,7 +3,7 @@
 import datetime
 
 import pytest
-from archive_site import PAGE, RUNNING, index, kept, roof_zip, versioned
+from archive_site import PAGE, RUNNING, index, kept, page, roof_zip, versioned
 from download_server import HTML, status
 
 from jenacast.data import archive
@@ -90,7 +90,11 @@ def test_without_a_file_the_failure_of_the_page_is_told(data, site):
 
 
 def test_where_no_file_is_called_running_the_latest_period_is(data, site):
-    names = ["mpi_roof_2023b.zip", "mpi_roof_2023a.zip", "mpi_roof_2022.zip"]
-    site.routes[PAGE] = "".join(f'<html><a href="{name}">x</a>' for name in names).encode()
+    site.routes[PAGE] = page("mpi_roof_2023b.zip", "mpi_roof_2023a.zip", "mpi_roof_2022.zip")
     site.routes["/wetter/mpi_roof_2023b.zip"] = RUNNING
     assert running_file(data, page=site.page).name == "mpi_roof_2023b.zip"
+
+
+def test_of_several_files_without_a_year_the_shortest_name_is_the_running_one(data, site):
+    site.routes[PAGE] = page("mpi_roof_20240101.zip", "mpi_roof.zip", "mpi_roof_20250101.zip")
+    assert running_file(data, page=site.page).name == "mpi_roof.zip"

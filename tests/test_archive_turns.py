@@ -148,3 +148,21 @@ def test_what_is_handed_over_is_copied_with_its_hash(data, bring, site, tmp_path
     assert index(data)["files"]["mpi_roof_2003b.csv"]["url"] is None
     assert index(data)["files"]["mpi_roof_2005b.csv.gz"]["last"] == "2005-07-01T03:20:00"
     assert index(data)["files"]["mpi_roof_2024.zip"]["url"] == url
+
+
+def test_a_part_of_a_finished_period_that_was_handed_over_is_completed_from_the_page(data, bring, site, tmp_path):
+    whole = roof_zip("2020-12-30T00:10", 288)
+    serve(site, b2020=whole)
+    assert bring(given(tmp_path, roof_zip("2020-12-30T00:10", 100), "mpi_roof_2020.zip")).fetched
+    assert bring().fetched == ["mpi_roof_2020.zip"]
+    assert kept(data) == {"mpi_roof_2020.zip": whole}
+    site.hits.clear()
+    bring()
+    assert site.hits == [PAGE]
+
+
+def test_a_whole_period_that_was_handed_over_is_not_fetched(data, bring, site, tmp_path):
+    serve(site, b2020=(whole := roof_zip("2020-12-30T00:10", 288)))
+    bring(given(tmp_path, whole, "mpi_roof_2020.zip"))
+    assert bring().kept == ["mpi_roof_2020.zip"]
+    assert site.hits == [PAGE]

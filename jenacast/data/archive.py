@@ -58,9 +58,11 @@ def update(
         UnreachableError: none of the pages can be read, or none has links to the station's files.
     """
     from jenacast.data.archive_fetch import Years, updater
-    from jenacast.data.fetch import Deadline
+    from jenacast.data.deadline import Deadline
+    from jenacast.data.fetch import TOTAL_TIME_S
 
-    with updater(station_dir(data_dir), Deadline(), years=Years(first_year, last_year), force=force) as work:
+    folder, years = station_dir(data_dir), Years(first_year, last_year)
+    with updater(folder, Deadline(TOTAL_TIME_S), years=years, force=force) as work:
         if not origins:
             work.take_links(work.find_links(pages or PAGES))
         for origin in origins:
@@ -103,12 +105,12 @@ def running_file(data_dir: Path, *, offline: bool = False, page: str | None = No
 def _update_running(folder: Path, pages: Sequence[str]) -> str:
     """Fetch the file of the running period where it has changed; its name."""
     from jenacast.data.archive_fetch import Years, updater
-    from jenacast.data.fetch import Deadline
+    from jenacast.data.deadline import Deadline
 
     with updater(folder, Deadline(RUNNING_TIME_S), years=Years(), force=False) as work:
         work.archive.asked = datetime.now(UTC)
         work.archive.save()
-        running = max(work.find_links(pages), key=lambda link: (period_end(link.name) or NEVER, link.name))
+        running = max(work.find_links(pages), key=lambda link: (period_end(link.name) or NEVER, -len(link.name)))
         work.take_link(running)
         if running.name in work.done.missing:
             raise UnreachableError(work.done.missing[running.name])

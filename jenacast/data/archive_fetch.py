@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit
 from jenacast.data.archive_index import SUFFIXES, Archive, Entry, describe
 from jenacast.data.archive_page import WANTED, Link, host_of, known_hosts, period_end, read_links
 from jenacast.data.copies import shown_address
-from jenacast.data.fetch import Answer, Deadline, fetch_once, retried
+from jenacast.data.deadline import Deadline
+from jenacast.data.fetch import Answer, fetch_once, retried
 from jenacast.errors import DataError, DownloadError, UnreachableError
 from jenacast.files import TEMPORARY, clear_leftovers, open_regular
 from jenacast.locks import folder_lock
 
-SETTLING = timedelta(days=60)  # after the end of a period; later its file is not asked for again
 MOST_PAGE_BYTES = 1_000_000  # of which links are read; the page has some thousands
 LOOKS_LIKE_HTML = re.compile(rb"\s*<(!|html|head|body)", re.IGNORECASE)
 NAME = re.compile(r"\w[\w .-]*")
@@ -118,7 +118,7 @@ class Updater:
     def take_link(self, link: Link) -> None:
         """Fetch one file, unless it is held and finished, or the server says that it is as it was."""
         held, label, end = self.archive.files.get(link.name), shown_address(link.url), period_end(link.name)
-        if held and end and held.fetched > end + SETTLING and not self._force:
+        if held and end and held.is_finished(end) and not self._force:
             self.done.kept.append(link.name)
             return
         if end is None:
@@ -134,7 +134,7 @@ class Updater:
     def _fetch_station_file(self, link: Link, label: str, known: Answer | None) -> None:
         def try_once() -> Entry | None:
             answer = fetch_once(link.url, self._raw, self._deadline, hosts=self._hosts, held=known)
-            return self._describe(label, answer) if answer else None  # half a zip may be whole the next time
+            return None if answer.is_held else self._describe(label, answer)  # half a zip may be whole the next time
 
         entry, held = retried(try_once, self._deadline), self.archive.files.get(link.name)
         if entry is None and held:
@@ -143,10 +143,7 @@ class Updater:
             self._place(link.name, entry)
 
     def _fetch(self, url: str, hosts: Collection[str] | None = None) -> Answer:
-        answer = retried(lambda: fetch_once(url, self._raw, self._deadline, hosts=hosts), self._deadline)
-        if answer is None:
-            raise UnreachableError(f"{shown_address(url)} is said to be unchanged, but was never fetched")
-        return answer
+        return retried(lambda: fetch_once(url, self._raw, self._deadline, hosts=hosts), self._deadline)
 
     def _read_page(self, page: str, answer: Answer) -> list[Link]:
         """The links of the page that was fetched, to hosts that files may come from."""

@@ -12,7 +12,7 @@ import logging
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,7 @@ from jenacast.records import Record, read_record
 INDEX = "index.json"
 SUFFIXES = (".zip", ".csv", ".csv.gz")
 MOST_BYTES = 1_000_000_000  # of a CSV; 21 years have 230 million
+SETTLING = timedelta(days=60)  # after the end of a period, in which its file may still be corrected
 STEP = timedelta(minutes=10)  # of the rows
 LEAST_SHARE = 0.9  # of a CSV's bytes; with fewer, columns are missing
 
@@ -48,6 +49,11 @@ class Entry(Record):
     fetched: AwareDatetime
     etag: str | None = None
     last_modified: str | None = None
+
+    def is_finished(self, end: datetime) -> bool:
+        """Whether nothing more is to come, for a period that ends at `end`: it was fetched, or is whole, since then."""
+        reaches_end = self.last.replace(tzinfo=UTC) >= end - timedelta(days=1)
+        return self.fetched > end + SETTLING and (self.url is not None or reaches_end)
 
     @property
     def extent(self) -> str:

@@ -116,10 +116,11 @@ def _public(source: str | None, copies: Sequence[Copy]) -> list[Copy]:
 
 def _fetch_first(copies: Sequence[Copy], target: Path) -> Copy:
     """The first of `copies` that can be reached; its file is `target` then."""
-    from jenacast.data.fetch import Deadline, fetch
+    from jenacast.data.deadline import Deadline
+    from jenacast.data.fetch import TOTAL_TIME_S, fetch
 
     failures: list[str] = []
-    with Deadline() as deadline:
+    with Deadline(TOTAL_TIME_S) as deadline:
         for copy in copies:
             try:
                 fetch(str(copy.url), target, deadline)

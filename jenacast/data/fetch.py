@@ -2,14 +2,10 @@
 
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urljoin
 
@@ -21,6 +17,7 @@ from urllib3.exceptions import HTTPError
 import jenacast
 from jenacast.data.archive_page import host_of
 from jenacast.data.copies import REMEDY, shown_address
+from jenacast.data.deadline import Deadline
 from jenacast.errors import DownloadError, UnreachableError
 
 MAX_BYTES = 200_000_000  # fetched, and again unpacked; the 10-minute CSV has 43 million
@@ -38,11 +35,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server says of a file: the address that it really has, and what tells its version, for the next call."""
+    """What a server says of a file: the address that it really has, and what tells its version, for the next call.
+
+    `is_held` where it is the version that the caller holds, and was not sent again.
+    """
 
     url: str
     etag: str | None
     last_modified: str | None
+    is_held: bool = False
 
 
 class _AnswerError(ValueError):
@@ -55,68 +56,6 @@ class _AnswerError(ValueError):
 
 class _FinalError(UnreachableError):
     """A failure that is not worth another try."""
-
-
-class Deadline:
-    """A moment at which all connections made under it are cut off, whatever they wait for; a context manager.
-
-    It comes `total_s` seconds after it is entered, by default `TOTAL_TIME_S`.
-    """
-
-    def __init__(self, total_s: float | None = None) -> None:
-        self.total_s = TOTAL_TIME_S if total_s is None else total_s
-        self.is_over = False
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(self.total_s, self._end)
-        self._timer.daemon = True
-
-    def __enter__(self) -> "Deadline":
-        self._until = time.monotonic() + self.total_s
-        self._timer.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._timer.cancel()
-        for connection in self._sockets:
-            connection.close()
-
-    def connect(self, make: Callable[[], socket.socket]) -> socket.socket:
-        """The connection that `make` makes, which is cut off at the deadline.
-
-        Nothing cuts the look-up of a name off, so `make` has a thread of its own, which is left behind at the deadline.
-        """
-        made: Future[socket.socket] = Future()
-        threading.Thread(target=_settle, args=(made, make), daemon=True).start()
-        try:
-            connection = made.result(max(0.0, self._until - time.monotonic()))
-        except TimeoutError:
-            if made.cancel():
-                self._end()
-            raise
-        self._sockets.append(connection.dup())  # TLS takes the socket itself over
-        if self.is_over:
-            self._end()
-        return connection
-
-    def _end(self) -> None:
-        self.is_over = True
-        for connection in self._sockets:
-            with suppress(OSError):  # closed by now
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _settle(made: "Future[socket.socket]", make: Callable[[], socket.socket]) -> None:
-    """Make the connection that somebody waits for; close it if nobody does by now."""
-    try:
-        connection = make()
-    except BaseException as error:
-        if made.set_running_or_notify_cancel():
-            made.set_exception(error)
-        return
-    if made.set_running_or_notify_cancel():
-        made.set_result(connection)
-    else:
-        connection.close()
 
 
 def write_bounded(
@@ -162,8 +101,8 @@ def fetch(url: str, target: Path, deadline: Deadline) -> None:
 
 def fetch_once(
     url: str, target: Path, deadline: Deadline, *, hosts: Collection[str] | None = None, held: Answer | None = None
-) -> Answer | None:
-    """Write what is at `url` to `target`, with a bar on a terminal; None where it is what is `held` already.
+) -> Answer:
+    """Write what is at `url` to `target`, with a bar on a terminal, unless it is what is `held` already.
 
     Redirects are followed to `hosts` alone (by default to every host). The rest is as for `fetch`.
     """
@@ -171,8 +110,8 @@ def fetch_once(
     logger.info("Fetching %s", label)
     try:
         with _session(deadline) as session, _open(session, url, hosts, held) as answer:
-            if answer.status_code == requests.codes.not_modified:
-                return None
+            if held and answer.status_code == requests.codes.not_modified:
+                return replace(held, is_held=True)
             length = answer.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
             bar = tqdm(total=total, disable=None, leave=False, unit="B", unit_scale=True)
@@ -202,6 +141,10 @@ class _Adapter(HTTPAdapter):
     def __init__(self, deadline: Deadline) -> None:
         super().__init__()
         self._deadline = deadline
+
+    def close(self) -> None:
+        super().close()
+        self._deadline.let_go()
 
     def get_connection_with_tls_context(self, *request: Any, **options: Any) -> Any:
         pool = super().get_connection_with_tls_context(*request, **options)
