@@ -172,10 +172,43 @@ def test_help_is_narrow_and_keeps_what_stands_in_brackets(jenacast, monkeypatch)
     assert ".[onnx]" in jenacast("export", "--help").stdout
 
 
-def test_what_is_written_is_named_alike_everywhere():
-    names = {name: [set(each.opts) for each in command.params] for name, command in COMMANDS.items()}
+def test_one_thing_has_one_name_in_all_commands():
+    names = {name: {opt for each in command.params for opt in each.opts} for name, command in COMMANDS.items()}
+    for name, opts in names.items():
+        assert {"--quiet", "--json"} <= opts, name
+    for opts in names.values():
+        assert ("--out" in opts) == ("-o" in opts)
+        assert "--output" not in opts or "--out" in opts  # an old name beside the new
+        assert not opts & {"--verbose", "--silent", "--as-json", "--outdir", "--out-dir"}
     for name in ("ensemble", "evaluate", "export", "report", "reproduce", "sweep-report"):
-        assert any({"--out", "-o"} <= opts for opts in names[name]), name
+        assert "--out" in names[name], name
+
+
+def test_quiet_leaves_the_answer_and_what_went_wrong(jenacast, data_dir, tmp_path):
+    loud = jenacast("prepare", "--data-dir", data_dir)
+    done = jenacast("prepare", "--data-dir", data_dir, "--quiet")
+    assert "nothing to do" in loud.stderr
+    assert (done.exit_code, done.stdout, done.stderr) == (0, loud.stdout, "")
+    assert "nothing to do" in jenacast("prepare", "--data-dir", data_dir).stderr  # of that command alone
+    refused(jenacast("prepare", "--data-dir", tmp_path / "no", "--quiet"), "not found")
+    settings = ("--set", "model.recurrent_dropout=0.7", "--set", "data.history_hours=12", "--epochs", "1")
+    options = ("--model", "gru", *settings, "--data-dir", data_dir, "--run-dir", tmp_path / "run", "--quiet")
+    (line,) = jenacast("train", *options).stderr.splitlines()
+    assert line.startswith("warning: model.recurrent_dropout=0.7 drops more than half")
+
+
+def test_control_characters_from_files_are_not_obeyed_in_answers_either(jenacast, tmp_path, data_dir):
+    (tmp_path / "mine.toml").write_text('[data]\nhistory_hours = 12\n[model]\narchitecture = "dense"\nunits = 2\n')
+    (data_dir / "\x1b[2Jrun").mkdir()
+    run = data_dir / "\x1b[2Jrun" / "run"
+    options = ("--config", tmp_path / "mine.toml", "--epochs", "1", "--data-dir", data_dir)
+    done = jenacast("train", *options, "--run-dir", run)
+    table = jenacast("compare", run)
+    assert (done.exit_code, table.exit_code) == (0, 0), done.stderr
+    assert "\x1b" not in done.output + table.output
+    assert r"\x1b[2Jrun" in table.stdout
+    told = json.loads(jenacast("compare", run, "--json").stdout)
+    assert str(run) in told[0]["runs"]
 
 
 def test_a_terminal_is_told_that_tensorflow_loads(monkeypatch, caplog):

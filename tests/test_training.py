@@ -50,7 +50,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(jenacast, data_dir, tmp_path
     record = json.loads((run / "run.json").read_text())
     assert record["data_dir"] == str(data_dir)
     assert record["source_sha256"] == manifest["source_sha256"]
-    assert "epoch 2/2: train MAE" in done.stderr
+    assert "epoch 2/2: MAE train" in done.stderr
     assert f"jenacast evaluate {run / 'best.keras'} --data-dir {data_dir}" in done.stderr
 
     judged = jenacast("evaluate", run, "--data-dir", data_dir, "--json")

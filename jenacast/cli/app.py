@@ -1,8 +1,11 @@
 """The Typer application: how failures become exit codes, and the options several commands share."""
 
+import inspect
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -19,6 +22,8 @@ DataDir = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object with full precision.")]
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr but warnings and errors.")]
 
 ModelName = Annotated[str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings instead.")]
@@ -45,6 +50,8 @@ Storage = Annotated[
         show_default="a file in the sweep's folder",
     ),
 ]
+
+logger = logging.getLogger(__name__)
 
 DATA_DIR = Path("data")
 LONGEST_ERROR = 300  # characters of an error that a library raises
@@ -109,17 +116,40 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def _fail(text: str, code: int) -> NoReturn:
-    say(f"error: {text}")
+    typer.echo(_printable(f"error: {text}"), err=True)
     raise typer.Exit(code)
 
 
 def say(text: str) -> None:
-    """Tell the user something that is not the answer: one line on stderr."""
-    typer.echo(_printable(text), err=True)
+    """Tell the user something that is not the answer: one line on stderr, none with --quiet."""
+    logger.info("%s", text)
+
+
+def echo(text: object, *, nl: bool = True) -> None:
+    """Print the answer, or a part of it, on stdout."""
+    typer.echo(_printable(str(text)), nl=nl)
+
+
+def with_quiet(function: Callable[..., None]) -> Callable[..., None]:
+    """The function of a command, with one more option: --quiet."""
+
+    @wraps(function)
+    def run(*arguments: Any, quiet: bool, **options: Any) -> None:
+        if quiet:
+            logging.getLogger("jenacast").setLevel(logging.WARNING)
+        function(*arguments, **options)
+
+    option = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
+    signature = inspect.signature(function)
+    vars(run)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), option])
+    run.__annotations__ = {**function.__annotations__, "quiet": Quiet}
+    return run
 
 
 def _printable(text: str) -> str:
     """Text for a terminal, which obeys control characters: those that a file brings along are shown as escapes."""
+    if text.replace("\n", "").isprintable():
+        return text
     return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text)
 
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, Assignments, ConfigFile, DataDir, Force, Json, ModelName, run_dir_option, say
+from jenacast.cli.app import (
+    DATA_DIR,
+    Assignments,
+    ConfigFile,
+    DataDir,
+    Force,
+    Json,
+    ModelName,
+    echo,
+    run_dir_option,
+    say,
+)
 from jenacast.cli.times import parse_time
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
@@ -72,7 +83,7 @@ def backtest(
         settings = load_settings(model, config, assignments or [])
         with chosen_run_dir(run_dir, f"backtest-{settings.name}") as folder:
             done = run(settings, data_dir=data_dir, first=begin, step_months=months, folder=folder, force=force)
-    typer.echo(json.dumps(asdict(done)) if json_output else describe(done))
+    echo(json.dumps(asdict(done)) if json_output else describe(done))
     last = Path(done.folds[-1].run)
     hint = command("jenacast", "evaluate", last, "--data-dir", last.parent)
     say(f"kept in {done.folder}; to look into a fold: {hint}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Json
+from jenacast.cli.app import DATA_DIR, DataDir, Json, echo
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.tables import Column, Table, Value, columns
 
@@ -54,11 +54,11 @@ def baseline(
         every[name] = {split: asdict(error) | {"skill": skills[split]} for split, error in by_split.items()}
     if json_output:
         answer = {"protocol": manifest.protocol, "synthetic": manifest.synthetic, "splits": same}
-        typer.echo(json.dumps(answer | ({"fitted": _as_json(fitted, every)} if fitted else {})))
+        echo(json.dumps(answer | ({"fitted": _as_json(fitted, every)} if fitted else {})))
         return
     head = f"{manifest.lead_hours} h ahead" if fitted else f"the same as {manifest.lead_hours} h before"
     note = f"; {SYNTHETIC_WARNING}" if manifest.synthetic else ""
-    typer.echo(f"{head}; protocol {manifest.protocol}{note}\n{_table(same, every)}")
+    echo(f"{head}; protocol {manifest.protocol}{note}\n{_table(same, every)}")
 
 
 def _as_json(fitted: "Fitted", every: dict[str, Figures]) -> dict[str, Any]:

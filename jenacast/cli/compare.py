@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import Force, say
+from jenacast.cli.app import Force, Json, echo, say
 from jenacast.data import SAME_AS_NOW
 from jenacast.tables import Table, Value, columns
 
@@ -26,6 +26,7 @@ def compare(
         Path | None, typer.Option(help="Picture of test MAEs, baseline and differences: .png, .svg or .pdf.")
     ] = None,
     force: Force = False,
+    json_output: Json = False,
 ) -> None:
     """Put runs side by side: seeds of one recipe become mean ± deviation.
 
@@ -52,7 +53,7 @@ def compare(
         with atomic_path(plot, force=force) as path:
             comparison(path, rows)
         say(f"wrote {plot}")
-    typer.echo(_render(rows, form))
+    echo(_render(rows, "json" if json_output else form))
 
 
 def _render(rows: "Sequence[RecipeScores]", form: TableFormat) -> str:

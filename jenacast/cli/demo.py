@@ -1,14 +1,15 @@
 """`jenacast demo`: all steps in a few minutes."""
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, run_dir_option, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo, run_dir_option, say
 from jenacast.cli.evaluate import describe
+
+logger = logging.getLogger(__name__)
 
 SYNTHETIC_ROWS = 420_551  # as many as the real series has
 SYNTHETIC_FOLDER = "synthetic"
@@ -38,7 +39,7 @@ def demo(
     evaluation = evaluate(Path(outcome.checkpoint), data_dir=data_dir)
     for file in write_evaluation(evaluation, folder):
         say(f"wrote {file}")
-    typer.echo(json.dumps(asdict(evaluation.scores)) if json_output else describe(evaluation.scores))
+    echo(json.dumps(asdict(evaluation.scores)) if json_output else describe(evaluation.scores))
     say(f"the run, with its pictures: {folder}")
 
 
@@ -54,8 +55,8 @@ def _prepared(data_dir: Path) -> Path:
         try:
             download(data_dir)
         except UnreachableError as error:
-            say(f"warning: {error}")
-            say("warning: NO REAL DATA: CONTINUING WITH A SYNTHETIC SERIES; ITS FIGURES SAY NOTHING ABOUT JENA")
+            logger.warning("%s", error)
+            logger.warning("NO REAL DATA: CONTINUING WITH A SYNTHETIC SERIES; ITS FIGURES SAY NOTHING ABOUT JENA")
             folder = data_dir / SYNTHETIC_FOLDER  # never where the real file belongs
             write_csv(folder / CSV_NAME, *synthetic_series(rows=SYNTHETIC_ROWS))
             prepare(folder, force=True, synthetic=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jenacast.cli.app import Json
+from jenacast.cli.app import Json, echo
 from jenacast.tables import Table, columns
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def doctor(json_output: Json = False) -> None:
     from jenacast.doctor.examine import examine
 
     findings = examine()
-    typer.echo(json.dumps(asdict(findings)) if json_output else _describe(findings))
+    echo(json.dumps(asdict(findings)) if json_output else _describe(findings))
     if findings.problems:
         raise typer.Exit(1)
 

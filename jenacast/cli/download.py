@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo, say
 from jenacast.data import download as plain
 from jenacast.errors import DownloadError, UnreachableError
 
@@ -72,7 +72,7 @@ def download(
     except UnreachableError as error:
         raise UnreachableError(f"{error}; or see everything at work on made-up data: jenacast demo") from None
     answer = dataclasses.asdict(done) | {"path": str(done.path)}
-    typer.echo(json.dumps(answer) if as_json else answer["path"])
+    echo(json.dumps(answer) if as_json else answer["path"])
     return None
 
 
@@ -84,7 +84,7 @@ def _download_station(
     done = update(data_dir, origins, first_year=from_year, last_year=to_year, force=force)
     say(f"{len(done.fetched) or 'nothing'} new, {len(done.kept)} as before")
     answer = dataclasses.asdict(done) | {"path": str(done.path)}
-    typer.echo(json.dumps(answer) if as_json else answer["path"])
+    echo(json.dumps(answer) if as_json else answer["path"])
     if done.missing:
         raise DownloadError(
             f"missing, for the reasons above: {', '.join(done.missing)}. The others are in {done.path}; try again "

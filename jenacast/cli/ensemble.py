@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path, echo
 
 
 def ensemble(
@@ -39,4 +39,4 @@ def ensemble(
         "val_mae_c": made.val_mae_c,
         "members": [member.model_dump(exclude={"config"}) for member in made.members],
     }
-    typer.echo(json.dumps(answer) if json_output else str(out))
+    echo(json.dumps(answer) if json_output else str(out))

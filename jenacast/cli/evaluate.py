@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, say
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, echo, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.errors import command
 from jenacast.models import PRETRAINED
@@ -112,7 +112,7 @@ def evaluate(
         for file in write_evaluation(evaluation, folder, groups, form=form):
             say(f"wrote {file}")
     shown = [describe(evaluation.scores), *(group_table(by, found).as_text() for by, found in groups.items())]
-    typer.echo(json.dumps(as_json(evaluation, groups)) if json_output else "\n\n".join(shown))
+    echo(json.dumps(as_json(evaluation, groups)) if json_output else "\n\n".join(shown))
 
 
 def _each_run(checkpoints: list[Path]) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import Force, Json, checkpoint_path, say
+from jenacast.cli.app import Force, Json, checkpoint_path, echo, say
 from jenacast.errors import install_extra
 from jenacast.models import PRETRAINED, ExportFormat
 
@@ -38,4 +38,4 @@ def export(
     difference_c = write(run, form, folder, force=force)
     say(f"read back: its forecasts differ by {difference_c:.1g} °C at most")
     answer = {"path": str(folder), "format": form, "max_difference_c": difference_c}
-    typer.echo(json.dumps(answer) if json_output else str(folder))
+    echo(json.dumps(answer) if json_output else str(folder))

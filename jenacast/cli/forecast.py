@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, echo, say
 from jenacast.cli.times import parse_time
 from jenacast.models import PRETRAINED
 
@@ -124,10 +124,10 @@ def forecast(
     if json_output and is_list:
         _print_list(json.dumps(as_json(summarise(made, number, utc=utc))) for number in range(len(made)))
     elif is_list:
-        typer.echo(describe_many(made))
+        echo(describe_many(made))
     else:
         said = summarise(made, utc=utc)
-        typer.echo(json.dumps(as_json(said)) if json_output else describe(said))
+        echo(json.dumps(as_json(said)) if json_output else describe(said))
 
 
 def _tell_apart(named: "Sequence[str]", csv: "Sequence[Path]") -> tuple[Path, list[Path]]:
@@ -173,5 +173,5 @@ def _parse_step(text: str) -> int:
 def _print_list(answers: "Iterable[str]") -> None:
     """A JSON list, one after the other: those of nine years would fill gigabytes."""
     for number, answer in enumerate(answers):
-        typer.echo(f"{',' if number else '['}\n{answer}", nl=False)
-    typer.echo("\n]")
+        echo(f"{',' if number else '['}\n{answer}", nl=False)
+    echo("\n]")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jenacast.cli.app import Json, say
+from jenacast.cli.app import Json, echo, say
 from jenacast.tables import Column, Table, Value, columns
 
 ERROR = r"(\d\.\d{3}) ± (\d\.\d{3}) °C"
@@ -31,15 +31,15 @@ def models(
     from jenacast.config import configs_dir, dump_config, load_recipe, recipe_names
 
     if name == "default" and not json_output:
-        typer.echo((configs_dir() / "default.toml").read_text(encoding="utf-8").rstrip())
+        echo((configs_dir() / "default.toml").read_text(encoding="utf-8").rstrip())
         return
     if name is not None:
         config = load_recipe(name)
-        typer.echo(json.dumps(config.model_dump()) if json_output else dump_config(config).rstrip())
+        echo(json.dumps(config.model_dump()) if json_output else dump_config(config).rstrip())
         return
     say("building each model to count its parameters ...")
     rows = sorted(map(_row, recipe_names()), key=lambda row: (row["val_mae_c"] is None, row["val_mae_c"], row["name"]))
-    typer.echo(json.dumps(rows) if json_output else _describe(rows))
+    echo(json.dumps(rows) if json_output else _describe(rows))
 
 
 def _row(name: str) -> dict[str, Any]:

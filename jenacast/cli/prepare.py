@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo
 from jenacast.cli.times import parse_time
 from jenacast.data import Protocol
 from jenacast.tables import Table
@@ -65,7 +65,7 @@ def prepare(
 
     until = _check_borders(protocol, train_until, val_until)
     manifest = run(data_dir, files or (), protocol=protocol, until=until, force=force)
-    typer.echo(json.dumps(manifest.model_dump()) if json_output else _describe(manifest))
+    echo(json.dumps(manifest.model_dump()) if json_output else _describe(manifest))
 
 
 def _check_borders(protocol: str, train_until: datetime | None, val_until: datetime | None) -> dict[str, str]:

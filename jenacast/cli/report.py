@@ -1,17 +1,19 @@
 """`jenacast report`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import Force, say
+from jenacast.cli.app import Force, Json, echo, say
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders of seeds.")],
     output: Annotated[Path, typer.Option("--out", "--output", "-o", help="The HTML file.")] = Path("report.html"),
     force: Force = False,
+    json_output: Json = False,
 ) -> None:
     """Write one HTML page about runs, which needs no network and no other file.
 
@@ -27,4 +29,4 @@ def report(
 
     write_report(runs, output, force=force)
     say("any browser can open and print it")
-    typer.echo(output)
+    echo(json.dumps({"path": str(output)}) if json_output else output)

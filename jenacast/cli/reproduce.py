@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, say
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo, say
 from jenacast.errors import command
 
 
@@ -47,4 +47,4 @@ def reproduce(
         with atomic_path(out, force=force) as path:
             path.write_text(page, encoding="utf-8")
         say(f"wrote {out}")
-    typer.echo(json.dumps([asdict(entry) for entry in entries]) if json_output else page.rstrip())
+    echo(json.dumps([asdict(entry) for entry in entries]) if json_output else page.rstrip())

@@ -1,18 +1,21 @@
 """`jenacast sweep`."""
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Json, Storage, run_dir_option, say
+from jenacast.cli.app import DATA_DIR, DataDir, Json, Storage, echo, run_dir_option, say
 from jenacast.sweep import Pruner, Sampler
 
 if TYPE_CHECKING:
     from jenacast.sweep.results import State, SweepResult
     from jenacast.sweep.study import SweepRequest
+
+logger = logging.getLogger(__name__)
 
 SHOWN = 3  # trials of a dry run
 
@@ -94,7 +97,7 @@ def sweep(
         worker=worker or 0,
     )
     if dry_run:
-        typer.echo(_first_trials(request))
+        echo(_first_trials(request))
         return
     result = run(request, [_arguments(space, request, number + 1) for number in range(workers if workers > 1 else 0)])
     if worker is None:
@@ -140,13 +143,13 @@ def _print_best(result: "SweepResult", request: "SweepRequest", json_output: boo
     ended: tuple[State, ...] = ("complete", "pruned", "failed", "stopped")
     counts: dict[str, int] = {state: result.count(state) for state in ended}
     told: dict[str, Any] = {"study": result.name, "folder": str(request.folder), **counts, "baseline_mae_c": baseline_c}
-    typer.echo(json.dumps(told | {"best": asdict(best)}) if json_output else best.run)
+    echo(json.dumps(told | {"best": asdict(best)}) if json_output else best.run)
     say(
         f"best of {', '.join(f'{count} {state}' for state, count in counts.items() if count)} trials: "
         f"trial {best.number} on {best.host}, validation MAE {best.val_mae_c:.3f} °C"
     )
     if result.is_behind:
-        say(f"warning: the best trial is behind the baseline, {SAME_AS_NOW}, with {baseline_c:.3f} °C on validation")
+        logger.warning("the best trial is behind the baseline, %s, with %.3f °C on validation", SAME_AS_NOW, baseline_c)
     storage = ["--storage", request.storage] if request.storage else []
     report = command("jenacast", "sweep-report", request.folder, *storage)
     say(f"which settings matter, and the best ones as TOML: {report}")

@@ -1,11 +1,12 @@
 """`jenacast sweep-report`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import Force, Storage, say
+from jenacast.cli.app import Force, Json, Storage, echo, say
 
 
 def sweep_report(
@@ -16,6 +17,7 @@ def sweep_report(
     ] = None,
     storage: Storage = "",
     force: Force = False,
+    json_output: Json = False,
 ) -> None:
     """Show what a sweep found so far, while it runs or after: which settings matter, and the best trials.
 
@@ -34,4 +36,5 @@ def sweep_report(
     out = output or (folder or Path(found.study_name)) / "report"
     winner = write_report(found, out, force=force)
     say(f"wrote {out}; the page is {out / 'report.html'}")
-    typer.echo(winner)
+    told = {"winner": str(winner), "page": str(out / "report.html"), "folder": str(out)}
+    echo(json.dumps(told) if json_output else winner)

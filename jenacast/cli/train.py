@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, Assignments, ConfigFile, DataDir, Force, Json, ModelName, run_dir_option, say
+from jenacast.cli.app import (
+    DATA_DIR,
+    Assignments,
+    ConfigFile,
+    DataDir,
+    Force,
+    Json,
+    ModelName,
+    echo,
+    run_dir_option,
+    say,
+)
 from jenacast.errors import command
 
 if TYPE_CHECKING:
@@ -114,7 +125,7 @@ def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
         path, run = outcome.checkpoint, outcome.run_dir
     else:
         path, run = outcome.folder, outcome.runs[0]
-    typer.echo(json.dumps(asdict(outcome)) if json_output else path)
+    echo(json.dumps(asdict(outcome)) if json_output else path)
     data_dir = read_record(Path(run)).data_dir
     say(f"to judge it on the test split: {command('jenacast', 'evaluate', path, '--data-dir', data_dir)}")
     if not isinstance(outcome, Outcome):

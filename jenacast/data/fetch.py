@@ -114,7 +114,8 @@ def fetch_once(
                 return replace(held, is_held=True)
             length = answer.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
-            bar = tqdm(total=total, disable=None, leave=False, unit="B", unit_scale=True)
+            hidden = None if logger.isEnabledFor(logging.INFO) else True
+            bar = tqdm(total=total, disable=hidden, leave=False, unit="B", unit_scale=True)
             with target.open("wb") as file, bar:
                 write_bounded(answer.iter_content(CHUNK_BYTES), file, label, bar.update)
     except (ValueError, requests.RequestException, HTTPError) as error:

@@ -102,6 +102,8 @@ class ProcessPool:
         self._started: list[subprocess.Popen[str]] = []
         self._stopped = False
         self._guard = threading.Lock()
+        # With --quiet, jobs too say nothing but warnings and errors.
+        self.level = logging.INFO if logger.isEnabledFor(logging.INFO) else logging.WARNING
 
     def take_share(self) -> None:
         """Bind this thread, and every process that it starts, to a share; SIGINT is left to the main thread.
@@ -123,7 +125,7 @@ class ProcessPool:
         if process is None:
             return None
         for line in process.stderr or ():
-            logger.info("%s: %s", name, line.rstrip())
+            logger.log(self.level, "%s: %s", name, line.rstrip())
         exit_code = process.wait()
         if exit_code < 0 and not self._stopped:
             reason = "; the memory may not have sufficed" if exit_code == -signal.SIGKILL else ""
@@ -133,6 +135,7 @@ class ProcessPool:
     def _start(self, arguments: Sequence[str]) -> "subprocess.Popen[str] | None":
         # Without -P, Python would import modules from the working directory, and run what lies there.
         command = [sys.executable, "-P", "-m", "jenacast", *arguments]
+        command += [] if logger.isEnabledFor(logging.INFO) else ["--quiet"]
         nothing, environment = subprocess.DEVNULL, os.environ | self._own.environment
         with self._guard:
             if self._stopped:

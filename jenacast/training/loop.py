@@ -34,10 +34,11 @@ def fit(run: Run) -> Outcome:
     _log_start(run)
     train_batches, val_batches = Batches(run.train), Batches(run.val) if run.val else None
     done, total = run.progress.epoch * run.steps + run.progress.step, run.config.train.last_epoch * run.steps
+    hidden = None if logger.isEnabledFor(logging.INFO) else True  # None: where stderr is no terminal
     with (
         resume_hint(run),
         deferred_signals() as signals,
-        tqdm(total=total, initial=done, unit="step", disable=None, leave=False) as bar,
+        tqdm(total=total, initial=done, unit="step", disable=hidden, leave=False) as bar,
     ):
         try:
             # All are reported
@@ -63,8 +64,11 @@ def fit(run: Run) -> Outcome:
 
 def _log_start(run: Run) -> None:
     logger.info(
-        "%s: %s parameters, %s %s windows, %s steps an epoch, on %s with %s; %s",
+        "%s: %s parameters, %s %s windows, %s steps an epoch",
         *(run.config.name, f"{run.record.parameters:,}", f"{len(run.train):,}", run.config.data.fit_on, run.steps),
+    )
+    logger.info(
+        "on %s with %s; %s",
         *(run.record.device, run.backend),
         "no validation" if run.baseline_mae_c is None else f"validation baseline {run.baseline_mae_c:.3f} °C",
     )
@@ -176,10 +180,10 @@ def _epoch_line(run: Run) -> str:
     progress, record = run.progress, run.progress.history[-1]
     left_s = progress.seconds / progress.epoch * (run.config.train.last_epoch - progress.epoch)
     mark = " (best)" if progress.best_epoch == progress.epoch else ""
-    validation = f", validation MAE {record['val_mae_c']:.3f} °C{mark}" if run.val else ""
+    validation = f", val {record['val_mae_c']:.3f}" if run.val else ""
     return (
-        f"epoch {progress.epoch}/{run.config.train.last_epoch}: train MAE {record['train_mae_c']:.3f} °C{validation}; "
-        f"{progress.seconds:.0f} s, about {left_s:.0f} s left"
+        f"epoch {progress.epoch}/{run.config.train.last_epoch}: MAE train {record['train_mae_c']:.3f}{validation} °C"
+        f"{mark}; {progress.seconds:.0f} s, {left_s:.0f} s left"
     )
 
 
