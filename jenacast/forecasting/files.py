@@ -15,7 +15,7 @@ from jenacast.forecasting.summary import Hour, Summary, weekday
 from jenacast.models.intervals import ENDS
 
 SHOWN_HOURS, SHOWN_HOURS_OF_MANY = 72, 24  # of the past, in a picture's panels
-CHUNK = 10_000  # forecasts that are written as text at a time
+CHUNK = 1_000  # forecasts whose text is in memory at a time
 
 
 def as_json(said: Summary) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from jenacast.features.datasets import Batches, Histories
 from jenacast.features.encoding import Encoding
 from jenacast.runtime import load_tensorflow
 
+CHUNK = 8_192  # windows decoded at a time: what that takes would be ten times the result
+
 
 def forward_function(model: Any, *, xla: bool = False) -> Callable[[Any], Any]:
     """A graph from (windows, steps, columns) to (windows, outputs), dropout off; compiled with `xla`."""
@@ -35,4 +37,6 @@ def forecast_leads_c(
 ) -> Floats:
     """(windows, leads) degC: what a network says about every hour it has an output for."""
     outputs = predict(forward, Batches(histories), between)
-    return encoding.decode(outputs, histories.now, histories.last_observed_c)
+    parts = [slice(start, start + CHUNK) for start in range(0, len(outputs), CHUNK)]
+    now, last_observed_c = histories.now, histories.last_observed_c
+    return np.concatenate([encoding.decode(outputs[part], now[part], last_observed_c[part]) for part in parts])
