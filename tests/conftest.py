@@ -76,6 +76,15 @@ def real_series():
     return Path(name)
 
 
+@pytest.fixture(scope="session")
+def later_files():
+    """Real station files of later years, or a skip."""
+    name = os.environ.get("JENACAST_TEST_LATER")
+    if not name:
+        pytest.skip("JENACAST_TEST_LATER does not name the folder of real later files")
+    return sorted(Path(name).glob("mpi_roof_*"))
+
+
 @pytest.fixture
 def place_csv(tmp_path):
     """A function that writes a series as the CSV of a data folder and returns the folder."""

@@ -12,7 +12,7 @@ from jenacast.errors import command
 from jenacast.forecasting.observations import minute
 from jenacast.forecasting.summary import age_hours
 
-BEGINNING = np.timedelta64(30, "D")  # of a period, in which the one before is read too; a history is shorter
+BEGINNING = np.timedelta64(10, "D")  # of a period, in which the one before is read too; most histories are shorter
 LONGEST_STEP = np.timedelta64(1, "h")  # from the last row of a period to the first of the next
 OLD_HOURS = 3.0
 
@@ -36,7 +36,7 @@ def read_newest(data_dir: Path, *, offline: bool = False) -> tuple[list[Series],
         if begins - earlier.times.max() <= LONGEST_STEP:
             return [earlier, running], f"{before[-1]}, {path}"
     fetch = command("jenacast", "download", "--source", "station", "--data-dir", data_dir)
-    logger.warning("%s begins at %s, and what came before is not here: %s", path, minute(begins), fetch)
+    logger.info("%s begins at %s; if more is needed: %s", path, minute(begins), fetch)
     return [running], str(path)
 
 
