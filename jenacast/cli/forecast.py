@@ -40,7 +40,7 @@ MaxGap = Annotated[
 Named = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CKPT] [FILE]...",
+        metavar="CKPT|FILE",
         help="A checkpoint: a .keras file, a run folder or `pretrained`. Station files: .csv, .csv.gz, .txt or .zip.",
         show_default="pretrained, and the newest hours",
     ),
