@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(RUN)/jenacast demo
 
 test: $(VENV)/installed-dev
-	$(RUN)/python -m pytest -m "not system"
+	OPENBLAS_NUM_THREADS=1 $(RUN)/python -m pytest -m "not system"  # one process a core already
 
 # What needs a server, a browser, a wheel or whole processes; the benchmarks' scripts, the documents' lines.
 test-system: $(VENV)/installed-dev

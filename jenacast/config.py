@@ -45,6 +45,7 @@ class DataSettings(_Settings):
     target: TargetKind
     every_hour: bool
     fit_on: FitSplit
+    homogenise: bool
 
     @field_validator("columns")
     @classmethod

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from regional import regional_series
 from spoil import snapshot
 from typer.testing import CliRunner
 
@@ -128,6 +129,15 @@ def years(tmp_path_factory):
     folder = tmp_path_factory.mktemp("years")
     write_csv(folder / CSV_NAME, *synthetic_series(rows=3 * 365 * 24, step_minutes=60, seed=3, warts=False))
     prepare(folder, synthetic=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def broken_dir(tmp_path_factory):
+    """A data folder with four years of hourly rows from 2009 on whose temperature steps by 1 °C in March 2010."""
+    folder = tmp_path_factory.mktemp("broken")
+    write_csv(folder / CSV_NAME, *regional_series(2009, 4, [("2010-03", 1.0)]))
+    prepare(folder)
     return folder
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from jenacast.columns import COLUMNS, NAMES, SENTINEL
-from jenacast.data.synthetic import saturation_vapour_pressure_mbar, synthetic_series, write_csv
+from jenacast.data.air import saturation_vapour_pressure_mbar
+from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.errors import DataError
 
 YEAR_ROWS = 365 * 144

@@ -82,6 +82,11 @@ def test_the_wheel_holds_the_package_alone(installed):
     assert not [name for name in names if "tests/" in name or "/test_" in name]
 
 
+def test_the_wheel_holds_the_region_that_a_station_is_compared_with(installed):
+    data = Path("jenacast/data/thuringia_monthly_temperature.csv")
+    assert (installed.site / data).read_bytes() == (ROOT / data).read_bytes()
+
+
 def test_the_wheel_holds_what_a_report_is_made_of(installed):
     names = zipfile.ZipFile(installed.wheel).namelist()
     for name in ("base.html.j2", "parts.html.j2", "report.html.j2", "report.css", "report.js"):

@@ -81,7 +81,14 @@ def _check_borders(protocol: str, train_until: datetime | None, val_until: datet
 
 
 def _describe(manifest: "Manifest") -> str:
-    from jenacast.data.findings import splits_table, steps_table, values_table, years_table
+    from jenacast.data.findings import (
+        breaks_finding,
+        breaks_table,
+        splits_table,
+        steps_table,
+        values_table,
+        years_table,
+    )
 
     audit, files = manifest.audit, len(manifest.sources)
     rows = f"{audit.rows_in_file:,} rows" + (f" in {files} files" if files > 1 else "")
@@ -90,7 +97,10 @@ def _describe(manifest: "Manifest") -> str:
     repeated = {"duplicate rows": audit.duplicate_rows, "rows that repeat a time": audit.conflicting_rows}
     found = [f"{label}, left out: {count:,}" for label, count in repeated.items() if count]
     found += [table.as_text() for table in map(_first, (steps_table(audit), values_table(audit))) if table.rows]
-    return "\n\n".join([*parts, *(found or ["nothing wrong was found"])])
+    parts += found or ["nothing wrong was found"]
+    if homogeneity := manifest.homogeneity:
+        parts += [breaks_finding(homogeneity), breaks_table(homogeneity).as_text() if homogeneity.breaks else ""]
+    return "\n\n".join(filter(None, parts))
 
 
 def _first(table: Table) -> Table:

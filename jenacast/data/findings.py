@@ -1,8 +1,10 @@
-"""Prepared data as tables: the splits with their windows, the years, and what is wrong with the series."""
+"""Prepared data as tables: the splits with their windows, the years, what is wrong with the series, its breaks."""
 
 from jenacast.columns import OPTIONAL_NAMES
 from jenacast.data.audit import Audit
+from jenacast.data.homogeneity import LEVEL, Homogeneity
 from jenacast.data.prepared import Manifest
+from jenacast.data.region import REGION, SOURCE
 from jenacast.tables import Column, Table, Value, columns
 
 CAUSES = {"duplicates": "lost: duplicates", "border": "border", "gaps": "gaps", "values": "values"}
@@ -70,3 +72,22 @@ def values_table(audit: Audit) -> Table:
 def _minute(time: str) -> str:
     """A time in ISO 8601 for people: 2026-11-21 14:10, with seconds where they are not 0."""
     return time.replace("T", " ").removesuffix(":00")
+
+
+def breaks_finding(homogeneity: Homogeneity) -> str:
+    """The breaks in one sentence; nothing where the series was not compared with its region."""
+    if not homogeneity.difference_c:
+        return ""
+    steps = " and ".join(f"by {each.step_c:+.2f} °C in {each.month}" for each in homogeneity.breaks)
+    found = f"steps {steps}" if steps else f"has no break (p > {LEVEL:g})"
+    return f"Against {REGION} ({len(homogeneity.difference_c)} months) the temperature {found}."
+
+
+def breaks_table(homogeneity: Homogeneity) -> Table:
+    """The breaks, one row each, with 95 % intervals of the month and of the step."""
+    heads = [*columns("break from", "95 % interval"), Column("step", "+.2f", "°C"), Column("95 % interval", "+.2f")]
+    rows: list[list[Value]] = [
+        [each.month, " .. ".join(each.month_ci95), each.step_c, each.step_ci95_c, each.p] for each in homogeneity.breaks
+    ]
+    caption = f"The first months after a break of the temperature against {REGION}'s, and its steps. {SOURCE}"
+    return Table([*heads, Column("p", ".4f")], rows, caption)

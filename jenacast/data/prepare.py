@@ -12,6 +12,7 @@ from jenacast.data import prepared as stored
 from jenacast.data.audit import audit_series
 from jenacast.data.cleaning import Cleaned, clean
 from jenacast.data.cut import cut, own_borders, split_borders
+from jenacast.data.homogeneity import audit_homogeneity
 from jenacast.data.prepared import FOLDER, OTHER_FOLDER, Manifest, Prepared, remedy
 from jenacast.data.series import rows_per_hour
 from jenacast.data.sources import Joined, OpenSource, downloaded_files, join_sources, open_sources, series_sha256
@@ -127,8 +128,9 @@ def _prepare(
             "use --protocol strict, which drops those windows"
         )
     borders = own_borders(cleaned.series, until) if until else split_borders(joined.times, cleaned, protocol)
+    homogeneity = audit_homogeneity(cleaned.series, synthetic=synthetic)
     manifest = _describe(joined, cleaned, protocol, borders, source).model_copy(
-        update={"source_sha256": sha256, "synthetic": synthetic, "until": until}
+        update={"source_sha256": sha256, "synthetic": synthetic, "until": until, "homogeneity": homogeneity}
     )
     return stored.write_prepared(folder, manifest, cleaned.series)
 

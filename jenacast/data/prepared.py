@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from jenacast.columns import NAMES, OPTIONAL_NAMES
 from jenacast.data import Protocol
 from jenacast.data.audit import Audit
+from jenacast.data.homogeneity import Homogeneity
 from jenacast.data.series import Series
 from jenacast.data.sources import SourceRecord
 from jenacast.data.windows import Windows, find_windows
@@ -68,6 +69,7 @@ class Manifest(Record):
     `sha256` are the hashes of the arrays' files and of the borders; earlier versions wrote none. There is an array of
     optional columns where a file has them. `source` is the first of the `sources`; `source_sha256` is its hash, or that
     of all and of the user's own borders: `until` are the last times (ISO 8601) of train and val.
+    `homogeneity` is None where an earlier version prepared the data, which did not look for breaks.
     """
 
     format: int
@@ -83,6 +85,7 @@ class Manifest(Record):
     columns: dict[str, ColumnRecord]
     replaced_target_rows: list[int]
     audit: Audit
+    homogeneity: Homogeneity | None = None
     fold: str | None = None
     reach_back: bool = False
     sha256: dict[str, str] = Field(default_factory=dict)

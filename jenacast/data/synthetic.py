@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.columns import COLUMNS, NAMES, SENTINEL, TIME_FORMAT, TIME_HEADER
+from jenacast.data.air import ZERO_CELSIUS_K, saturation_vapour_pressure_mbar
 from jenacast.errors import DataError
 from jenacast.files import atomic_path
 
@@ -40,7 +41,6 @@ SENTINEL_PLACE, SENTINEL_MINUTES = 0.82, 180
 E_FOLDING_HOURS = {"slow": 84.0, "fast": 6.0, "pressure": 80.0, "moisture": 12.0, "east": 18.0, "north": 18.0}
 PRESSURE_LEAD_HOURS = 24  # pressure runs ahead of temperature, so that some of a change can be forecast
 
-ZERO_CELSIUS_K = 273.15
 DRY_AIR_J_PER_KG_K = 287.05
 WATER_TO_AIR = 0.622  # ratio of the molar masses
 
@@ -89,14 +89,6 @@ def write_csv(path: Path, times: Times, values: Floats) -> None:
             chunk = slice(first, first + CHUNK_ROWS)
             records = zip(times[chunk].tolist(), values[chunk].tolist(), strict=True)
             file.writelines(line % (time.strftime(TIME_FORMAT), *numbers) for time, numbers in records)
-
-
-def saturation_vapour_pressure_mbar(temperature_c: Floats) -> Floats:
-    """The Magnus formula (Magnus 1844) over water; of a dew point it is the vapour pressure itself.
-
-    Of the coefficients in common use these are the station's: they give its VPmax within 0.01 mbar.
-    """
-    return 6.1078 * np.exp(17.08085 * temperature_c / (234.175 + temperature_c))
 
 
 def _clock(rows: int, step_minutes: int, warts: bool) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from jenacast.data.windows import find_windows
 from jenacast.errors import CheckpointError, DataError
 from jenacast.features.datasets import Samples, make_samples, split_samples
 from jenacast.features.encoding import Encoding
+from jenacast.features.repair import raised_by_c
 from jenacast.models.forecaster import Forecaster, open_checked
 from jenacast.models.inference import forecast_leads_c
 
@@ -59,10 +60,13 @@ def open_hindcast(
     checkpoint, encoding = open_checked(path, data_dir, trust_saved_model=trust_saved_model)
     trained_on_synthetic = bool(checkpoint.metadata and checkpoint.metadata.synthetic)
     if csv_paths:
-        return Hindcast(checkpoint, encoding, _csv_samples(csv_paths, encoding), "csv", "strict", trained_on_synthetic)
+        samples = _csv_samples(csv_paths, encoding)
+        _note_repairs(samples, encoding)
+        return Hindcast(checkpoint, encoding, samples, "csv", "strict", trained_on_synthetic)
     prepared = load_prepared(data_dir)
     samples, manifest = split_samples(prepared, split, encoding), prepared.manifest
     _note_differences(checkpoint, prepared)
+    _note_repairs(samples, encoding)
     synthetic = manifest.synthetic or trained_on_synthetic
     return Hindcast(checkpoint, encoding, samples, split, manifest.protocol, synthetic)
 
@@ -112,3 +116,13 @@ def _note_differences(checkpoint: Forecaster, prepared: Prepared) -> None:
         )
     if metadata.source_sha256 != manifest.source_sha256:
         logger.warning("trained on another series than the one prepared here; its test split may have been seen")
+
+
+def _note_repairs(samples: Samples, encoding: Encoding) -> None:
+    before = int(np.count_nonzero(raised_by_c(samples.now, encoding.repairs)))
+    if before:
+        logger.info(
+            "note: %s of %s windows lie before a break that was repaired in training: the network sees them repaired, "
+            "and its forecasts are put back to the level of that time; the truth is as measured",
+            *(f"{before:,}", f"{len(samples):,}"),
+        )

@@ -14,6 +14,7 @@ from jenacast.data.windows import persistence, truth
 from jenacast.errors import DataError
 from jenacast.features.climatology import Climatology, fit_climatology
 from jenacast.features.derived import derive
+from jenacast.features.repair import Repair, find_repairs, raised_by_c, repaired
 from jenacast.records import Record
 
 
@@ -48,6 +49,9 @@ class Encoding(Record):
 
     `history_hours` are the network's own steps; a forecast needs `needed_hours` of observations, since columns may
     look further back. `climatology` is there where a column or the target is relative to one.
+
+    With `repairs` the network knows the series as repaired alone: rows before a break are raised as they come in,
+    temperatures that are forecast for before it are lowered as they go out. What is measured stays as it is outside.
     """
 
     columns: tuple[ColumnEncoding, ...] = Field(min_length=1)
@@ -56,6 +60,7 @@ class Encoding(Record):
     lead_hours: int = Field(ge=1)
     every_hour: bool = False
     climatology: Climatology | None = None
+    repairs: tuple[Repair, ...] = ()
 
     @field_validator("columns")
     @classmethod
@@ -86,24 +91,25 @@ class Encoding(Record):
 
     def inputs(self, series: Series) -> Floats:
         """(rows, columns) float32, standardised: the rows of every history; NaN where a look-back lacks an hour."""
+        series = repaired(series, self.repairs)
         inputs = np.empty((len(series.times), len(self.columns)), np.float32)
         for number, values in enumerate(derive(series, self.names, self.climatology)):
             inputs[:, number] = (values - self.columns[number].mean) / self.columns[number].deviation
         return inputs
 
     def references_c(self, now: Times, last_observed_c: Floats) -> Floats:
-        """What the target of every lead is relative to, (windows, leads) float64 degC.
+        """What the target of every lead is relative to, (windows, leads) float64 degC of the repaired series.
 
         Args:
             now: (windows,) times of the last observations.
             last_observed_c: (windows,) the temperatures then, degC.
         """
-        last_observed_c = last_observed_c.astype(np.float64)[:, None]
+        last_observed_c = (last_observed_c.astype(np.float64) + raised_by_c(now, self.repairs))[:, None]
         shape, kind = (len(now), len(self.leads)), self.target.kind
         if self.climatology is None or kind in ("absolute", "change"):
             return np.broadcast_to(last_observed_c if kind == "change" else 0.0, shape)
         # The times asked for, not the target rows' own: under `book` a gap may lie between. Most are many windows'.
-        times, places = np.unique(now[:, None] + np.array(self.leads, "timedelta64[h]"), return_inverse=True)
+        times, places = np.unique(self._valid_at(now), return_inverse=True)
         later_c: Floats = self.climatology.at(times)[places.reshape(shape)]
         return later_c if kind == "departure" else later_c + last_observed_c - self.climatology.at(now)[:, None]
 
@@ -111,18 +117,29 @@ class Encoding(Record):
         """(windows, outputs) float32: what the network should say.
 
         Args:
-            truth_c: (windows, outputs) degC; NaN stays NaN.
+            truth_c: (windows, outputs) degC as measured; NaN stays NaN.
             now: (windows,) times of the last observations.
             last_observed_c: (windows,) the temperatures then, degC.
         """
-        relative_c = truth_c - self.references_c(now, last_observed_c)
+        relative_c = self.relative_c(truth_c, now, last_observed_c)
         return ((relative_c - self.target.offset_c) / self.target.scale_c).astype(np.float32)
 
     def decode(self, outputs: Floats, now: Times, last_observed_c: Floats) -> Floats:
         """(windows, outputs) float64 degC from what the network says; the inverse of `encode`."""
         relative_c = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c
-        decoded_c: Floats = relative_c + self.references_c(now, last_observed_c)
-        return decoded_c
+        said_c: Floats = relative_c + self.references_c(now, last_observed_c)
+        return said_c - raised_by_c(self._valid_at(now), self.repairs)
+
+    def relative_c(self, truth_c: Floats, now: Times, last_observed_c: Floats) -> Floats:
+        """What the target says of measured temperatures before it is scaled, (windows, outputs) float64 degC."""
+        repaired_c = truth_c + raised_by_c(self._valid_at(now), self.repairs)
+        relative_c: Floats = repaired_c - self.references_c(now, last_observed_c)
+        return relative_c
+
+    def _valid_at(self, now: Times) -> Times:
+        """(windows, leads) times that the outputs are for."""
+        valid_at: Times = now[:, None] + np.array(self.leads, "timedelta64[h]")
+        return valid_at
 
 
 def needs_climatology(columns: list[str], target: TargetKind) -> bool:
@@ -144,7 +161,8 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
             throughout; or no window.
     """
     start, stop = prepared.borders(data.fit_on)
-    rows = prepared.series.pick(slice(start, stop))
+    repairs = find_repairs(prepared, data.fit_on) if data.homogenise else ()
+    rows = repaired(prepared.series.pick(slice(start, stop)), repairs)
     climatology = None
     if needs_climatology(data.columns, data.target):
         climatology = fit_climatology(rows.times, rows.column(TARGET))
@@ -166,12 +184,13 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
         history_hours=data.history_hours,
         lead_hours=data.lead_hours,
         climatology=climatology,
+        repairs=repairs,
     )
     target = encoding.target
     if data.target != "absolute":
         hours = {"history_hours": encoding.needed_hours, "lead_hours": data.lead_hours}
         windows = prepared.windows(data.fit_on, **hours)
         now, last_observed_c = prepared.series.times[windows.last_rows], persistence(prepared.series, windows)
-        relative_c = truth(prepared.series, windows) - encoding.references_c(now, last_observed_c)[:, -1]
+        relative_c = encoding.relative_c(truth(prepared.series, windows)[:, None], now, last_observed_c)
         target = TargetEncoding(kind=data.target, offset_c=float(relative_c.mean()), scale_c=float(relative_c.std()))
     return encoding.model_copy(update={"target": target, "every_hour": data.every_hour})

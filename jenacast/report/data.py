@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from jenacast.data import SYNTHETIC_WARNING
 from jenacast.data.audit import Audit
 from jenacast.data.findings import splits_table, steps_table, values_table, years_table
+from jenacast.report.homogeneity import describe_homogeneity
 from jenacast.report.page import Part, Section
 from jenacast.report.runs import ReportedRun
 
@@ -12,7 +13,11 @@ from jenacast.report.runs import ReportedRun
 def describe_data(runs: Sequence[ReportedRun]) -> Section:
     """One part for each series that the runs were trained on."""
     series = {run.series: run for run in reversed(runs)}
-    return Section("data", "Data", [_part(run, len(series) > 1, runs) for run in reversed(series.values())])
+    parts = []
+    for number, run in enumerate(reversed(series.values())):
+        parts.append(_part(run, len(series) > 1, runs))
+        parts += describe_homogeneity(run.manifest.homogeneity if run.manifest else None, f"data-{number}")
+    return Section("data", "Data", parts)
 
 
 def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -> Part:

@@ -10,6 +10,7 @@ from jenacast.data.prepared import Prepared, load_prepared, remedy
 from jenacast.errors import ConfigError, DataError, JenacastError, install_extra
 from jenacast.features.datasets import batch_count, split_samples
 from jenacast.features.encoding import fit_encoding
+from jenacast.features.repair import warn_of_breaks
 from jenacast.files import write_json
 from jenacast.models.build import build_model, check_model
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
@@ -109,6 +110,8 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
         prepared = load_prepared(data_dir)
         _refuse_other_data(prepared, record, data_dir)
         run = _assemble(config, prepared, data_dir, run_dir, progress)
+        if run.encoding.repairs != record.repairs:
+            raise DataError(f"{data_dir} holds other breaks than the run began with, prepared anew; start a new run")
         for what, now, begun in (
             ("version", run.record.versions, record.versions),
             ("kernel", run.record.kernel, record.kernel),
@@ -143,6 +146,7 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
     """Everything a run needs, in memory; nothing is written."""
     manifest = prepared.manifest
     encoding = fit_encoding(prepared, config.data)
+    warn_of_breaks(prepared, encoding.repairs)
     per_hour = config.data.windows_per_hour
     train_samples = split_samples(prepared, config.data.fit_on, encoding, windows_per_hour=per_hour)
     val_samples = None
@@ -166,6 +170,7 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
         parameters=model.count_params(),
         fit_on=config.data.fit_on,
         fold=manifest.fold,
+        repairs=encoding.repairs,
         train_windows=len(train_samples),
         val_windows=len(val_samples) if val_samples else 0,
         windows_dropped=train_samples.dropped + (val_samples.dropped if val_samples else 0),

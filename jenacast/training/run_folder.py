@@ -18,6 +18,7 @@ from jenacast import records
 from jenacast.config import Config, FitSplit, dump_config, load_config
 from jenacast.data.prepared import FOLDER as PREPARED
 from jenacast.errors import ExistsError, JenacastError, command
+from jenacast.features.repair import Repair
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
 from jenacast.locks import process_lock
 from jenacast.models.checkpoint import BEST
@@ -57,6 +58,7 @@ class RunRecord(records.Record):
     parameters: int
     fit_on: FitSplit = "train"
     fold: str | None = None
+    repairs: tuple[Repair, ...] = ()
     train_windows: int
     val_windows: int
     windows_dropped: int = 0

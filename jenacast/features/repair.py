@@ -1,0 +1,91 @@
+"""Breaks of a series repaired: rows before a break as the station's present instrument would have measured them.
+
+Prepared data stay as measured. Who looks at a series through repairs sees its temperature raised by the step that was
+found, and with it what follows from the temperature at the same dew point (`jenacast.data.air`).
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from jenacast.columns import NAMES
+from jenacast.config import FitSplit
+from jenacast.data.air import columns_at
+from jenacast.data.prepared import Prepared, remedy
+from jenacast.data.series import Floats, Series, Times
+from jenacast.errors import DataError
+from jenacast.records import Record
+
+logger = logging.getLogger(__name__)
+
+
+class Repair(Record):
+    """A step to add to the temperature of every row up to and including the time `until`, ISO 8601.
+
+    A stamp is the end of the time it is of: midnight on the first belongs to the month before.
+    """
+
+    until: str = Field(max_length=30)
+    step_c: float
+
+    @field_validator("until")
+    @classmethod
+    def _a_time(cls, until: str) -> str:
+        return str(np.datetime64(until, "s"))  # a ValueError where it is none
+
+
+def find_repairs(prepared: Prepared, fit_on: FitSplit) -> tuple[Repair, ...]:
+    """The repairs of the breaks that `prepare` found, as far as they lie within the rows that a network is fitted on.
+
+    A later break would not be known to whoever trains on these rows, and they are alike on both sides of it.
+
+    Raises:
+        DataError: the data were prepared by a version that did not look for breaks.
+    """
+    homogeneity = prepared.manifest.homogeneity
+    if homogeneity is None:
+        if prepared.manifest.synthetic:
+            return ()
+        raise DataError(
+            f"{prepared.folder} was prepared by an earlier version, which did not look for breaks, and "
+            f"data.homogenise=true repairs them; {remedy('prepare', prepared.folder.parent, '--force')}"
+        )
+    last = prepared.series.times[slice(*prepared.borders(fit_on))].max()
+    ends = [(np.datetime64(each.month, "s"), each.step_c) for each in homogeneity.breaks]
+    return tuple(Repair(until=str(until), step_c=step_c) for until, step_c in ends if until < last)
+
+
+def raised_by_c(times: Times, repairs: Sequence[Repair]) -> Floats:
+    """What repairs add to the temperature at datetime64 `times` of any shape, float64 degC."""
+    raised_c = np.zeros(times.shape)
+    for repair in repairs:
+        raised_c[times <= np.datetime64(repair.until)] += repair.step_c
+    return raised_c
+
+
+def repaired(series: Series, repairs: Sequence[Repair]) -> Series:
+    """The series with its rows before the breaks raised; itself where no row lies before one."""
+    raised_c = raised_by_c(series.times, repairs)
+    before = np.flatnonzero(raised_c)
+    if not len(before):
+        return series
+    values = np.array(series.values)
+    for name, column in columns_at(series.pick(before), raised_c[before]).items():
+        values[before, NAMES.index(name)] = column
+    return replace(series, values=values)
+
+
+def warn_of_breaks(prepared: Prepared, repairs: Sequence[Repair]) -> None:
+    """Say which breaks of a series are not repaired in what a network is trained on."""
+    homogeneity = prepared.manifest.homogeneity
+    mended = {repair.until for repair in repairs}
+    for each in homogeneity.breaks if homogeneity else ():
+        if str(np.datetime64(each.month, "s")) not in mended:
+            logger.warning(
+                "against the region the temperature steps by %+.2f °C in %s: the instrument was changed, and networks "
+                "forecast too cold or too warm; --set data.homogenise=true repairs breaks within the train split",
+                *(each.step_c, each.month),
+            )
