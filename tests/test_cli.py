@@ -12,6 +12,7 @@ from typer.main import get_command
 
 import jenacast as package
 from jenacast.cli import app, main
+from jenacast.cli.help import GROUPS
 from jenacast.columns import COLUMNS
 from jenacast.config import load_config, load_recipe, recipe_names
 from jenacast.data.download import CSV_NAME
@@ -170,6 +171,20 @@ def test_help_is_narrow_and_keeps_what_stands_in_brackets(jenacast, monkeypatch)
     for name in COMMANDS:
         assert max(map(len, jenacast(name, "-h").stdout.splitlines())) <= 80
     assert ".[onnx]" in jenacast("export", "--help").stdout
+
+
+def test_long_lists_of_options_are_in_groups_and_examples_can_be_typed(jenacast):
+    for name, groups in GROUPS.items():
+        known = {opt for each in COMMANDS[name].params for opt in each.opts} | {"--folds"}
+        assert {opt for options in groups.values() for opt in options} <= known
+        told = jenacast(name, "--help").stdout
+        places = [told.index(f"\n{title}:\n") for title in ("Example", *groups, "Options") if title != "Example"]
+        assert places == sorted(places)
+        assert all(f"{opt} " in told for opt in known - {"--worker", "--folds"} if opt.startswith("--"))
+    told = jenacast("evaluate", "--help").stdout
+    assert "\n  jenacast evaluate pretrained --by season --by lead --out pictures\n" in told
+    told = jenacast("forecast", "--help").stdout
+    assert " \\\n      " in told.partition("Examples:")[2]  # a long one is continued as a shell reads it
 
 
 def test_one_thing_has_one_name_in_all_commands():

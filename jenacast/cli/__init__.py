@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 from jenacast.cli.app import app, with_quiet
+from jenacast.cli.help import Command
 from jenacast.evaluation import OVER_DAYS
 
 __all__ = ["app", "main"]
@@ -19,7 +20,7 @@ COMPARISONS = ("compare", "report", "backtest", "sweep", "sweep_report", "reprod
 WITH_INTERVALS = ("evaluate", "compare", "backtest")  # their help ends in what such an interval means
 for name in (*FIRST_STEPS, *COMPARISONS, "demo", "doctor"):
     epilog = OVER_DAYS if name in WITH_INTERVALS else None
-    app.command(epilog=epilog)(with_quiet(getattr(import_module(f"jenacast.cli.{name}"), name)))
+    app.command(cls=Command, epilog=epilog)(with_quiet(getattr(import_module(f"jenacast.cli.{name}"), name)))
 
 
 def _open_standard_streams() -> None:

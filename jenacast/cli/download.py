@@ -50,13 +50,9 @@ def download(
     path of their folder is printed. Later calls fetch what is new or has changed. A file that has become smaller does
     not take the place of the old one without --force.
 
-    Example, with the network and without:
-
-        jenacast download
-
-        jenacast download --from ~/Downloads/jena_climate_2009_2016.csv.zip
-
-        jenacast download --source station --from-year 2017
+    Example: jenacast download
+    Example: jenacast download --from ~/Downloads/jena_climate_2009_2016.csv.zip
+    Example: jenacast download --source station --from-year 2017
     """
     origins = origin or []
     if source == "station":
