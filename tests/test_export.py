@@ -120,6 +120,43 @@ def test_an_export_that_fails_or_gives_other_shapes_is_a_known_failure(trained, 
         refused(jenacast("evaluate", tmp_path, "--data-dir", trained[1], "--trust-saved-model"), told)
 
 
+def onnx_model(path, axes, keep, hours=6):
+    """Write an ONNX file that gives the mean over some axes of its inputs."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed; pip install '.[onnx]'")
+    helper, real = onnx.helper, onnx.TensorProto.FLOAT
+    inputs = helper.make_tensor_value_info("inputs", real, (None, hours, 14))
+    mean = helper.make_node("ReduceMean", ["inputs"], ["means"], axes=axes, keepdims=int(keep))
+    nodes, name = [mean], "means"
+    if keep:  # (windows, 1, 1)
+        nodes.append(helper.make_node("Flatten", ["means"], ["flat"]))
+        name = "flat"
+    graph = helper.make_graph(nodes, "means", [inputs], [helper.make_tensor_value_info(name, real, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_an_onnx_file_that_gives_other_shapes_than_its_metadata_say_is_a_known_failure(trained, tmp_path, jenacast):
+    (tmp_path / "jenacast.json").write_bytes(zipfile.ZipFile(trained[0] / "best.keras").read("jenacast.json"))
+    for axes, told in (([1], "(321, 14)"), ([0, 1], "(14,)"), ([1, 2], "(321,)")):
+        onnx_model(tmp_path / "model.onnx", axes, keep=False)
+        told = f"gives outputs of shape {told} for 321 windows, expected (321, 1)"
+        refused(jenacast("evaluate", tmp_path, "--data-dir", trained[1]), told, "export it anew")
+        refused(jenacast("evaluate", trained[0], "--against", tmp_path, "--data-dir", trained[1]), told)
+    onnx_model(tmp_path / "model.onnx", [1, 2], keep=True)
+    assert jenacast("evaluate", tmp_path, "--data-dir", trained[1]).exit_code == 0
+
+
+def test_a_foreign_network_that_fails_as_it_forecasts_is_a_known_failure(trained, tmp_path, jenacast):
+    import keras
+
+    inputs = keras.Input((120, 14))
+    table = keras.layers.Embedding(input_dim=1, output_dim=1)  # whose only row is 0: any other number fails
+    row = table(keras.layers.Flatten()(keras.layers.Rescaling(1000)(inputs)))
+    keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(row)).save(tmp_path / "foreign.keras")
+    done = jenacast("evaluate", tmp_path / "foreign.keras", "--data-dir", trained[1])
+    refused(done, f"{tmp_path / 'foreign.keras'} failed to forecast", "check it with the program that made it")
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 99}'])
 def test_an_export_with_damaged_metadata_is_refused(content, trained, tmp_path, jenacast):
     shutil.copy(trained[0] / "best.keras", tmp_path / "model.keras")

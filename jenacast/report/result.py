@@ -1,5 +1,6 @@
 """The first section of a report: the runs beside the baseline, and beside each other."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -67,11 +68,16 @@ def _tiles(scores: Scores) -> list[Tile]:
 
 
 def _by_recipe(runs: Sequence[ReportedRun]) -> list[list[ReportedRun]]:
-    """The runs in groups that differ in their seed alone, and learnt from the same series."""
+    """The runs in groups that differ in their seed alone and learnt from one series, the best on validation first."""
     found: dict[tuple[object, ...], list[ReportedRun]] = {}
     for run in runs:
         found.setdefault((*run.series, recipe_of(run.config)), []).append(run)
-    return list(found.values())
+    return sorted(found.values(), key=lambda group: _mean_val_c(group) or math.inf)
+
+
+def _mean_val_c(group: Sequence[ReportedRun]) -> float | None:
+    known = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
+    return statistics.mean(known) if known else None
 
 
 def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> Table:
@@ -80,8 +86,8 @@ def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> Table:
         val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
         test = [run.scores.mae_c for run in group if run.scores]
         seeds = ", ".join(map(str, sorted(run.config.train.seed for run in group)))
-        means = [statistics.mean(maes_c) if maes_c else None for maes_c in (val, test)]
-        row: list[Value] = [group[0].config.name, seeds, means[0], std(val), means[1], std(test)]
+        test_mae_c = statistics.mean(test) if test else None
+        row: list[Value] = [group[0].config.name, seeds, _mean_val_c(group), std(val), test_mae_c, std(test)]
         days, first_days = ([run.days for run in each] for each in (group, recipes[0]))
         paired = Paired(None, None, "") if group is recipes[0] else pair(days, first_days)
         rows.append([*row, *([paired.difference_c, paired.ci95_c, paired.reading] if len(recipes) > 1 else [])])

@@ -1,17 +1,24 @@
-"""`jenacast compare`: the difference of each row to the first, paired by day."""
+"""`compare` and `report`: the difference of each run or recipe to the first, paired by day."""
 
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from report_page import Page
 
 from jenacast.config import load_config, load_recipe
+from jenacast.data.download import CSV_NAME
+from jenacast.data.prepare import prepare
+from jenacast.data.synthetic import synthetic_series, write_csv
+from jenacast.evaluation import OVER_DAYS
 from jenacast.evaluation.bootstrap import mean_interval
+from jenacast.report.page import digits, span
 from jenacast.training.run import train
 from jenacast.training.run_folder import write_config
 
@@ -19,11 +26,20 @@ SMALL = ["data.history_hours=12", "model.units=4", "train.epochs=1"]
 
 
 @pytest.fixture(scope="module")
-def _runs(years, tmp_path_factory):
-    """Two seeds of one recipe and one run of another, on three years; only the first is not evaluated yet."""
+def days(tmp_path_factory):
+    """A data folder with 300 days of hourly rows: the test split has 75."""
+    folder = tmp_path_factory.mktemp("days")
+    write_csv(folder / CSV_NAME, *synthetic_series(rows=300 * 24, step_minutes=60, seed=3, warts=False))
+    prepare(folder, synthetic=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def _runs(days, tmp_path_factory):
+    """Two seeds of one recipe and one run of another."""
     folder = tmp_path_factory.mktemp("paired")
     for name, settings in (("a", ["train.seed=1"]), ("b", ["train.seed=2"]), ("c", ["train.learning_rate=0.003"])):
-        train(load_recipe("dense", [*SMALL, *settings]), data_dir=years, run_dir=folder / name)
+        train(load_recipe("dense", [*SMALL, *settings]), data_dir=days, run_dir=folder / name)
     return folder
 
 
@@ -125,11 +141,35 @@ def test_table_csv_markdown_and_picture_show_the_difference(runs, rows, jenacast
     assert "paired by day" not in jenacast("compare", "a", "b").stdout  # one recipe: nothing to compare it with
 
 
+def test_the_report_has_the_same_differences_also_where_the_data_are_gone(runs, rows, jenacast, tmp_path):
+    (_, second), _ = rows(*runs)
+    ends = span(second["difference_to_first_ci95_c"], "+.3f")
+    paired = [digits(second["difference_to_first_c"], "+.3f"), ends, second["reading"]]
+    pages = []
+    for name in ("with", "without"):
+        done = jenacast("report", *runs, "-o", tmp_path / f"{name}.html")
+        assert done.exit_code == 0, done.stderr
+        pages.append(Page((tmp_path / f"{name}.html").read_text(encoding="utf-8")))
+        for record in (run / "run.json" for run in runs):
+            record.write_text(record.read_text().replace('"data_dir": "', '"data_dir": "/gone'))
+    for page in pages:
+        first, other = page.rows("Mean and standard deviation over seeds")
+        assert (first[-3:], other[-3:]) == (["–", "–", ""], paired)
+        assert re.search(r"Of 2 runs \d are worse and \d better than dense, seed \d", page.text)
+        assert OVER_DAYS in " ".join(page.text.split())
+    beside, of_stored = (page.rows("Test MAE less that of") for page in pages)
+    assert beside == of_stored
+    assert all(" to " in row[2] and row[3] in ("better", "worse", "may be chance") for row in beside)
+    biases = [row[9] for row in pages[0].rows("Errors on")[:3]]
+    kept = [json.loads((run / "evaluation-test.json").read_text())["bias_ci95_c"] for run in runs]
+    assert sorted(biases) == sorted(span(each, "+.3f") for each in kept)
+
+
 @pytest.mark.system
-def test_two_trainings_and_a_comparison_as_processes(years, jenacast_process, tmp_path):
+def test_two_trainings_and_a_comparison_as_processes(days, jenacast_process, tmp_path):
     for name, rate in (("one", 0.001), ("two", 0.003)):
         words = [word for setting in (*SMALL, f"train.learning_rate={rate}") for word in ("--set", setting)]
-        done = jenacast_process("train", "--model", "dense", *words, "--data-dir", years, "--run-dir", tmp_path / name)
+        done = jenacast_process("train", "--model", "dense", *words, "--data-dir", days, "--run-dir", tmp_path / name)
         assert done.returncode == 0, done.stderr
     done = jenacast_process("compare", tmp_path / "one", tmp_path / "two", "--format", "json")
     assert done.returncode == 0, done.stderr
