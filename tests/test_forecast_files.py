@@ -108,6 +108,8 @@ def test_two_checkpoints_are_wrong_usage(jenacast, run, tmp_path):
         done = jenacast("forecast", run, "june.csv", other)
         assert (done.exit_code, done.stdout) == (2, "")
         assert "one is taken; a station file ends in .csv" in " ".join(done.stderr.split())
+    done = jenacast("forecast", tmp_path / "june.dat")  # nothing is fetched before it is told
+    refused(done, "june.dat not found; expected a checkpoint; a station file ends in .csv, .gz, .txt, .zip")
 
 
 # What is written

@@ -10,6 +10,7 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, echo, say
 from jenacast.cli.times import parse_time
+from jenacast.errors import CheckpointError
 from jenacast.models import PRETRAINED
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 STATION_FILES = (".csv", ".gz", ".txt", ".zip")  # suffixes; whatever ends otherwise is a checkpoint
+WHAT_ELSE = f"a station file ends in {', '.join(STATION_FILES)}, or stands after --csv"
 
 At = Annotated[
     list[datetime] | None,
@@ -99,6 +101,8 @@ def forecast(
     if plot:
         check_suffix(plot)
     checkpoint = only_run(checkpoint)
+    if not checkpoint.exists():
+        raise CheckpointError(f"{checkpoint} not found; expected a checkpoint; {WHAT_ELSE}")
     if paths:
         files, source = [read_station_csv(path) for path in paths], ", ".join(map(str, paths))
     else:
@@ -135,10 +139,7 @@ def _tell_apart(named: "Sequence[str]", csv: "Sequence[Path]") -> tuple[Path, li
     files = [text for text in named if text.lower().endswith(STATION_FILES) and not Path(text).is_dir()]
     others = [text for text in named if text not in files]
     if len(others) > 1:
-        raise typer.BadParameter(
-            f"{' and '.join(others[:2])} would both be checkpoints, and one is taken; a station file ends in "
-            f"{', '.join(STATION_FILES)}, or stands after --csv"
-        )
+        raise typer.BadParameter(f"{' and '.join(others[:2])} would both be checkpoints, and one is taken; {WHAT_ELSE}")
     return checkpoint_path(others[0]) if others else PRETRAINED, [*map(Path, files), *csv]
 
 

@@ -1,5 +1,6 @@
 """One forecast with everything that is said of it: on a screen, in JSON, on a page, in a record."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,16 +115,20 @@ def summarise(made: Forecasts, number: int = 0, *, utc: np.datetime64 | None = N
         utc: the present time in UTC, to say how old the last observation is.
     """
     origin, baseline_c = made.last_observation[number], float(made.baseline_c[number])
+    valid_at = made.valid_at[number]
+    leads = ((valid_at - origin) // np.timedelta64(1, "h")).tolist()
+    temperatures_c, truths_c = made.temperature_c[number].tolist(), made.truth_c[number].tolist()
+    ends_c = {name: ends_c[number].tolist() for name, ends_c in made.ends_c.items()}
     hours = tuple(
         Hour(
-            lead_hours=int((valid_at - origin).astype(np.int64)) // HOUR_S,
-            valid_at=valid_at,
-            temperature_c=float(made.temperature_c[number, place]),
-            intervals={name: tuple(ends_c[number, place].tolist()) for name, ends_c in made.ends_c.items()},
-            truth_c=None if np.isnan(truth_c := made.truth_c[number, place]) else float(truth_c),
+            lead_hours=leads[place],
+            valid_at=valid_at[place],
+            temperature_c=temperatures_c[place],
+            intervals={name: tuple(ends[place]) for name, ends in ends_c.items()},
+            truth_c=None if math.isnan(truths_c[place]) else truths_c[place],
             baseline_c=baseline_c,
         )
-        for place, valid_at in enumerate(made.valid_at[number])
+        for place in range(len(valid_at))
     )
     return Summary(
         network=made.model,
@@ -152,11 +157,12 @@ def weekday(time: np.datetime64) -> str:
 
 
 def _extremes(origin: np.datetime64, hours: Sequence[Hour]) -> tuple[Extreme, ...]:
+    # A stamp ends its ten minutes: that of 7:00 belongs to the night.
+    times = np.array([hour.valid_at for hour in hours], "datetime64[s]").astype(np.int64)
+    numbers = (times - DAY_BEGINS_HOUR * HOUR_S - 1) // (HALF_DAY_HOURS * HOUR_S)
     halves = defaultdict(list)
-    for hour in hours:
-        # A stamp ends its ten minutes: that of 7:00 belongs to the night.
-        since_morning_s = int(hour.valid_at.astype("datetime64[s]").astype(np.int64)) - DAY_BEGINS_HOUR * HOUR_S
-        halves[(since_morning_s - 1) // (HALF_DAY_HOURS * HOUR_S)].append(hour)
+    for half, hour in zip(numbers.tolist(), hours, strict=True):
+        halves[half].append(hour)
     reached = {half: found for half, found in halves.items() if len(found) >= LEAST_HOURS}
     nights = [half for half in reached if half % 2]
     return tuple(_extreme(origin, half, found, half in nights[:1]) for half, found in reached.items())
