@@ -114,6 +114,22 @@ def test_new_weights_get_new_errors_by_day(runs, rows):
     assert first["test_mae_c"] == second["test_mae_c"]
 
 
+def test_runs_whose_networks_were_removed_are_paired_by_what_they_keep(runs, rows):
+    (_, whole), _ = rows(*runs)
+    for run in runs:
+        (run / "best.keras").unlink()
+    assert rows(*runs)[0][1] == whole
+
+
+def test_the_errors_of_a_mean_are_not_taken_for_those_of_its_first_network(runs, rows, jenacast):
+    alone, _ = rows(runs[0])
+    assert jenacast("evaluate", *runs[:2], "--out", runs[0]).exit_code == 0
+    assert json.loads((runs[0] / "evaluation-test.json").read_text())["mae_c"] != alone[0]["test_mae_c"]
+    again, told = rows(runs[0])
+    assert "is not of the weights" in told
+    assert again == alone
+
+
 def test_other_windows_are_not_paired_and_the_remedy_is_named(runs, rows, jenacast, data_dir):
     assert jenacast("evaluate", runs[2], "--data-dir", data_dir).exit_code == 0
     (first, second), told = rows(runs[0], runs[2])
@@ -171,7 +187,7 @@ def test_two_trainings_and_a_comparison_as_processes(days, jenacast_process, tmp
         words = [word for setting in (*SMALL, f"train.learning_rate={rate}") for word in ("--set", setting)]
         done = jenacast_process("train", "--model", "dense", *words, "--data-dir", days, "--run-dir", tmp_path / name)
         assert done.returncode == 0, done.stderr
-    done = jenacast_process("compare", tmp_path / "one", tmp_path / "two", "--format", "json")
+    done = jenacast_process("compare", tmp_path / "one", tmp_path / "two", "--json")
     assert done.returncode == 0, done.stderr
     first, second = json.loads(done.stdout)
     assert first["difference_to_first_c"] is None

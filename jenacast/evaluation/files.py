@@ -68,7 +68,7 @@ def stored_days(run_dir: Path) -> DailyErrors | None:
     if not path.is_file():
         return None
     days = read_record(path, DailyErrors, missing=EVALUATE, damaged=EVALUATE, format=FORMAT)
-    return days if days.checkpoint_sha256 == file_sha256(best) else None
+    return days if not best.is_file() or days.checkpoint_sha256 == file_sha256(best) else None
 
 
 def days_file(stem: Path) -> Path:
