@@ -17,7 +17,7 @@ from jenacast.errors import DataError
 from jenacast.features.climatology import fit_climatology
 from jenacast.features.datasets import split_samples
 from jenacast.features.encoding import Encoding, fit_encoding
-from jenacast.features.repair import Repair, find_repairs, repaired
+from jenacast.features.repair import Repair, find_repairs, repaired, tell_of_breaks
 
 MARCH = np.datetime64("2010-03-01T00:00:00")  # the break of `broken_dir`
 KINDS = ("absolute", "change", "departure", "departure-change")
@@ -138,13 +138,15 @@ def test_validation_and_test_after_the_break_are_the_same_with_and_without_it(br
         assert np.array_equal(ours.targets, theirs.targets)
 
 
-def test_a_break_after_train_is_not_known_to_a_fold(broken_dir, tmp_path):
+def test_a_break_after_train_is_not_known_to_a_fold(broken_dir, tmp_path, said):
     prepared = load_prepared(broken_dir)
     row = {month: int(np.searchsorted(prepared.series.times, np.datetime64(month))) for month in ("2010-02", "2010-05")}
     borders = {"train": (0, row["2010-02"]), "val": (row["2010-02"], row["2010-05"]), "test": (row["2010-05"], 20_000)}
     prepare_fold(prepared, borders, tmp_path, fold="2010-05-01/2011-01-01")
     fold = load_prepared(tmp_path)
     assert find_repairs(fold, "train") == ()
+    tell_of_breaks(fold, (), "train")
+    assert [(level, "after the rows that train" in text) for level, text in said()] == [("WARNING", True)]
     assert len(find_repairs(fold, "train+val")) == 1
 
 
@@ -183,15 +185,15 @@ def homogenised_run(broken_dir, tmp_path_factory):
     command = ["train", *SMALL, "--set", "data.homogenise=true", "--set", "data.target=change"]
     done = CliRunner().invoke(app, [*map(str, command), "--data-dir", str(broken_dir), "--run-dir", str(run)])
     assert done.exit_code == 0, done.output
-    assert "the instrument was changed" not in done.stderr
+    assert "warning" not in done.stderr
+    assert "in 2010-03: the rows before are raised by that" in done.stderr
     return run
 
 
 def test_training_on_an_unrepaired_break_is_warned_of(broken_dir, jenacast, tmp_path):
     done = jenacast("train", *SMALL, "--data-dir", broken_dir, "--run-dir", tmp_path / "run")
     assert done.exit_code == 0, done.output
-    assert "in 2010-03: the instrument was changed" in done.stderr
-    assert "data.homogenise=true" in done.stderr
+    assert "in 2010-03: forecasts will be too cold or too warm; --set data.homogenise=true repairs it" in done.stderr
 
 
 def test_the_checkpoint_and_the_run_say_what_was_done(homogenised_run, broken_dir):
@@ -252,3 +254,22 @@ def test_compare_names_the_setting(homogenised_run, jenacast):
     done = jenacast("compare", homogenised_run, "--format", "csv")
     assert done.exit_code == 0, done.output
     assert "data.homogenise=true" in done.stdout
+
+
+def test_an_export_repairs_as_its_checkpoint_does(homogenised_run, broken_dir, jenacast, scores, tmp_path):
+    exported = tmp_path / "exported"
+    done = jenacast("export", homogenised_run, "--format", "json+weights", "--out", exported)
+    assert done.exit_code == 0, done.output
+    (csv,) = broken_dir.glob("*.csv")
+    answers = [
+        scores(network, "--csv", csv, "--data-dir", broken_dir, "--out", tmp_path / f"out-{number}")
+        for number, network in enumerate((homogenised_run, exported))
+    ]
+    assert answers[0]["mae_c"] == pytest.approx(answers[1]["mae_c"], abs=1e-5)
+
+
+def test_a_space_may_search_it(tmp_path):
+    from jenacast.sweep.space_file import load_space
+
+    (tmp_path / "space.toml").write_text('recipe = "dense"\n[data]\nhomogenise = { choices = [true, false] }\n')
+    assert load_space(tmp_path / "space.toml").domains["data.homogenise"].bounds() == [True, False]

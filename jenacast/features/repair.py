@@ -40,7 +40,7 @@ class Repair(Record):
 def find_repairs(prepared: Prepared, fit_on: FitSplit) -> tuple[Repair, ...]:
     """The repairs of the breaks that `prepare` found, as far as they lie within the rows that a network is fitted on.
 
-    A later break would not be known to whoever trains on these rows, and they are alike on both sides of it.
+    All of these rows lie before a later break, and whoever trains on them could not know of it.
 
     Raises:
         DataError: the data were prepared by a version that did not look for breaks.
@@ -78,14 +78,17 @@ def repaired(series: Series, repairs: Sequence[Repair]) -> Series:
     return replace(series, values=values)
 
 
-def warn_of_breaks(prepared: Prepared, repairs: Sequence[Repair]) -> None:
-    """Say which breaks of a series are not repaired in what a network is trained on."""
+def tell_of_breaks(prepared: Prepared, repairs: Sequence[Repair], fit_on: FitSplit) -> None:
+    """Say which breaks of a series are repaired in what a network is trained on, and warn of the others."""
     homogeneity = prepared.manifest.homogeneity
-    mended = {repair.until for repair in repairs}
-    for each in homogeneity.breaks if homogeneity else ():
-        if str(np.datetime64(each.month, "s")) not in mended:
-            logger.warning(
-                "against the region the temperature steps by %+.2f °C in %s: the instrument was changed, and networks "
-                "forecast too cold or too warm; --set data.homogenise=true repairs breaks within the train split",
-                *(each.step_c, each.month),
-            )
+    if homogeneity is None or not homogeneity.breaks:
+        return
+    within = find_repairs(prepared, fit_on)
+    for number, each in enumerate(homogeneity.breaks):
+        step = f"against its region the station's temperature steps by {each.step_c:+.2f} °C in {each.month}"
+        if number < len(repairs):
+            logger.info("%s: the rows before are raised by that", step)
+        elif number < len(within):
+            logger.warning("%s: forecasts will be too cold or too warm; --set data.homogenise=true repairs it", step)
+        else:
+            logger.warning("%s, after the rows that train: forecasts from then on may be too cold or too warm", step)

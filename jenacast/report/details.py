@@ -43,6 +43,7 @@ def _training(run: ReportedRun) -> Part:
         "seed": outcome.seed,
         "epochs": f"{outcome.epochs}, the best {outcome.best_epoch}" + ("" if outcome.finished else "; not finished"),
         "fitted on": f"{run.config.data.fit_on}, {record.train_windows:,} windows",
+        "repaired": ", ".join(f"{each.step_c:+.2f} °C until {each.until}" for each in record.repairs) or "nothing",
         "time": f"{outcome.seconds:.0f} s for {outcome.steps:,} steps",
         "device": outcome.device,
         "kernel": record.kernel,

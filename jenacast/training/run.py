@@ -10,7 +10,7 @@ from jenacast.data.prepared import Prepared, load_prepared, remedy
 from jenacast.errors import ConfigError, DataError, JenacastError, install_extra
 from jenacast.features.datasets import batch_count, split_samples
 from jenacast.features.encoding import fit_encoding
-from jenacast.features.repair import warn_of_breaks
+from jenacast.features.repair import tell_of_breaks
 from jenacast.files import write_json
 from jenacast.models.build import build_model, check_model
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
@@ -146,7 +146,7 @@ def _assemble(config: Config, prepared: Prepared, data_dir: Path, run_dir: Path,
     """Everything a run needs, in memory; nothing is written."""
     manifest = prepared.manifest
     encoding = fit_encoding(prepared, config.data)
-    warn_of_breaks(prepared, encoding.repairs)
+    tell_of_breaks(prepared, encoding.repairs, config.data.fit_on)
     per_hour = config.data.windows_per_hour
     train_samples = split_samples(prepared, config.data.fit_on, encoding, windows_per_hour=per_hour)
     val_samples = None
