@@ -15,6 +15,12 @@ LONGEST_NAME = 20  # characters of a row's, where it has to stand above the row
 WAYS = ((GAP, WIDTH), (1, WIDTH), (GAP, LONGEST_NAME))  # gap and longest name, in the order they are tried
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins so
 
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Text in lines as wide as a table may be, the later ones behind `indent`; a word is never broken."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 # A number, the two ends of an interval, a text, or None for what was not measured
 Value = float | tuple[float, float] | str | None
 

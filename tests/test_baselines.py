@@ -186,7 +186,7 @@ def test_all_adds_the_fitted_baselines_to_the_same_figures(years, jenacast, monk
     expected = [
         [
             *(*name.split(), split, f"{e['windows']:,}", f"{e['mae_c']:.3f}", f"{e['rmse_c']:.3f}"),
-            *(f"{e['bias_c']:+.3f}", f"{e.get('skill', 0):.1%}"),
+            *(f"{e['bias_c']:+.3f}", f"{e.get('skill', 0):+.1%}"),
         ]
         for name, entry in forecasts.items()
         for split, e in entry["splits"].items()

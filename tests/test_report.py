@@ -81,7 +81,7 @@ def test_a_report_holds_the_run_and_its_judgement(run, page):
     row, baseline = page.rows("Errors on")
     assert row[:4] == ["dense, seed 0", f"{outcome['val_mae_c']:.3f}", f"{scores.mae_c:.3f}", "–"]  # a fortnight
     assert row[4] == digits(scores.difference_c, "+.3f")
-    assert row[6] == digits(100 * scores.skill, ".1f") + " %"
+    assert row[6] == digits(100 * scores.skill, "+.1f") + " %"
     assert baseline[0] == "baseline: the same as now"
     assert baseline[1:3] == [f"{outcome['val_baseline_mae_c']:.3f}", f"{scores.baseline_mae_c:.3f}"]
     trained = dict(page.rows("What was trained"))

@@ -25,6 +25,7 @@ from jenacast.cli.times import parse_time
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
 from jenacast.errors import command
+from jenacast.evaluation import SKILL
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def describe(done: "Backtest") -> str:
     """The errors of each fold and of the windows of all folds, and how each was trained."""
     heads = [Column("test"), Column("windows", ",")]
     heads += columns("MAE", "95 % interval", "baseline", form=".3f")
-    heads += [Column("skill", ".1%"), *columns("bias", "interval of bias", "difference", "its interval", form="+.3f")]
+    heads += [SKILL, *columns("bias", "interval of bias", "difference", "its interval", form="+.3f")]
     names = [f"{fold.test_first_time[:10]} to {fold.test_last_time[:10]}" for fold in done.folds]
     each_errors = [*map(_errors, done.folds), _errors(done)]
     rows = [[name, *errors] for name, errors in zip([*names, "all"], each_errors, strict=True)]

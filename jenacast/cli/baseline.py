@@ -8,6 +8,7 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Json, echo
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
+from jenacast.evaluation import SKILL
 from jenacast.tables import Column, Table, Value, columns
 
 if TYPE_CHECKING:
@@ -75,4 +76,4 @@ def _table(same: Figures, every: dict[str, Figures]) -> str:
     rows: list[list[Value]] = [
         [labels[name], split, *of.values()] for name, by_split in every.items() for split, of in by_split.items()
     ]
-    return Table([Column("forecast"), *heads, Column("skill", ".1%")], rows).as_text()
+    return Table([Column("forecast"), *heads, SKILL], rows).as_text()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from jenacast.cli.app import Json, echo
-from jenacast.tables import Table, columns
+from jenacast.tables import Table, columns, wrapped
 
 if TYPE_CHECKING:
     from jenacast.doctor.examine import Findings, TrainingSpeed
@@ -34,7 +34,8 @@ def doctor(json_output: Json = False) -> None:
 
 
 def _describe(findings: "Findings") -> str:
-    blocks = ["\n".join(f"{label:<10}{text}".rstrip() for label, text in _facts(findings)), _kernels_table(findings)]
+    facts = [wrapped(f"{label:<10}{text}", " " * 10) for label, text in _facts(findings)]
+    blocks = ["\n".join(facts), _kernels_table(findings)]
     ends = [*findings.notes]
     for problem in findings.problems:
         ends += [f"problem: {problem.problem}", f"remedy:  {problem.remedy}"]

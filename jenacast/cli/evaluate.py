@@ -10,9 +10,10 @@ import typer
 from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, echo, say
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.errors import command
+from jenacast.evaluation import SKILL
 from jenacast.models import PRETRAINED
 from jenacast.plotting import Format
-from jenacast.tables import Column, Table, Value
+from jenacast.tables import Column, Table, Value, wrapped
 
 if TYPE_CHECKING:
     from jenacast.evaluation.bootstrap import Interval
@@ -148,14 +149,16 @@ def describe(scores: "Scores") -> str:
     head = f"{scores.label} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
     if scores.trained_on not in (None, "train"):
         trained += f" on {scores.trained_on}"
+    lines = [wrapped(head + trained)]
     if scores.windows_dropped:
-        trained += f"; {scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed"
-    lines = [head + trained + (f"; {SYNTHETIC_WARNING}" if scores.synthetic else "")]
+        lines.append(f"{scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed")
+    if scores.synthetic:
+        lines.append(SYNTHETIC_WARNING)
     mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)
     name = scores.label if scores.against is None or scores.members else _named(scores.checkpoint)
     rows: list[list[Value]] = [
         [name, scores.mae_c, mine, scores.rmse_c, f"{scores.bias_c:+.3f}", scores.skill],
-        [SAME_AS_NOW, scores.baseline_mae_c, baseline, scores.baseline_rmse_c, "", "0.0%"],
+        [SAME_AS_NOW, scores.baseline_mae_c, baseline, scores.baseline_rmse_c, "", 0.0],
         _difference(scores.difference_c, scores.difference_ci95_c),
     ]
     if scores.against is not None and scores.difference_to_against_c is not None:
@@ -164,17 +167,17 @@ def describe(scores: "Scores") -> str:
         rows.append([_named(scores.against), *figures])
         rows.append(_difference(scores.difference_to_against_c, scores.difference_to_against_ci95_c))
     errors = [Column("MAE", ".3f", "°C"), Column("95 % interval"), Column("RMSE", ".3f", "°C"), Column("bias °C")]
-    lines.append(Table([Column("forecast"), *errors, Column("skill", "+.1%")], rows).as_text())
+    lines.append(Table([Column("forecast"), *errors, SKILL], rows).as_text())
     if scores.bias_ci95_c:
         theirs = f"; of the other {_interval(scores.against_bias_ci95_c, '+')} °C" if scores.against_bias_ci95_c else ""
-        lines.append(f"95 % interval of the bias: {_interval(scores.bias_ci95_c, '+')} °C{theirs}")
+        lines.append(wrapped(f"95 % interval of the bias: {_interval(scores.bias_ci95_c, '+')} °C{theirs}"))
     else:
         lines.append(f"no 95 % intervals: they need windows on {LEAST_DAYS} days or more")
     if scores.intervals:
         table = intervals_table(scores.intervals).as_text()
         lines += ["", f"{table}\nCRPS {scores.intervals.crps_c:.3f} °C"]
     else:
-        lines.append(f"no intervals of 50, 80 and 90 %: {_why_no_intervals(scores)}")
+        lines.append(wrapped(f"no intervals of 50, 80 and 90 %: {_why_no_intervals(scores)}"))
     return "\n".join(lines)
 
 

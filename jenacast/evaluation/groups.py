@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.data.series import Floats, Times
+from jenacast.evaluation import SKILL
 from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.coverage import measure_coverage
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
@@ -100,7 +101,7 @@ class Leads(Sequence[Lead]):
 def group_table(by: By, groups: Sequence[Group]) -> Table:
     """The errors of each group, beside the baseline's, and how often the intervals hold the truth."""
     errors = [Column("MAE", ".3f", "°C"), Column("95 % interval", ".3f"), Column("baseline", ".3f", "°C")]
-    others = [Column("skill", "+.1%"), Column("bias", "+.3f", "°C")]
+    others = [SKILL, Column("bias", "+.3f", "°C")]
     covered = columns(*(f"in {name} %" for name in groups[0].coverage or {}), form=".1%")
     return Table(
         [Column(by), Column("windows", ","), *errors, *others, *covered],

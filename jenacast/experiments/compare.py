@@ -10,6 +10,7 @@ from typing import Any
 
 from jenacast.config import Config, default_settings, load_config, load_recipe, recipe_names
 from jenacast.errors import JenacastError, command
+from jenacast.evaluation import SKILL
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.evaluation.daily import OTHER_WINDOWS, DailyErrors, pair
 from jenacast.evaluation.evaluate import evaluate
@@ -133,7 +134,7 @@ def _beside(best: Sequence[FinishedRun], row: RecipeScores, group: Sequence[Fini
 
 def comparison_table(rows: Sequence[RecipeScores]) -> Table:
     """The recipes' errors as mean ± standard deviation over seeds, and what their trainings cost."""
-    errors = [*columns("validation MAE °C", "test MAE °C"), Column("skill", ".1%")]
+    errors = [*columns("validation MAE °C", "test MAE °C"), SKILL]
     difference = [*columns("difference", "95 % interval", form="+.3f", unit="°C"), Column("reading")]
     steps = [Column("epochs", "g"), Column("steps", ",.0f")]
     speed = [Column("s/epoch", ".1f"), Column("windows/s", ",.0f"), Column("device")]

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from jenacast.data import SAME_AS_NOW
+from jenacast.evaluation import SKILL
 from jenacast.evaluation.daily import Paired, pair, verdict
 from jenacast.evaluation.evaluate import Scores
 from jenacast.evaluation.metrics import std
@@ -115,7 +116,7 @@ def _errors(runs: Sequence[ReportedRun]) -> Table:
     windows = " or ".join(f"{count:,}" for count in sorted({count for _, count in baselines})) or "no"
     heads = [Column("forecast"), *columns("validation MAE", "test MAE", "95 % interval", form=".3f", unit="°C")]
     heads += columns("less baseline's", "its 95 % interval", form="+.3f", unit="°C")
-    heads += [Column("skill", ".1%"), Column("RMSE", ".3f", "°C")]
+    heads += [SKILL, Column("RMSE", ".3f", "°C")]
     heads += columns("bias", "95 % interval of it", form="+.3f", unit="°C")
     caption = f"Errors on {windows} windows of the test split, and the baseline's on the same"
     return Table(heads, [*rows, *baselines.values()], caption)
