@@ -25,7 +25,7 @@ MAX_TEXT = 10_000  # characters; a checkpoint repeats all settings
 MAX_ENTRIES = 1000
 MAX_STEPS = 10**9
 TargetKind = Literal["absolute", "change", "departure", "departure-change"]
-FitSplit = Literal["train", "train+val"]
+FitSplit = Literal["train", "train+val", "train+val+test"]
 
 
 class _Settings(Record):

@@ -106,7 +106,8 @@ def place(tmp_path, monkeypatch, public_copy, jenacast):
         """Instead of processes side by side."""
         return [name for name, arguments in jobs.items() if jenacast(*arguments).exit_code]
 
-    monkeypatch.setattr("jenacast.experiments.seeds.run_side_by_side", run_here)
+    for module in ("seeds", "held_out"):
+        monkeypatch.setattr(f"jenacast.experiments.{module}.run_side_by_side", run_here)
     return tmp_path
 
 

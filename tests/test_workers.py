@@ -63,7 +63,9 @@ def test_jobs_are_bound_to_shares_their_output_is_logged_and_those_that_fail_are
     assert run_side_by_side(jobs) == ["second", "third"]
     said = ["first: well", "fourth: well", "second: badly", "third: killed"]
     reason = "third was ended by SIGKILL; the memory may not have sufficed"
-    assert sorted(caplog.messages) == sorted([*(f"{each}, GPU none" for each in said), reason])
+    progress = [message for message in caplog.messages if " is done: " in message]
+    assert [line.split(";")[0].partition(" is done: ")[2] for line in progress][-1] in ("3 of 4", "4 of 4")
+    assert sorted(caplog.messages) == sorted([*(f"{each}, GPU none" for each in said), reason, *progress])
     assert bound
     assert set(bound) <= {share.cores for share in workers.device_shares(len(jobs))}
     assert run_side_by_side({}) == []

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jenacast.experiments.compare import RecipeScores
+    from jenacast.experiments.compare_years import YearsRow
 
 TableFormat = Literal["table", "json", "csv", "markdown"]
 
 
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, of seeds, or of held-out years.")]
+
+
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, and folders of seeds.")],
+    runs: Runs,
     form: Annotated[TableFormat, typer.Option("--format", help="How to print the table.")] = "table",
     plot: Annotated[
         Path | None, typer.Option(help="Picture of test MAEs, baseline and differences: .png, .svg or .pdf.")
@@ -38,16 +42,25 @@ def compare(
     cancels. The interval is over days and leaves the spread over seeds to the ±. If it holds 0, the difference may be
     chance.
 
+    Folders of `train --folds` are compared by their errors on the held-out years, year by year with the best.
+
     Example: jenacast compare runs/* --plot comparison.png
     """
     from jenacast.experiments.compare import compare as run
+    from jenacast.experiments.compare_years import compare_years
     from jenacast.experiments.plots import comparison
+    from jenacast.experiments.years import years_in
     from jenacast.files import atomic_path, refuse_existing
     from jenacast.plotting import check_suffix
 
     if plot:
         check_suffix(plot)
         refuse_existing(plot, force=force)
+    if any(years_in(path).exists for path in runs):
+        if plot:
+            raise typer.BadParameter("--plot shows test MAEs, and held-out years have none")
+        echo(_render_years(compare_years(runs), form))
+        return
     rows = run(runs)
     if plot:
         with atomic_path(plot, force=force) as path:
@@ -59,32 +72,49 @@ def compare(
 def _render(rows: "Sequence[RecipeScores]", form: TableFormat) -> str:
     from jenacast.experiments.compare import comparison_table
 
+    baseline, table = f"baseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C on test", comparison_table(rows)
+    return _in_form([asdict(row) for row in rows], table, _narrow(table), baseline, form)
+
+
+def _render_years(rows: "Sequence[YearsRow]", form: TableFormat) -> str:
+    from jenacast.experiments.compare_years import years_comparison_table
+
+    years = ", ".join(map(str, rows[0].years))
+    note = f"validation on {years}, each held out in turn; baseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C"
+    table = years_comparison_table(rows)
+    narrow = [table.pick("model", "seeds", "MAE °C", "skill", "less the best's °C", "behind in").as_text()]
+    narrow.append(table.pick("model", "folder", "settings").as_text())
+    return _in_form([asdict(row) for row in rows], table, "\n\n".join(narrow), note, form)
+
+
+def _in_form(fields: list[dict[str, Any]], table: Table, text: str, note: str, form: TableFormat) -> str:
     if form == "json":
-        return json.dumps([asdict(row) for row in rows])
+        return json.dumps(fields)
     if form == "csv":
-        fields = [_cells(row) for row in rows]
-        return Table(columns(*fields[0]), [list(cells.values()) for cells in fields]).as_csv()
-    table = comparison_table(rows)
-    baseline = f"baseline, {SAME_AS_NOW}: {rows[0].baseline_mae_c:.3f} °C on test"
-    text = table.as_markdown() if form == "markdown" else "\n\n".join(_narrow(table))
-    return f"{text}\n\n{baseline}"
+        rows = [_cells(row) for row in fields]
+        return Table(columns(*rows[0]), [list(cells.values()) for cells in rows]).as_csv()
+    return f"{table.as_markdown() if form == 'markdown' else text}\n\n{note}"
 
 
-def _cells(row: "RecipeScores") -> dict[str, Value]:
+def _cells(row: dict[str, Any]) -> dict[str, Value]:
     """A row's values by their columns in a CSV: lists as one text, an interval as its two ends."""
-    cells = asdict(row)
-    ends = cells.pop("difference_to_first_ci95_c") or (None, None)
-    cells |= dict(zip(("difference_to_first_low_c", "difference_to_first_high_c"), ends, strict=True))
-    return {key: "; ".join(map(str, value)) if isinstance(value, list) else value for key, value in cells.items()}
+    cells: dict[str, Value] = {}
+    for key, value in row.items():
+        if key.endswith("_ci95_c"):
+            cells |= dict(zip((f"{key[:-7]}_low_c", f"{key[:-7]}_high_c"), value or (None, None), strict=True))
+        else:
+            cells[key] = "; ".join(map(str, value)) if isinstance(value, list) else value
+    return cells
 
 
-def _narrow(table: Table) -> list[str]:
+def _narrow(table: Table) -> str:
     """The columns in tables that 80 characters show whole."""
     first, *others = (str(cells[0]) for cells in table.rows)
     beside = replace(table, rows=table.rows[1:]).pick("model", "difference", "95 % interval", "reading").as_text()
-    return [
+    parts = [
         table.pick("model", "seeds", "validation MAE °C", "test MAE °C", "skill").as_text(),
         *([f"test MAE less that of {first}, paired by day:\n{beside}"] if others else []),
         table.pick("model", "parameters", "epochs", "steps", "s/epoch", "windows/s", "device").as_text(),
         table.pick("model", "runs", "settings").as_text(),
     ]
+    return "\n\n".join(parts)

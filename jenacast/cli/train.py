@@ -23,6 +23,7 @@ from jenacast.errors import command
 
 if TYPE_CHECKING:
     from jenacast.config import Config
+    from jenacast.experiments.held_out import YearsSummary
     from jenacast.experiments.seeds import Summary
     from jenacast.training.run_folder import Outcome
 
@@ -41,6 +42,17 @@ Refit = Annotated[
 ]
 
 
+Folds = Annotated[
+    bool,
+    typer.Option(
+        "--folds", help="Hold out the six years before the test split, each in turn, and print the error on each."
+    ),
+]
+AllYears = Annotated[
+    bool, typer.Option("--all-years", help="With --folds: hold out every year of the series, those of test too.")
+]
+
+
 def train(
     model: ModelName = None,
     config: ConfigFile = None,
@@ -50,6 +62,8 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="train.epochs.")] = None,
     patience: Patience = None,
     run_dir: Annotated[Path | None, run_dir_option("runs/<model>-<date>-<time>")] = None,
+    folds: Folds = False,
+    all_years: AllYears = False,
     refit: Refit = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run.")] = None,
     deterministic: Annotated[
@@ -74,33 +88,50 @@ def train(
 
     With --seeds K, --run-dir holds K such folders, seed-N, and summary.json; prints its path.
 
+    With --folds a network is trained for each held-out year on all other rows before the test split, so the cost is
+    that of so many trainings; with --seeds K times as many. The year chooses the best epoch, and its error counts:
+    their mean judges a recipe by more than one split. A full year has windows on 330 days. No window is of both a
+    held-out year and train; under `book` that goes by row position. --run-dir holds the folders YEAR/seed-N. With
+    --all-years a year counts from 56 days with windows on.
+
     A run that was stopped or killed continues with --resume RUN as if it had not been; --epochs may be raised.
 
     Example: jenacast train --model stacked-gru --epochs 20 --seed 1
+    Example: jenacast train --model dense --folds
     """
     from jenacast.config import with_train
 
     if resume is not None:
-        others = (model, config, assignments, seeds, refit, run_dir, deterministic, require_cudnn, force)
-        if any((*others, seed is not None, patience is not None)):
+        others = (model, config, assignments, seeds, folds, all_years, refit, run_dir, deterministic, require_cudnn)
+        if any((*others, force, seed is not None, patience is not None)):
             raise typer.BadParameter("--resume takes everything from the run; only --epochs may go with it")
-        _print(_resume(resume, epochs), json_output)
+        _resume(resume, epochs, json_output)
         return
+    if (all_years and not folds) or (folds and refit is not None):
+        raise typer.BadParameter("--all-years goes with --folds, and --refit without it")
     settings = load_settings(model, config, assignments or [], refit)
     changes = {"seed": seed, "epochs": epochs, "patience": patience, "deterministic": deterministic or None}
     flags = {"require_cudnn": require_cudnn, "tensorboard": tensorboard}
-    _print(_begin(with_train(settings, **changes), seeds, data_dir, run_dir, force, flags), json_output)
+    settings = with_train(settings, **changes)
+    if folds:
+        _print_years(_hold_out(settings, seeds or 1, data_dir, run_dir, all_years, force, flags), json_output)
+    else:
+        _print(_begin(settings, seeds, data_dir, run_dir, force, flags), json_output)
 
 
-def _resume(folder: Path, epochs: int | None) -> "Outcome | Summary":
+def _resume(folder: Path, epochs: int | None, json_output: bool) -> None:
+    from jenacast.experiments.held_out import resume_years
     from jenacast.experiments.seeds import resume_seeds, seeds_in
+    from jenacast.experiments.years import years_in
     from jenacast.training.run import resume
 
-    if not seeds_in(folder).exists:
-        return resume(folder, epochs=epochs)
-    if epochs is not None:
+    is_years, is_seeds = years_in(folder).exists, seeds_in(folder).exists
+    if epochs is not None and (is_years or is_seeds):
         raise typer.BadParameter(f"--epochs may be raised for one run: {command('--resume', folder / 'seed-N')}")
-    return resume_seeds(folder)
+    if is_years:
+        _print_years(resume_years(folder), json_output)
+    else:
+        _print(resume_seeds(folder) if is_seeds else resume(folder, epochs=epochs), json_output)
 
 
 def _begin(
@@ -118,6 +149,35 @@ def _begin(
         return train_seeds(settings, plan, folder, force=force)
 
 
+def _hold_out(
+    settings: "Config",
+    seeds: int,
+    data_dir: Path,
+    run_dir: Path | None,
+    all_years: bool,
+    force: bool,
+    flags: dict[str, Any],
+) -> "YearsSummary":
+    from jenacast.experiments.held_out import train_years
+    from jenacast.experiments.years import plan_years
+    from jenacast.training.run_folder import chosen_run_dir
+
+    first = settings.train.seed
+    plan = plan_years(settings, data_dir, range(first, first + seeds), all_years=all_years, **flags)
+    with chosen_run_dir(run_dir, f"{settings.name}-folds") as folder:
+        return train_years(settings, plan, folder, force=force)
+
+
+def _print_years(summary: "YearsSummary", json_output: bool) -> None:
+    from jenacast.data import SYNTHETIC_WARNING
+    from jenacast.experiments.held_out import years_table
+
+    warning = f"; {SYNTHETIC_WARNING}" if summary.synthetic else ""
+    text = f"{summary.model}, protocol {summary.protocol}{warning}\n{years_table(summary).as_text()}"
+    echo(json.dumps(asdict(summary)) if json_output else text)
+    say(f"kept in {summary.folder}; beside others: {command('jenacast', 'compare', summary.folder, 'OTHER')}")
+
+
 def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
     from jenacast.training.run_folder import Outcome, read_record
 
@@ -126,8 +186,10 @@ def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
     else:
         path, run = outcome.folder, outcome.runs[0]
     echo(json.dumps(asdict(outcome)) if json_output else path)
-    data_dir = read_record(Path(run)).data_dir
-    say(f"to judge it on the test split: {command('jenacast', 'evaluate', path, '--data-dir', data_dir)}")
+    record = read_record(Path(run))
+    if record.fold is None:  # a fold is judged by what trains it
+        judge = command("jenacast", "evaluate", path, "--data-dir", record.data_dir)
+        say(f"to judge it on the test split: {judge}")
     if not isinstance(outcome, Outcome):
         say(f"to judge each seed: {command('jenacast', 'compare', path)}")
 

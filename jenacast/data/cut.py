@@ -11,7 +11,7 @@ from jenacast.data import Protocol
 from jenacast.data.cleaning import Cleaned
 from jenacast.data.prepared import SPLITS, ColumnRecord, SplitRecord
 from jenacast.data.series import Series, Times
-from jenacast.data.windows import Borders, Windows, find_windows, split_rows
+from jenacast.data.windows import Borders, Windows, rows_of, split_rows, split_windows
 from jenacast.errors import DataError
 
 
@@ -61,21 +61,28 @@ def cut(
     series: Series, protocol: Protocol, borders: Borders, source: object, *, reach_back: bool = False
 ) -> tuple[dict[str, Any], dict[str, Windows]]:
     """What a manifest says of a series cut at `borders`, and every split's windows of the standard history and lead."""
-    columns = _statistics(series, borders["train"], source)  # first: a dead instrument leaves no window either
+    # First: a dead instrument leaves no window either.
+    columns = _statistics(series.pick(rows_of(borders, "train")), source)
     task = standard_task()
     hours: dict[str, int] = {"history_hours": task.history_hours, "lead_hours": task.lead_hours}
     windows = {
-        split: find_windows(
-            series, protocol, *border, **hours, reach_back=reach_back, needed_by=f"{source}: the {split} split"
+        split: split_windows(
+            series,
+            protocol,
+            borders,
+            split,
+            **hours,
+            reach_back=reach_back,
+            needed_by=f"{source}: the {split} split" if start < stop else None,
         )
-        for split, border in borders.items()
+        for split, (start, stop) in borders.items()
     }
     splits = {
         split: SplitRecord(
             start=start,
             stop=stop,
-            first_time=str(series.times[start]),
-            last_time=str(series.times[stop - 1]),
+            first_time=str(series.times[start]) if start < stop else "",
+            last_time=str(series.times[stop - 1]) if start < stop else "",
             windows=len(windows[split]),
         )
         for split, (start, stop) in borders.items()
@@ -83,11 +90,10 @@ def cut(
     return {"splits": splits, "columns": columns, "reach_back": reach_back}, windows
 
 
-def _statistics(series: Series, train: tuple[int, int], source: object) -> dict[str, ColumnRecord]:
-    values = series.values[train[0] : train[1]]
+def _statistics(train: Series, source: object) -> dict[str, ColumnRecord]:
     records = {}
     for index, column in enumerate(COLUMNS):
-        column_values = values[:, index].astype(np.float64)
+        column_values = train.values[:, index].astype(np.float64)
         known = column_values[np.isfinite(column_values)]
         deviation = float(known.std()) if len(known) else 0.0
         if not deviation > 0:

@@ -16,7 +16,7 @@ from jenacast.data.homogeneity import audit_homogeneity
 from jenacast.data.prepared import FOLDER, OTHER_FOLDER, Manifest, Prepared, remedy
 from jenacast.data.series import rows_per_hour
 from jenacast.data.sources import Joined, OpenSource, downloaded_files, join_sources, open_sources, series_sha256
-from jenacast.data.windows import Borders
+from jenacast.data.windows import Borders, is_inside_train
 from jenacast.errors import DataError, ExistsError
 from jenacast.files import clear_leftovers, refuse_foreign
 from jenacast.locks import folder_lock
@@ -169,19 +169,21 @@ def prepare_fold(prepared: Prepared, borders: Borders, data_dir: Path, *, fold: 
     """Give a prepared series other borders, as a data folder of its own; its rows are not written again.
 
     The statistics are of the new train rows; the audit is of the whole series alone. Histories may lie before their
-    split: whoever forecasts the first hours of a period knows the days before it.
+    split: whoever forecasts the first hours of a period knows the days before it. Not so where validation lies inside
+    train: there the windows of both share no row.
 
     Args:
         prepared: the series, cleaned under its protocol, in which nothing was repaired from the future.
-        borders: rows [start, stop) of train, val and test.
+        borders: rows [start, stop) of train, val and test, which may be empty where val lies inside train.
         data_dir: gets `prepared/`, in place of an older one.
-        fold: the test period, in words, for the manifest.
+        fold: the test period, or the year that is held out, in words, for the manifest.
 
     Raises:
         DataError: a split holds no window, or a column is the same throughout train.
     """
     before = prepared.manifest
-    sections, _ = cut(prepared.series, before.protocol, borders, f"{prepared.folder}, {fold}", reach_back=True)
+    source, reach_back = f"{prepared.folder}, {fold}", not is_inside_train(borders)
+    sections, _ = cut(prepared.series, before.protocol, borders, source, reach_back=reach_back)
     audit = before.audit.model_copy(update={"values": [], "windows": {}})
     manifest = before.model_copy(update={**sections, "audit": audit, "fold": fold})
     return stored.write_prepared(data_dir / FOLDER, manifest, prepared.folder)

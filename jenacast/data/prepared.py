@@ -18,7 +18,7 @@ from jenacast.data.audit import Audit
 from jenacast.data.homogeneity import Homogeneity
 from jenacast.data.series import Series
 from jenacast.data.sources import SourceRecord
-from jenacast.data.windows import Windows, find_windows
+from jenacast.data.windows import Borders, Windows, rows_of, span, split_windows
 from jenacast.errors import DataError
 from jenacast.files import (
     TEMPORARY,
@@ -38,7 +38,7 @@ OTHER_FOLDER = "prepared-other"  # the result under the other protocol
 VALUES, TIMES, OPTIONAL, MANIFEST = FILES = ("values.npy", "times.npy", "optional.npy", "manifest.json")
 BORDERS = "borders"  # their key among the hashes of a manifest
 SPLITS = ("train", "val", "test")
-Split = Literal["train", "val", "test", "train+val"]
+Split = Literal["train", "val", "test", "train+val", "train+val+test"]
 
 
 class SplitRecord(Record):
@@ -64,8 +64,9 @@ class ColumnRecord(Record):
 class Manifest(Record):
     """What was prepared from what, and everything the audit found.
 
-    `fold` is the test period that a backtest cut the series for, None for the usual borders; its audit is then of the
-    whole series alone. With `reach_back` histories may lie before their split, and the targets alone lie inside.
+    `fold` is the test period that a backtest cut the series for, or the year held out inside train, None for the usual
+    borders; its audit is then of the whole series alone. With `reach_back` histories may lie before their split, and
+    the targets alone lie inside.
     `sha256` are the hashes of the arrays' files and of the borders; earlier versions wrote none. There is an array of
     optional columns where a file has them. `source` is the first of the `sources`; `source_sha256` is its hash, or that
     of all and of the user's own borders: `until` are the last times (ISO 8601) of train and val.
@@ -95,10 +96,12 @@ class Manifest(Record):
     @field_validator("splits")
     @classmethod
     def _in_order(cls, splits: dict[str, SplitRecord]) -> dict[str, SplitRecord]:
-        borders = [row for split in splits.values() for row in (split.start, split.stop)]
-        if tuple(splits) != SPLITS or borders != sorted(borders):
-            raise ValueError(f"expected {', '.join(SPLITS)}, one after the other")
-        return splits
+        if tuple(splits) == SPLITS:
+            train, val, test = ((split.start, split.stop) for split in splits.values())
+            in_turn, inside = [*train, *val, *test], [train[0], *val, train[1], *test]
+            if in_turn == sorted(in_turn) or inside == sorted(inside):
+                return splits
+        raise ValueError(f"expected {', '.join(SPLITS)}, one after the other, or val inside train")
 
     @field_validator("columns")
     @classmethod
@@ -126,10 +129,14 @@ class Prepared:
     manifest: Manifest
     series: Series
 
-    def borders(self, split: Split) -> tuple[int, int]:
-        """Rows [start, stop) of a split; `train+val` is both, as one."""
-        first, _, last = split.partition("+")
-        return self.manifest.splits[first].start, self.manifest.splits[last or first].stop
+    @property
+    def borders(self) -> Borders:
+        """Rows [start, stop) of each split."""
+        return {name: (split.start, split.stop) for name, split in self.manifest.splits.items()}
+
+    def rows(self, split: Split) -> Series:
+        """The rows of a split alone; `train+val` is both, as one."""
+        return self.series.pick(rows_of(self.borders, split))
 
     def windows(self, split: Split, *, history_hours: int, lead_hours: int) -> Windows:
         """The windows of a split under the prepared protocol.
@@ -137,10 +144,14 @@ class Prepared:
         Raises:
             DataError: the split holds no such window.
         """
-        return find_windows(
+        start, stop = span(self.borders, split)
+        if start == stop:
+            raise DataError(f"{self.folder} has no {split} split, since all years but one train; give --split val")
+        return split_windows(
             self.series,
             self.manifest.protocol,
-            *self.borders(split),
+            self.borders,
+            split,
             history_hours=history_hours,
             lead_hours=lead_hours,
             reach_back=self.manifest.reach_back,

@@ -52,6 +52,12 @@ class Windows:
         rows: Rows = self.lanes[self.starts + self.history - 1]
         return rows
 
+    @property
+    def first_rows(self) -> Rows:
+        """(windows,) row of each first observation."""
+        rows: Rows = self.lanes[self.starts]
+        return rows
+
     def history_rows(self) -> Rows:
         """(windows, history) rows of every observation."""
         rows: Rows = self.lanes[self.starts[:, None] + np.arange(self.history)]
@@ -70,6 +76,53 @@ def split_rows(rows: int) -> tuple[int, int]:
     """Rows where validation and test begin: the first half trains, a quarter validates (the book, 10.2.1)."""
     train = int(0.5 * rows)
     return train, train + int(0.25 * rows)
+
+
+def span(borders: Borders, split: str) -> tuple[int, int]:
+    """Rows [start, stop) of a split; of several such as `train+val` from the first row of any to the last."""
+    starts, stops = zip(*(borders[name] for name in split.split("+")), strict=True)
+    return min(starts), max(stops)
+
+
+def is_inside_train(borders: Borders) -> bool:
+    """Whether validation lies inside train, which leaves its rows out."""
+    return borders["val"][0] < borders["train"][1]
+
+
+def rows_of(borders: Borders, split: str) -> slice | Rows:
+    """The rows of a split, for a `Series.pick`: of train without those of a validation inside it."""
+    start, stop = span(borders, split)
+    if split == "train" and is_inside_train(borders):
+        rows: Rows = np.r_[start : borders["val"][0], borders["val"][1] : stop]
+        return rows
+    return slice(start, stop)
+
+
+def split_windows(
+    series: Series,
+    protocol: Protocol,
+    borders: Borders,
+    split: str,
+    *,
+    history_hours: int,
+    lead_hours: int,
+    reach_back: bool = False,
+    needed_by: object = None,
+) -> Windows:
+    """The windows of a split; where validation lies inside train, no row is in windows of both.
+
+    There a window of train ends before validation or begins after it, and one of validation lies inside, by the
+    positions of its first row and of its target: also under `book`. The rest is as for `find_windows`.
+    """
+    hours = {"history_hours": history_hours, "lead_hours": lead_hours}
+    windows = find_windows(series, protocol, *span(borders, split), **hours, reach_back=reach_back, needed_by=needed_by)
+    if split in ("train", "val") and is_inside_train(borders):
+        start, stop = borders["val"]
+        begins, ends = windows.first_rows, windows.targets
+        is_inside, is_outside = (begins >= start) & (ends < stop), (ends < start) | (begins >= stop)
+        windows = windows.pick(is_inside if split == "val" else is_outside)
+        _refuse_none(windows, needed_by, stop - start, **hours)
+    return windows
 
 
 def find_windows(
@@ -115,12 +168,16 @@ def find_windows(
         )
     if reach_back:
         windows = windows.pick((windows.targets >= start) & (windows.targets < stop))
+    _refuse_none(windows, needed_by, stop - start, **hours)
+    return windows
+
+
+def _refuse_none(windows: Windows, needed_by: object, rows: int, *, history_hours: int, lead_hours: int) -> None:
     if needed_by and not len(windows):
         raise DataError(
-            f"{needed_by} ({stop - start} rows) holds no window of {history_hours} h of history and {lead_hours} h of "
+            f"{needed_by} ({rows} rows) holds no window of {history_hours} h of history and {lead_hours} h of "
             "lead; use a longer or more complete series, or a shorter history"
         )
-    return windows
 
 
 def book_windows(

@@ -38,11 +38,11 @@ def fit_baselines(prepared: Prepared, *, history_hours: int, lead_hours: int) ->
     Raises:
         DataError: train spans less than a year, or a split holds no window.
     """
-    series, (start, stop) = prepared.series, prepared.borders("train")
-    climatology = fit_climatology(series.times[start:stop], series.column(TARGET)[start:stop])
+    series, rows = prepared.series, prepared.rows("train")
+    climatology = fit_climatology(rows.times, rows.column(TARGET))
     logger.info(
         "climatology: %d coefficients from %s train rows, mean %.2f °C",
-        *(len(climatology.coefficients_c), f"{stop - start:,}", climatology.coefficients_c[0]),
+        *(len(climatology.coefficients_c), f"{len(rows.times):,}", climatology.coefficients_c[0]),
     )
     train, val = (
         prepared.windows(split, history_hours=history_hours, lead_hours=lead_hours) for split in ("train", "val")

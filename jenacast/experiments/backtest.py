@@ -15,15 +15,14 @@ import numpy as np
 
 from jenacast.config import Config
 from jenacast.data.prepare import prepare_fold
-from jenacast.data.prepared import FOLDER, SplitRecord, load_manifest, load_prepared, remedy
-from jenacast.errors import DataError
+from jenacast.data.prepared import FOLDER, SplitRecord, load_manifest, load_prepared
 from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval, interval_of
 from jenacast.evaluation.daily import DailyErrors, pool
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import stored_days, write_evaluation
 from jenacast.evaluation.metrics import skill
 from jenacast.experiments import plots
-from jenacast.experiments.folds import Fold, FoldScores, find_edges, make_folds
+from jenacast.experiments.folds import Fold, FoldScores, find_edges, load_series, make_folds
 from jenacast.experiments.run_set import RunSet, remove_runs
 from jenacast.files import clear_leftovers, write_json
 from jenacast.models.build import check_model
@@ -168,14 +167,7 @@ def _prepare_folds(plan: BacktestPlan, folder: Path) -> None:
     missing = [fold for fold in plan.folds if not (folder / fold.name / FOLDER).is_dir()]
     if not missing:
         return
-    prepared = load_prepared(Path(plan.data_dir))
-    now = prepared.manifest.source_sha256, prepared.manifest.protocol
-    if now != (plan.source_sha256, plan.protocol):
-        raise DataError(
-            f"{plan.data_dir} holds another series or protocol than the backtest began with: source "
-            f"{plan.source_sha256[:12]}, now {now[0][:12]}; {plan.protocol}, now {now[1]}; prepare the old one again: "
-            f"{remedy('prepare', Path(plan.data_dir), '--protocol', plan.protocol)}; or start a new backtest"
-        )
+    prepared = load_series(Path(plan.data_dir), plan.source_sha256, plan.protocol)
     for fold in missing:
         prepare_fold(prepared, fold.borders(prepared.series.times), folder / fold.name, fold=fold.period)
 

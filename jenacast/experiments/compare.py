@@ -235,11 +235,11 @@ def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
         commits=sorted({run.record.commit for run in group}),
         test_maes_c=test,
         runs=[str(run.path) for run in group],
-        settings=_changed_settings(first.config),
+        settings=changed_settings(first.config),
     )
 
 
-def _changed_settings(config: Config) -> list[str]:
+def changed_settings(config: Config) -> list[str]:
     """Settings that differ from those of the recipe of this name, or the defaults, less the seed: train.epochs=5."""
     is_recipe = config.name in recipe_names()
     recipe = flatten(load_recipe(config.name).model_dump() if is_recipe else default_settings())

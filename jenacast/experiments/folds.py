@@ -7,11 +7,12 @@ sample tests of forecasting accuracy", on rolling origins): origins move on, tra
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise, takewhile
+from pathlib import Path
 
 import numpy as np
 
 from jenacast.config import DataSettings
-from jenacast.data.prepared import Prepared
+from jenacast.data.prepared import Prepared, load_prepared, remedy
 from jenacast.data.series import Times
 from jenacast.data.windows import Borders, find_windows
 from jenacast.errors import DataError
@@ -124,6 +125,23 @@ def first_row_from(times: Times, day: np.datetime64) -> int:
     """
     later = times >= day
     return int(later.argmax()) if later.any() else len(times)
+
+
+def load_series(data_dir: Path, source_sha256: str, protocol: str) -> Prepared:
+    """Open the series that the folds of a plan are cut from.
+
+    Raises:
+        DataError: no prepared data, or those of another series or protocol.
+    """
+    prepared = load_prepared(data_dir)
+    now = prepared.manifest.source_sha256, prepared.manifest.protocol
+    if now != (source_sha256, protocol):
+        raise DataError(
+            f"{data_dir} holds another series or protocol than this began with: source {source_sha256[:12]}, now "
+            f"{now[0][:12]}; {protocol}, now {now[1]}; prepare the old one again: "
+            f"{remedy('prepare', data_dir, '--protocol', protocol)}; or start anew with another --run-dir"
+        )
+    return prepared
 
 
 def _refuse_early(times: Times, first: np.datetime64, step_months: int) -> None:

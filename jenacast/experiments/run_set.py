@@ -131,6 +131,15 @@ class RunSet(Generic[Plan]):
             raise
 
 
+def train_arguments(run: Path, config: Path, data_dir: Path, *, seed: int, **flags: bool) -> list[str]:
+    """The `jenacast train` that trains one run of a set with the settings that all share, or continues it."""
+    if (run / run_folder.CONFIG).is_file() and run_folder.is_run_dir(run):
+        return ["train", "--resume", str(run)]
+    options = {"--config": config, "--seed": seed, "--run-dir": run, "--data-dir": data_dir}
+    given = [f"--{name.replace('_', '-')}" for name, is_wanted in flags.items() if is_wanted]
+    return ["train", *(str(word) for option in options.items() for word in option), "--force", *given]
+
+
 def remove_runs(runs: Sequence[Path]) -> None:
     """Remove run folders, all or none; files that no run wrote stay.
 

@@ -15,8 +15,9 @@ from jenacast.config import Config, load_config, with_train
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import std, with_std
-from jenacast.experiments.run_set import RunSet, remove_runs
+from jenacast.experiments.run_set import RunSet, remove_runs, train_arguments
 from jenacast.experiments.workers import run_side_by_side
+from jenacast.experiments.years import runs_of, years_in
 from jenacast.files import write_json
 from jenacast.models.build import check_model
 from jenacast.training import run_folder
@@ -128,8 +129,15 @@ def run_folders(path: Path) -> list[Path]:
     """The runs of a folder of seeds; any other folder is taken for a run itself.
 
     Raises:
-        JenacastError: the folder of seeds is damaged.
+        JenacastError: the folder of seeds is damaged, or one of held-out years: no network of it stands for the others.
     """
+    if years_in(path).exists:
+        _, _, first = next(runs_of(years_in(path).read_plan(), path))
+        compare, refit = (command("jenacast", *words, path) for words in (["compare"], ["train", "--refit"]))
+        raise JenacastError(
+            f"{path} holds networks that have each not seen one year; name one, such as {first}. Their errors: "
+            f"{compare}; one network of all years: {refit}"
+        )
     seeds = seeds_in(path)
     return [path / f"seed-{seed}" for seed in seeds.read_plan().seeds] if seeds.exists else [path]
 
@@ -155,8 +163,10 @@ def _remove_seeds(folder: Path) -> None:
 
 
 def _train_all(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
+    flags = {"require_cudnn": plan.require_cudnn, "tensorboard": plan.tensorboard}
+    shared, data_dir = folder / run_folder.CONFIG, Path(plan.data_dir)
     jobs = {
-        f"seed {seed}": _arguments(plan, folder / f"seed-{seed}", seed)
+        f"seed {seed}": train_arguments(folder / f"seed-{seed}", shared, data_dir, seed=seed, **flags)
         for seed in plan.seeds
         if not run_folder.holds_finished(folder / f"seed-{seed}", with_train(config, seed=seed))
     }
@@ -166,13 +176,3 @@ def _train_all(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
         names = ", ".join(failed)
         raise JenacastError(f"{names} failed, the reasons are above; the others are kept. Mend it, and resume")
     return write_summary(config, plan, folder)
-
-
-def _arguments(plan: SeedsPlan, run: Path, seed: int) -> list[str]:
-    """The `jenacast train` that trains one seed, or continues it."""
-    if (run / run_folder.CONFIG).is_file() and run_folder.is_run_dir(run):
-        return ["train", "--resume", str(run)]
-    config = run.parent / run_folder.CONFIG
-    options = ["--config", str(config), "--seed", str(seed), "--run-dir", str(run), "--data-dir", plan.data_dir]
-    flags = {"--require-cudnn": plan.require_cudnn, "--tensorboard": plan.tensorboard}
-    return ["train", *options, "--force", *(flag for flag, wanted in flags.items() if wanted)]

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from jenacast.runtime import count_gpus, usable_cores
@@ -66,11 +66,16 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = No
     """
     if not jobs:
         return []
-    processes = ProcessPool(device_shares(len(jobs), at_once))
+    processes, began = ProcessPool(device_shares(len(jobs), at_once)), time.monotonic()
     with ThreadPoolExecutor(len(processes.shares), initializer=processes.take_share) as threads:
         try:
-            exit_codes = {name: threads.submit(processes.run, name, arguments) for name, arguments in jobs.items()}
-            return [name for name, exit_code in exit_codes.items() if exit_code.result() != 0]
+            futures = {threads.submit(processes.run, name, arguments): name for name, arguments in jobs.items()}
+            for number, future in enumerate(as_completed(futures), start=1):
+                left_s = (time.monotonic() - began) / number * (len(jobs) - number)
+                if future.result() == 0 and len(jobs) > len(processes.shares):
+                    left = f"; about {left_s:.0f} s left" if left_s else ""
+                    logger.info("%s is done: %d of %d%s", futures[future], number, len(jobs), left)
+            return [name for future, name in futures.items() if future.result() != 0]
         except BaseException:
             processes.stop()
             raise

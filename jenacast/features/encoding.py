@@ -160,9 +160,8 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
         DataError: a climatology is asked for and the rows span less than a year; a column that is the same
             throughout; or no window.
     """
-    start, stop = prepared.borders(data.fit_on)
     repairs = find_repairs(prepared, data.fit_on) if data.homogenise else ()
-    rows = repaired(prepared.series.pick(slice(start, stop)), repairs)
+    rows = repaired(prepared.rows(data.fit_on), repairs)
     climatology = None
     if needs_climatology(data.columns, data.target):
         climatology = fit_climatology(rows.times, rows.column(TARGET))

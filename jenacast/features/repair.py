@@ -53,7 +53,7 @@ def find_repairs(prepared: Prepared, fit_on: FitSplit) -> tuple[Repair, ...]:
             f"{prepared.folder} was prepared by an earlier version, which did not look for breaks, and "
             f"data.homogenise=true repairs them; {remedy('prepare', prepared.folder.parent, '--force')}"
         )
-    last = prepared.series.times[slice(*prepared.borders(fit_on))].max()
+    last = prepared.rows(fit_on).times.max()
     ends = [(np.datetime64(each.month, "s"), each.step_c) for each in homogeneity.breaks]
     return tuple(Repair(until=str(until), step_c=step_c) for until, step_c in ends if until < last)
 

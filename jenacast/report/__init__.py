@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from jenacast.experiments.held_out import read_summary
+from jenacast.experiments.years import years_in
 from jenacast.files import atomic_path, refuse_existing
 from jenacast.report.data import describe_data
 from jenacast.report.details import describe_run
@@ -18,7 +20,7 @@ def write_report(paths: Sequence[Path], out: Path, *, force: bool = False) -> No
     says so and shows what the run folders hold. The same runs give the same page.
 
     Args:
-        paths: run folders, or folders of seeds.
+        paths: run folders, folders of seeds, or of held-out years, whose errors on these are shown too.
         out: the page.
         force: overwrite it.
 
@@ -28,7 +30,8 @@ def write_report(paths: Sequence[Path], out: Path, *, force: bool = False) -> No
     """
     refuse_existing(out, force=force)
     runs = gather(paths)
-    head, result = describe_result(runs)
+    years = [read_summary(path) for path in paths if years_in(path).exists]
+    head, result = describe_result(runs, years)
     sections = [describe_run(run, f"run-{place}", is_folded=place > 1) for place, run in enumerate(runs, start=1)]
     synthetic = any(run.synthetic for run in runs)
     with atomic_path(out, force=force) as path:

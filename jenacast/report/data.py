@@ -32,7 +32,7 @@ def _part(run: ReportedRun, is_one_of_many: bool, runs: Sequence[ReportedRun]) -
         notes.append(f"The runs could not be evaluated: {run.trouble}")
     manifest = run.manifest
     if manifest.fold:
-        notes.append(f"A fold of a backtest: {manifest.fold}.")
+        notes.append(f"A fold: {manifest.fold}.")
     notes.append(f"Source: {manifest.source}, {manifest.rows:,} rows, {manifest.rows_per_hour} an hour.")
     notes.append(_found(manifest.audit))
     found = [table(manifest.audit) for table in (years_table, steps_table, values_table)]

@@ -11,6 +11,7 @@ from jenacast.evaluation.evaluate import Scores
 from jenacast.evaluation.metrics import std
 from jenacast.experiments import plots
 from jenacast.experiments.compare import recipe_of
+from jenacast.experiments.held_out import YearsSummary, years_table
 from jenacast.report.page import Head, Part, Picture, Section, Tile, digits, span
 from jenacast.report.pictures import draw_picture
 from jenacast.report.runs import ReportedRun, are_comparable
@@ -20,19 +21,28 @@ TOGETHER = (
     "Each run is compared with {}, the best on validation, window by window: what makes a day hard for both cancels. "
     "An interval that holds 0 may be chance; none of them says what other seeds would give."
 )
+HELD_OUT = (
+    "Each year is forecast by networks that were trained on all other rows before the test split, or on all others "
+    "where there is none; it chose their best epoch. The mean counts every year once."
+)
 
 
-def describe_result(runs: Sequence[ReportedRun]) -> tuple[Head, Section]:
-    """The head of the page, and its first section: the runs beside the baseline, and beside each other."""
+def describe_result(runs: Sequence[ReportedRun], years: Sequence[YearsSummary] = ()) -> tuple[Head, Section]:
+    """The head of the page, and its first section: the runs beside the baseline, and beside each other.
+
+    `years` are what trainings with held-out years gave.
+    """
     first, recipes, title = runs[0], _by_recipe(runs), runs[0].label
     missing = [f"{run.label} is not judged on the test split here." for run in runs if run.scores is None]
-    parts = [Part("Beside the baseline", missing, _pictures(runs), [_errors(runs)])]
+    parts = [Part(f"{each.model}, years held out", [HELD_OUT], tables=[years_table(each)]) for each in years]
+    parts.append(Part("Beside the baseline", missing, _pictures(runs), [_errors(runs)]))
     if len(recipes) < len(runs):
         parts.append(Part("Seeds of one recipe", tables=[_seeds(recipes)]))
     if len(runs) > 1:
         title = f"{first.config.name}, {len(runs)} seeds" if len(recipes) == 1 else f"{len(runs)} runs"
-        parts.append(_beside_each_other(runs))
-    who = title if len(runs) == 1 else f"{first.label}, the best on validation,"
+        if not years:  # validation was of another year for each of theirs
+            parts.append(_beside_each_other(runs))
+    who = title if len(runs) == 1 else f"{first.label}," if years else f"{first.label}, the best on validation,"
     forecasts = f"{who} forecasts the temperature {first.config.data.lead_hours} hours ahead"
     if first.scores is None:
         head = Head(title, f"{forecasts}. It is not judged on the test split here.", [])

@@ -13,6 +13,7 @@ from jenacast.evaluation.daily import DailyErrors
 from jenacast.evaluation.evaluate import Evaluation, Scores, evaluate
 from jenacast.evaluation.files import stored_days, stored_scores
 from jenacast.experiments.seeds import run_folders
+from jenacast.experiments.years import runs_of, years_in
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -57,9 +58,10 @@ def gather(paths: Sequence[Path]) -> list[ReportedRun]:
     Raises:
         JenacastError: a path is no run folder, a run is damaged, or its checkpoint cannot be used.
     """
-    folders = dict.fromkeys(folder for path in paths for folder in run_folders(path))
+    folders = dict.fromkeys(folder for path in paths for folder in _run_folders(path))
     runs = sorted(map(_read, folders), key=lambda run: (run.outcome.val_mae_c is None, run.outcome.val_mae_c))
-    names = [f"{run.config.name}, seed {run.config.train.seed}" for run in runs]
+    parts = [(run.config.name, f"seed {run.config.train.seed}", run.record.fold) for run in runs]
+    names = [", ".join(filter(None, each)) for each in parts]
     judged = []
     for run, name in zip(runs, names, strict=True):
         label = name if names.count(name) == 1 else f"{name} ({run.folder})"
@@ -71,6 +73,12 @@ def gather(paths: Sequence[Path]) -> list[ReportedRun]:
 def are_comparable(one: ReportedRun, other: ReportedRun) -> bool:
     """Whether both forecast the same hours of the same series."""
     return one.series == other.series and one.config.data.lead_hours == other.config.data.lead_hours
+
+
+def _run_folders(path: Path) -> list[Path]:
+    """The runs of a folder: of seeds, of held-out years, or itself."""
+    years = years_in(path)
+    return [run for _, _, run in runs_of(years.read_plan(), path)] if years.exists else run_folders(path)
 
 
 def _read(folder: Path) -> ReportedRun:

@@ -194,8 +194,9 @@ def _value_problems(space: Space, *, alone: bool) -> list[str]:
 def _broken_rules(settings: Mapping[str, Any], *, alone: bool) -> list[str]:
     problems = []
     data = settings.get("data")
-    if isinstance(data, dict) and data.get("fit_on") == "train+val":
-        problems.append(f"data.fit_on: {NOT_SEARCHABLE['data.fit_on']}, so expected 'train', received 'train+val'")
+    if isinstance(data, dict) and data.get("fit_on") in ("train+val", "train+val+test"):
+        rule = f"{NOT_SEARCHABLE['data.fit_on']}, so expected 'train', received {data['fit_on']!r}"
+        problems.append(f"data.fit_on: {rule}")
     try:
         config = check_settings({**settings, "name": "trial"}, where="")
         if not alone:
