@@ -56,6 +56,7 @@ def compare(
     if plot:
         check_suffix(plot)
         refuse_existing(plot, force=force)
+    form = "json" if json_output else form
     if any(years_in(path).exists for path in runs):
         if plot:
             raise typer.BadParameter("--plot shows test MAEs, and held-out years have none")
@@ -66,7 +67,7 @@ def compare(
         with atomic_path(plot, force=force) as path:
             comparison(path, rows)
         say(f"wrote {plot}")
-    echo(_render(rows, "json" if json_output else form))
+    echo(_render(rows, form))
 
 
 def _render(rows: "Sequence[RecipeScores]", form: TableFormat) -> str:
