@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo, run_dir_option, say
-from jenacast.cli.evaluate import describe
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +29,7 @@ def demo(
     from jenacast.config import load_recipe
     from jenacast.evaluation.evaluate import evaluate
     from jenacast.evaluation.files import write_evaluation
+    from jenacast.evaluation.table import describe
     from jenacast.training.run import train
     from jenacast.training.run_folder import chosen_run_dir
 

@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, echo, say
-from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.errors import command
-from jenacast.evaluation import SKILL
-from jenacast.models import PRETRAINED
 from jenacast.plotting import Format
-from jenacast.tables import Column, Table, Value, wrapped
 
 if TYPE_CHECKING:
-    from jenacast.evaluation.bootstrap import Interval
     from jenacast.evaluation.evaluate import Evaluation, Scores
     from jenacast.evaluation.files import Groups
 
@@ -87,6 +82,7 @@ def evaluate(
     from jenacast.evaluation.evaluate import evaluate as run
     from jenacast.evaluation.files import as_json, write_evaluation, write_predictions
     from jenacast.evaluation.groups import errors_by, group_table
+    from jenacast.evaluation.table import describe
     from jenacast.experiments.seeds import only_run
     from jenacast.files import atomic_path, refuse_existing
     from jenacast.training.run_folder import data_of_run
@@ -112,7 +108,10 @@ def evaluate(
     if folder := out or (_run_of(evaluation) if is_alone else None):
         for file in write_evaluation(evaluation, folder, groups, form=form):
             say(f"wrote {file}")
-    shown = [describe(evaluation.scores), *(group_table(by, found).as_text() for by, found in groups.items())]
+    shown = [
+        describe(evaluation.scores, _why_no_intervals(evaluation.scores)),
+        *(group_table(by, found).as_text() for by, found in groups.items()),
+    ]
     echo(json.dumps(as_json(evaluation, groups)) if json_output else "\n\n".join(shown))
 
 
@@ -140,71 +139,11 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def describe(scores: "Scores") -> str:
-    """The scores as a short table."""
-    from jenacast.evaluation.bootstrap import LEAST_DAYS
-    from jenacast.evaluation.coverage import intervals_table
-
-    trained = scores.trained_protocol or "unknown"
-    head = f"{scores.label} on {scores.split}: {scores.windows:,} windows; protocol {scores.protocol}, trained under "
-    if scores.trained_on not in (None, "train"):
-        trained += f" on {scores.trained_on}"
-    lines = [wrapped(head + trained)]
-    if scores.windows_dropped:
-        lines.append(f"{scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed")
-    if scores.synthetic:
-        lines.append(SYNTHETIC_WARNING)
-    mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)
-    name = scores.label if scores.against is None or scores.members else _named(scores.checkpoint)
-    rows: list[list[Value]] = [
-        [name, scores.mae_c, mine, scores.rmse_c, f"{scores.bias_c:+.3f}", scores.skill],
-        [SAME_AS_NOW, scores.baseline_mae_c, baseline, scores.baseline_rmse_c, "", 0.0],
-        _difference(scores.difference_c, scores.difference_ci95_c),
-    ]
-    if scores.against is not None and scores.difference_to_against_c is not None:
-        theirs, bias = _interval(scores.against_mae_ci95_c), f"{scores.against_bias_c:+.3f}"
-        figures = [scores.against_mae_c, theirs, scores.against_rmse_c, bias, scores.against_skill]
-        rows.append([_named(scores.against), *figures])
-        rows.append(_difference(scores.difference_to_against_c, scores.difference_to_against_ci95_c))
-    errors = [Column("MAE", ".3f", "°C"), Column("95 % interval"), Column("RMSE", ".3f", "°C"), Column("bias °C")]
-    lines.append(Table([Column("forecast"), *errors, SKILL], rows).as_text())
-    if scores.bias_ci95_c:
-        theirs = f"; of the other {_interval(scores.against_bias_ci95_c, '+')} °C" if scores.against_bias_ci95_c else ""
-        lines.append(wrapped(f"95 % interval of the bias: {_interval(scores.bias_ci95_c, '+')} °C{theirs}"))
-    else:
-        lines.append(f"no 95 % intervals: they need windows on {LEAST_DAYS} days or more")
-    if scores.intervals:
-        table = intervals_table(scores.intervals).as_text()
-        lines += ["", f"{table}\nCRPS {scores.intervals.crps_c:.3f} °C"]
-    else:
-        lines.append(wrapped(f"no intervals of 50, 80 and 90 %: {_why_no_intervals(scores)}"))
-    return "\n".join(lines)
-
-
-def _why_no_intervals(scores: "Scores") -> str:
+def _why_no_intervals(scores: "Scores") -> str | None:
+    """The reason that lies in the checkpoint's run; None where there is none."""
     from jenacast.training.run_folder import METRICS, read_outcome
 
     run = Path(scores.checkpoint).parent
-    if scores.members or scores.offset_c:
-        return "a mean of networks has none; `jenacast ensemble` makes one network of them, which has"
-    if scores.trained_on is None:
-        return "the network was made elsewhere"
-    if scores.trained_on != "train":
-        return "it was trained on validation too, and nothing was left to calibrate them on"
-    if (run / METRICS).is_file() and not read_outcome(run).finished:
-        return f"its run is not finished; continue it: {command('jenacast', 'train', '--resume', run)}"
-    return "they are in the best network of a finished run, if validation holds enough windows"
-
-
-def _named(checkpoint: str) -> str:
-    return "pretrained" if checkpoint == str(PRETRAINED) else checkpoint
-
-
-def _difference(difference_c: float, interval: "Interval | None") -> "list[Value]":
-    """The row below another forecast's: the checkpoint's MAE less that one's."""
-    return ["difference to it", f"{difference_c:+.3f}", _interval(interval, "+"), "", "", ""]
-
-
-def _interval(interval: "Interval | None", sign: str = "") -> str:
-    """Its ends, or a dash where there are too few days for one."""
-    return " .. ".join(f"{end:{sign}.3f}" for end in interval) if interval else "-"
+    if scores.members or scores.trained_on != "train" or not (run / METRICS).is_file() or read_outcome(run).finished:
+        return None
+    return f"its run is not finished; continue it: {command('jenacast', 'train', '--resume', run)}"

@@ -122,9 +122,14 @@ def evaluate(
     ]
     hindcasts = on_common_windows(opened)
     members, others = hindcasts[: len(paths)], hindcasts[len(paths) :]
-    blend = _fit_blend(members, data_dir) if fit else equal_blend(len(members))
+    return judge(members, _fit_blend(members, data_dir) if fit else None, against=others[0] if others else None)
+
+
+def judge(members: Sequence[Hindcast], blend: Blend | None = None, *, against: Hindcast | None = None) -> Evaluation:
+    """Measure checkpoints that are open on their common windows: the mean of their forecasts, or a `blend` of them."""
+    blend = blend or equal_blend(len(members))
     leads = _leads(members, blend)
-    first, several = members[0], len(members) > 1
+    first, several, every = members[0], len(members) > 1, [*members, *([against] if against else [])]
     judged = replace(leads[-1], valid_at=first.samples.valid_at)
     errors = measure(judged.forecast_c, judged.truth_c)  # before all sums: it refuses what is not finite
     is_alone = not (several or blend.offset_c)
@@ -135,12 +140,12 @@ def evaluate(
         model=f"mean of {len(members)}" if several else first.checkpoint.model,
         split=first.split,
         windows_dropped=first.samples.dropped,
-        needed_hours=max(hindcast.encoding.needed_hours for hindcast in hindcasts),
+        needed_hours=max(hindcast.encoding.needed_hours for hindcast in every),
         protocol=first.protocol,
         trained_protocol=metadata.protocol if metadata else None,
         trained_on=metadata.trained_on if metadata else None,
         scaling="the checkpoint's" if metadata else ASSUMED,
-        synthetic=any(hindcast.synthetic for hindcast in hindcasts),
+        synthetic=any(hindcast.synthetic for hindcast in every),
         members=[str(member.checkpoint.path) for member in members] if several else [],
         weights=blend.weights.tolist() if several else [],
         offset_c=blend.offset_c,
@@ -148,7 +153,7 @@ def evaluate(
         windows_sha256=daily.windows_sha256,
         **vars(errors),
         **_errors(judged, errors, daily),
-        **(_errors_against(judged, daily, others[0]) if others else {}),
+        **(_errors_against(judged, daily, against) if against else {}),
     )
     return Evaluation(scores, judged, daily, leads)
 

@@ -180,6 +180,20 @@ class Batches:
         order = epoch_order(len(self._histories), seed=seed, epoch=epoch)
         return self._batches(order, batch_size, first_batch)
 
+    def reshuffled(self, *, batch_size: int, seed: int) -> Any:
+        """(inputs, targets) batches: every window once, in another order each time that the dataset is run through."""
+        tf = load_tensorflow()
+        with tf.device("CPU:0"):
+            starts, targets = tf.constant(self._histories.starts.astype(np.int32)), tf.constant(self._targets)
+
+        def gather(windows: Any) -> tuple[Any, Any]:
+            rows = tf.gather(starts, windows)[:, None] + self._steps
+            return tf.gather(self._series, rows), tf.gather(targets, windows)
+
+        count = len(self._histories)
+        order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
+        return _prefetched(order.batch(batch_size).map(gather))
+
     def in_order(self, *, batch_size: int = EVALUATION_BATCH) -> Any:
         """(inputs, targets) batches in order of time, the last one however small."""
         return self._batches(np.arange(len(self._histories)), batch_size, 0)
@@ -196,13 +210,18 @@ class Batches:
             return tf.gather(self._series, rows), targets[begin : begin + batch_size]
 
         numbers = tf.data.Dataset.range(first_batch, batch_count(len(order), batch_size))
-        options = tf.data.Options()
-        # There is nothing to tune, and at its end a dataset waits for the tuner's next turn, up to half its own time.
-        options.autotune.enabled = False
-        batches = numbers.map(gather).with_options(options)
-        if has_gpu():  # this must come last
-            return batches.apply(tf.data.experimental.prefetch_to_device("GPU:0", PREFETCH_BATCHES))
-        return batches.prefetch(PREFETCH_BATCHES)
+        return _prefetched(numbers.map(gather))
+
+
+def _prefetched(batches: Any) -> Any:
+    tf = load_tensorflow()
+    options = tf.data.Options()
+    # There is nothing to tune, and at its end a dataset waits for the tuner's next turn, up to half its own time.
+    options.autotune.enabled = False
+    batches = batches.with_options(options)
+    if has_gpu():  # this must come last
+        return batches.apply(tf.data.experimental.prefetch_to_device("GPU:0", PREFETCH_BATCHES))
+    return batches.prefetch(PREFETCH_BATCHES)
 
 
 def batch_count(windows: int, batch_size: int) -> int:

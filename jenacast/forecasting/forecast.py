@@ -83,24 +83,41 @@ def forecast(
     every_s: int | None = None,
     trust_saved_model: bool = False,
 ) -> Forecasts:
-    """Forecast from station files.
+    """Forecast from station files with a checkpoint, a run folder or an export.
+
+    `data_dir`, where `prepared/` lies, is needed only for a network without jenacast's metadata; `trust_saved_model`
+    opens an exported SavedModel too, which may run any code. The rest is as for `forecast_from`.
+    """
+    network = open_checked(path, data_dir, trust_saved_model=trust_saved_model)
+    return forecast_from(*network, files, source=source, max_gap_hours=max_gap_hours, at=at, every_s=every_s)
+
+
+def forecast_from(
+    checkpoint: Forecaster,
+    encoding: Encoding,
+    files: Sequence[Series],
+    *,
+    source: str,
+    max_gap_hours: float,
+    at: Sequence[np.datetime64] = (),
+    every_s: int | None = None,
+) -> Forecasts:
+    """Forecast with a network that is open.
 
     Args:
-        path: a checkpoint, a run folder or an export.
+        checkpoint: the network.
+        encoding: everything between measured values and the network.
         files: what station files hold; they may overlap.
         source: their names, for errors.
-        data_dir: where `prepared/` lies; needed only for a network without jenacast's metadata.
         max_gap_hours: the longest gap that is interpolated, and the age, if above an hour, of a last observation that
             still counts as now.
         at: forecast from the last observation at or before each of these times; by default from the newest one.
         every_s: forecast from the last complete history of every step of so many seconds instead, back from the newest.
-        trust_saved_model: open an exported SavedModel too, which may run any code.
 
     Raises:
         CheckpointError: the checkpoint cannot be used, or forecasts what is not finite.
         DataError: the files cannot be used, or lack hours that a forecast needs.
     """
-    checkpoint, encoding = open_checked(path, data_dir, trust_saved_model=trust_saved_model)
     columns = [TARGET, *measured_columns(encoding.names)]
     observations = join_observations(files, columns=columns, max_gap_hours=max_gap_hours, source=source)
     hours = encoding.needed_hours
@@ -120,7 +137,7 @@ def forecast(
     return Forecasts(
         checkpoint=str(checkpoint.path),
         sha256=checkpoint.sha256,
-        model="pretrained" if path == PRETRAINED else checkpoint.model,
+        model="pretrained" if checkpoint.path == PRETRAINED else checkpoint.model,
         synthetic=bool(checkpoint.metadata and checkpoint.metadata.synthetic),
         observations=observations,
         last_observation=histories.now,

@@ -78,7 +78,7 @@ def open_forecaster(path: Path, *, trust_saved_model: bool = False) -> Forecaste
     if (path / MEMBER).is_file() and not (path / BEST).is_file():
         return _open_export(path, trust_saved_model)
     checkpoint = load_checkpoint(path)
-    return _of_model(checkpoint.path, checkpoint.model, checkpoint.metadata, file_sha256(checkpoint.path))
+    return forecaster_of(checkpoint.model, checkpoint.path, checkpoint.metadata, file_sha256(checkpoint.path))
 
 
 def open_checked(path: Path, data_dir: Path, *, trust_saved_model: bool = False) -> tuple[Forecaster, Encoding]:
@@ -90,11 +90,12 @@ def open_checked(path: Path, data_dir: Path, *, trust_saved_model: bool = False)
     """
     checkpoint = open_forecaster(path, trust_saved_model=trust_saved_model)
     encoding = checkpoint.metadata.encoding if checkpoint.metadata else _assumed_encoding(checkpoint, data_dir)
-    _check_shapes(checkpoint, encoding)
+    check_shapes(checkpoint, encoding)
     return checkpoint, encoding
 
 
-def _of_model(path: Path, model: Any, metadata: Metadata | None, sha256: str | None = None) -> Forecaster:
+def forecaster_of(model: Any, path: Path, metadata: Metadata | None, sha256: str | None = None) -> Forecaster:
+    """A Keras model in memory as a forecaster; `path` names it, `sha256` is of the file that it came from."""
     shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     return Forecaster(path, _checked(forward_function(model), path, shapes[1]), *shapes, metadata, sha256)
 
@@ -117,7 +118,7 @@ def _open_export(folder: Path, trust_saved_model: bool) -> Forecaster:
         )
     opened = readers[found[0]](folder / found[0])
     if found[0] in (KERAS_FILE, ARCHITECTURE_FILE):
-        return _of_model(folder, opened, metadata)
+        return forecaster_of(opened, folder, metadata)
     encoding = metadata.encoding
     shapes = (None, encoding.history_hours, len(encoding.columns)), (None, len(encoding.leads))
     return Forecaster(folder, _checked(opened, folder, shapes[1]), *shapes, metadata)
@@ -200,7 +201,8 @@ def _assumed_encoding(checkpoint: Forecaster, data_dir: Path) -> Encoding:
     return fit_encoding(prepared, standard_task())
 
 
-def _check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
+def check_shapes(checkpoint: Forecaster, encoding: Encoding) -> None:
+    """Refuse a network that takes or gives other shapes than `encoding` says, by a CheckpointError."""
     expected = (encoding.history_hours, len(encoding.columns))
     received: Any = checkpoint.input_shape
     fits = isinstance(received, tuple) and len(received) == 3 and received[0] is None
