@@ -76,7 +76,10 @@ CALENDAR = {  # a wave of the calendar: its cycle, and its place among cosine an
     for harmonic in (1, 2)
     for number, wave in enumerate(("cos", "sin"))
 }
-UNITS = {column.name: column.unit for column in COLUMNS} | dict.fromkeys(WIND, "m/s") | dict.fromkeys(CALENDAR, "1")
+CLEARNESS = "clearness"  # the short-wave radiation over that of a clear sky
+NIGHT_HOURS = 19  # the longest that the sun is too low for it; until then the last of the day counts
+UNITS = {column.name: column.unit for column in (*COLUMNS, *OPTIONAL)}
+UNITS |= dict.fromkeys(WIND, "m/s") | dict.fromkeys((*CALENDAR, CLEARNESS), "1")
 HOURS_OPERATION = re.compile(r"(change|mean)_([1-9][0-9]{0,2})h")
 
 
@@ -100,7 +103,8 @@ class ColumnSpec:
     @property
     def look_back_hours(self) -> int:
         """How many hours before its own time the column needs."""
-        return sum(hours - (kind == "mean") for kind, hours in self.operations if hours)
+        hours = sum(hours - (kind == "mean") for kind, hours in self.operations if hours)
+        return hours + (NIGHT_HOURS if self.source == CLEARNESS else 0)
 
     @property
     def needs_climatology(self) -> bool:
@@ -152,6 +156,6 @@ def check_columns(names: list[str]) -> list[str]:
 def measured_columns(names: Sequence[str]) -> list[str]:
     """The measured columns that the columns `names` are worked out of, each once."""
     sources = [parse_column(name).source for name in names]
-    measured = [column.name for column in COLUMNS]
     of_wind = {name for source in sources if source in WIND for name in (WIND[source][0], "wind_direction_deg")}
-    return [name for name in measured if name in sources or name in of_wind]
+    of_sky = {"shortwave_radiation_w_per_m2"} if CLEARNESS in sources else set()
+    return [name for name in (*NAMES, *OPTIONAL_NAMES) if name in {*sources, *of_wind, *of_sky}]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jenacast.columns import CALENDAR, COLUMNS, NAMES, TARGET, WIND, parse_column
+from jenacast.columns import CALENDAR, COLUMNS, NAMES, OPTIONAL_NAMES, TARGET, WIND, parse_column
 from jenacast.data.series import Series
 from jenacast.errors import ConfigError
 from jenacast.features.climatology import Climatology
@@ -187,7 +187,8 @@ def test_an_unknown_source_is_refused_and_the_known_are_named(name):
         parse_column(name)
     told = str(caught.value)
     assert told.startswith(f"{name!r}: {name.partition(':')[0]!r} is no column of this version; expected one of ")
-    assert set(told.rpartition("expected one of ")[2].split(", ")) == {*NAMES, *WIND, *CALENDAR}
+    known = {*NAMES, *OPTIONAL_NAMES, "clearness", *WIND, *CALENDAR}
+    assert set(told.rpartition("expected one of ")[2].split(", ")) == known
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ def optional_values(series: Series) -> Floats:
     return np.full((len(series.times), len(OPTIONAL_NAMES)), np.nan, np.float32)
 
 
+def all_values(series: Series) -> Floats:
+    """(rows, columns) float32: the values and, where there are any, the optional ones."""
+    return series.values if series.optional is None else np.hstack([series.values, series.optional])
+
+
 def years_of(times: Times) -> Rows:
     """(rows,) the year that each row tells of: a time ends what was measured, so that midnight is of the old year."""
     years: Rows = (times.astype("datetime64[s]") - 1).astype("datetime64[Y]").astype(np.int64) + 1970

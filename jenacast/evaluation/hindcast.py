@@ -10,7 +10,7 @@ import numpy as np
 
 from jenacast.data.cleaning import clean
 from jenacast.data.prepared import Prepared, Split, load_prepared
-from jenacast.data.series import Floats, Rows, Series, rows_per_hour
+from jenacast.data.series import Floats, Rows, concatenate, rows_per_hour
 from jenacast.data.windows import find_windows
 from jenacast.errors import CheckpointError, DataError
 from jenacast.features.datasets import Samples, make_samples, split_samples
@@ -93,7 +93,7 @@ def _csv_samples(paths: Sequence[Path], encoding: Encoding) -> Samples:
     from jenacast.data.station import read_station_csv
 
     parts = [read_station_csv(path) for path in paths]
-    raw = Series(np.concatenate([part.times for part in parts]), np.concatenate([part.values for part in parts]))
+    raw = concatenate(parts)
     cleaned, names = clean(raw, "strict"), ", ".join(map(str, paths))
     rows_per_hour(raw.times, names)  # refuses what has no hourly step
     hours: dict[str, Any] = {"history_hours": encoding.needed_hours, "lead_hours": encoding.lead_hours}

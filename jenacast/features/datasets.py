@@ -14,6 +14,7 @@ from jenacast.data.prepared import Prepared, Split
 from jenacast.data.series import Floats, Rows, Series, Times
 from jenacast.data.windows import Windows, epoch_order, persistence, truth
 from jenacast.errors import CheckpointError, DataError
+from jenacast.features.derived import refuse_years_without
 from jenacast.features.encoding import Encoding
 from jenacast.runtime import has_gpu, load_tensorflow
 
@@ -114,15 +115,17 @@ def histories_and_windows(series: Series, windows: Windows, encoding: Encoding) 
     """The histories of any windows of `encoding.needed_hours`, and the windows that are left: whose look-back is whole.
 
     Raises:
-        DataError: the look-back of every window lacks an hour.
+        DataError: the look-back of every window lacks an hour, or whole years lack a column.
     """
-    inputs = encoding.inputs(series.pick(windows.lanes))
+    seen = series.pick(windows.lanes)
+    refuse_years_without(seen, encoding.names, "the series")
+    inputs = encoding.inputs(seen)
     found = len(windows)
     windows = windows.last(encoding.history_hours)
-    windows = windows.pick(_is_whole(inputs, windows))
+    windows = windows.pick(is_whole(inputs, windows))
     if not len(windows):
         raise DataError(
-            f"none of {found} windows has every hour of the {encoding.needed_hours} that the columns need; "
+            f"none of {found} windows has every value in the {encoding.needed_hours} h that the columns need; "
             "give a longer series or columns that look back less far"
         )
     histories = Histories(
@@ -149,8 +152,8 @@ def _on_the_way(series: Series, histories: Histories, encoding: Encoding) -> Flo
     return came_c
 
 
-def _is_whole(inputs: Floats, windows: Windows) -> NDArray[np.bool_]:
-    """(windows,) whether every value of a window's history is known."""
+def is_whole(inputs: Floats, windows: Windows) -> NDArray[np.bool_]:
+    """(windows,) whether every value of a window's history is known, in (lane_rows, columns) inputs."""
     unknown = np.concatenate([[0], np.cumsum(np.isnan(inputs).any(axis=1))])
     whole: NDArray[np.bool_] = unknown[windows.starts + windows.history] == unknown[windows.starts]
     return whole

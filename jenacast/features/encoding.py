@@ -13,7 +13,7 @@ from jenacast.data.series import Floats, Series, Times
 from jenacast.data.windows import persistence, truth
 from jenacast.errors import DataError
 from jenacast.features.climatology import Climatology, fit_climatology
-from jenacast.features.derived import derive
+from jenacast.features.derived import derive, refuse_years_without
 from jenacast.features.repair import Repair, find_repairs, raised_by_c, repaired
 from jenacast.records import Record
 
@@ -158,10 +158,11 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
 
     Raises:
         DataError: a climatology is asked for and the rows span less than a year; a column that is the same
-            throughout; or no window.
+            throughout, or that whole years lack; or no window.
     """
     repairs = find_repairs(prepared, data.fit_on) if data.homogenise else ()
     rows = repaired(prepared.rows(data.fit_on), repairs)
+    refuse_years_without(rows, data.columns, f"{prepared.folder}: the {data.fit_on} split")
     climatology = None
     if needs_climatology(data.columns, data.target):
         climatology = fit_climatology(rows.times, rows.column(TARGET))

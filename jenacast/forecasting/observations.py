@@ -11,9 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jenacast.columns import COLUMNS, NAMES, TARGET
+from jenacast.columns import COLUMNS, NAMES, OPTIONAL, TARGET, Column
 from jenacast.data.cleaning import find_valid, unique_in_time
-from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times, rows_per_hour
+from jenacast.data.series import (
+    HOUR_S,
+    Floats,
+    Rows,
+    Series,
+    Times,
+    all_values,
+    concatenate,
+    optional_values,
+    rows_per_hour,
+)
 from jenacast.errors import DataError
 
 MAX_ROWS = 3_000_000  # 57 years of 10-minute rows; their values take 170 MB
@@ -73,15 +83,16 @@ def join_observations(
             would not fit into memory.
     """
     lanes = _lanes(files)
-    known = _merge(files, lanes, source)
+    looked_at = COLUMNS if set(columns) <= set(NAMES) else (*COLUMNS, *OPTIONAL)
+    known = _merge(files, lanes, looked_at, columns, source)
     rows_per_hour(known.times, source)  # refuses what has no hourly step
     times = _clock(known.times, lanes, source)
-    values = np.full((len(times), len(NAMES)), np.nan, dtype=np.float32)
-    values[np.searchsorted(times, known.times)] = known.values
-    values[:, [name not in columns for name in NAMES]] = 0
+    values = np.full((len(times), len(looked_at)), np.nan, dtype=np.float32)
+    values[np.searchsorted(times, known.times)] = all_values(known)
+    values[:, [column.name not in columns for column in looked_at]] = 0
     measured, temperature_c = _complete(values), values[:, NAMES.index(TARGET)].copy()
     filled = _interpolate(times, values, max_gap_hours * HOUR_S)
-    return Observations(Series(times, values), measured, filled, temperature_c)
+    return Observations(_series(times, values), measured, filled, temperature_c)
 
 
 def missing_hours(observations: Observations, last: np.datetime64, hours: int) -> Times:
@@ -89,7 +100,7 @@ def missing_hours(observations: Observations, last: np.datetime64, hours: int) -
     wanted = last.astype("datetime64[s]") - np.arange(hours)[::-1] * np.timedelta64(HOUR_S, "s")
     times = observations.series.times
     rows = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
-    missing: Times = wanted[(times[rows] != wanted) | ~_complete(observations.series.values[rows])]
+    missing: Times = wanted[(times[rows] != wanted) | ~_complete(all_values(observations.series.pick(rows)))]
     return missing
 
 
@@ -114,12 +125,15 @@ def _lanes(files: Sequence[Series]) -> Rows:
     return np.unique(np.concatenate(lanes))
 
 
-def _merge(files: Sequence[Series], lanes: Rows, source: object) -> Series:
+def _merge(
+    files: Sequence[Series], lanes: Rows, looked_at: Sequence[Column], wanted: Sequence[str], source: object
+) -> Series:
     """All rows that hold a valid value and stand in a lane, in order of time and each time once; NaN for the rest."""
-    newest_first = files[::-1]
-    times = np.concatenate([file.times for file in newest_first])
-    values = np.concatenate([file.values for file in newest_first]).astype(np.float32)
-    valid = find_valid(values)
+    rows = concatenate(files[::-1])  # the newest first
+    times, values = rows.times, rows.values.astype(np.float32)
+    if len(looked_at) > len(NAMES):
+        values = np.hstack([values, optional_values(rows)])
+    valid = find_valid(values, looked_at)
     values[~valid] = np.nan
     in_lane = np.isin(_seconds(times) % HOUR_S, lanes)
     kept = in_lane & valid.any(axis=1)
@@ -128,21 +142,28 @@ def _merge(files: Sequence[Series], lanes: Rows, source: object) -> Series:
             f"{source}: no value in {in_lane.sum():,} row(s) lies in its column's valid range; "
             "name a station file of a time when the instruments worked"
         )
-    dead = [column.header for column, alive in zip(COLUMNS, np.any(valid, axis=0), strict=True) if not alive]
+    alive, told = np.any(valid, axis=0), {*NAMES, *wanted}
+    dead = [one.header for one, lives in zip(looked_at, alive, strict=True) if one.name in told and not lives]
     if dead:
         logger.warning("no valid value at all in the column(s) %s", ", ".join(map(repr, dead)))
     off = times[~in_lane]
     if len(off):
         logger.warning("dropped %d row(s) off the clock of their file, the first at %s", len(off), minute(off.min()))
-    series = Series(times[kept], values[kept])
-    rows, _, conflicts = unique_in_time(series)
+    series = _series(times[kept], values[kept])
+    firsts, _, conflicts = unique_in_time(series)
     if conflicts:
         logger.warning(
             "dropped %d row(s) whose time has other values elsewhere: the file named last counts, inside a file the "
             "first row",
             conflicts,
         )
-    return Series(series.times[rows], series.values[rows])
+    return series.pick(firsts)
+
+
+def _series(times: Times, values: Floats) -> Series:
+    """A series of (rows, columns) values, of which those after the first are optional ones."""
+    measured, optional = np.split(values, [len(NAMES)], axis=1)
+    return Series(times, measured, optional=optional if optional.size else None)
 
 
 def _clock(known: Times, lanes: Rows, source: object) -> Times:

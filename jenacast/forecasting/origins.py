@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jenacast.columns import COLUMNS
-from jenacast.data.series import HOUR_S, Series, Times
+from jenacast.columns import COLUMNS, OPTIONAL
+from jenacast.data.series import HOUR_S, Series, Times, all_values
 from jenacast.data.windows import Windows, find_windows
 from jenacast.errors import DataError
+from jenacast.features.datasets import is_whole
 from jenacast.forecasting.observations import Observations, describe_hours, minute, missing_hours
 
 NAMED_COLUMNS = 3
@@ -57,7 +58,10 @@ def all_origins(observations: Observations, *, every_s: int, hours: int) -> Time
 
 def history_windows(series: Series, hours: int) -> Windows:
     """Every history of so many hourly observations without a missing value; the target is the last of them."""
-    return find_windows(series, "strict", 0, len(series.times), history_hours=hours, lead_hours=0)
+    windows = find_windows(series, "strict", 0, len(series.times), history_hours=hours, lead_hours=0)
+    if series.optional is None:
+        return windows
+    return windows.pick(is_whole(series.optional[windows.lanes], windows))
 
 
 def _find_origin(observations: Observations, until: np.datetime64, hours: int, max_age_hours: float) -> np.datetime64:
@@ -89,8 +93,9 @@ def _error(
 ) -> DataError:
     """The problem, the few columns without values at the `missing` times, and the origin to ask for instead."""
     series = observations.series
-    holes = np.any(np.isnan(series.values[np.isin(series.times, [] if missing is None else missing)]), axis=0)
-    names = [repr(column.header) for column, has_hole in zip(COLUMNS, holes, strict=True) if has_hole]
+    values = all_values(series.pick(np.isin(series.times, [] if missing is None else missing)))
+    holes = np.any(np.isnan(values), axis=0)
+    names = [repr(column.header) for column, has_hole in zip((*COLUMNS, *OPTIONAL), holes, strict=False) if has_hole]
     lacking = f", for lack of {', '.join(names)}" if 0 < len(names) <= NAMED_COLUMNS else ""
     origins = _complete_origins(observations, hours)
     if len(origins):
