@@ -40,6 +40,7 @@ def test_the_second_call_asks_for_what_may_have_changed_and_fetches_nothing(data
     done = bring()
     assert (done.fetched, sorted(done.kept), done.missing) == ([], sorted(NAMES), {})
     assert site.hits == [PAGE, "/wetter/mpi_roof.zip"]
+    assert site.asked[-1]["If-None-Match"] == index(data)["files"]["mpi_roof.zip"]["etag"]
     assert {path: path.stat().st_mtime_ns for path in station_files(data)} == before
 
 
@@ -57,6 +58,21 @@ def test_a_running_period_that_has_grown_is_fetched_and_nothing_else(data, bring
     assert bring().fetched == ["mpi_roof.zip"]
     assert kept(data) == FILES | {"mpi_roof.zip": grown}
     assert index(data)["files"]["mpi_roof.zip"]["rows"] == 600
+
+
+def test_where_the_server_knows_the_time_alone_it_is_asked_by_that(data, bring, site):
+    def dated(handler):
+        handler.send_response(304 if "If-Modified-Since" in handler.headers else 200)
+        handler.send_header("Last-Modified", "Fri, 27 Nov 2026 09:20:00 GMT")
+        handler.end_headers()
+        if "If-Modified-Since" not in handler.headers:
+            handler.wfile.write(RUNNING)
+
+    site.routes["/wetter/mpi_roof.zip"] = dated
+    bring()
+    assert "mpi_roof.zip" in bring().kept
+    assert site.asked[-1]["If-Modified-Since"] == "Fri, 27 Nov 2026 09:20:00 GMT"
+    assert kept(data) == FILES
 
 
 def test_without_versions_the_server_sends_all_and_what_is_the_same_is_kept(data, bring, site):
@@ -155,6 +171,13 @@ def test_redirects_are_followed_on_the_hosts_of_the_station_alone(data, bring, s
     assert list(done.missing) == ["mpi_roof_2024.zip"]
     assert f"leads to another host, {other_site.url.removeprefix('http://')}" in done.missing["mpi_roof_2024.zip"]
     assert kept(data)["mpi_roof.zip"] == RUNNING
+    assert other_site.hits == []
+
+
+def test_a_page_that_leads_to_another_host_is_not_read_there(data, bring, site, other_site):
+    site.routes[PAGE] = leads_to(other_site.page)
+    with pytest.raises(UnreachableError, match="leads to another host"):
+        bring()
     assert other_site.hits == []
 
 

@@ -58,6 +58,8 @@ def test_what_is_missing_is_an_error_after_the_others_were_fetched(run, data, si
     assert "error: missing, for the reasons above: mpi_roof_2024.zip. The others are in" in err
     assert err.count("error: ") == 1
     assert sorted(kept(data)) == sorted(set(NAMES) - {"mpi_roof_2024.zip"})
+    site.routes["/wetter/mpi_roof.zip"] = status(404)
+    assert f"{site.url}/wetter/mpi_roof.zip: HTTP 404; the old one stays" in run("--from", site.page)[2]
 
 
 @pytest.mark.parametrize("behaviour", [HTML, status(404)], ids=["form", "gone"])

@@ -45,11 +45,13 @@ def test_it_alone_is_fetched_and_again_after_ten_minutes(data, site, later):
     assert len(site.hits) == 4
 
 
-def test_a_download_of_the_archive_counts(data, bring, site):
+def test_a_download_of_the_archive_counts_but_not_for_another_page(data, bring, site, other_site):
     bring()
     site.hits.clear()
     assert running_file(data, page=site.page).name == "mpi_roof.zip"
     assert site.hits == []
+    running_file(data, page=other_site.page)
+    assert other_site.hits == [PAGE, "/wetter/mpi_roof.zip"]
 
 
 def test_offline_the_newest_file_is_taken(data, bring, site, later):

@@ -73,7 +73,7 @@ class Updater:
 
     def miss(self, name: str, error: DownloadError) -> None:
         """Note that something could not be had."""
-        logger.warning("%s", error)
+        logger.warning("%s%s", error, "; the old one stays" if name in self.archive.files else "")
         self.done.missing[name] = str(error)
 
     def find_links(self, pages: Sequence[str]) -> list[Link]:
