@@ -8,8 +8,10 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 from jenacast.errors import ExistsError
 
 TEMPORARY = ".jenacast-tmp-"  # begins the names of what is being written; nobody chooses such a name
+DAY_S = 86_400
 LONGEST_NAME = 255  # bytes, on all usual file systems
 LONGEST_SUFFIX = 16  # Keras and matplotlib read the format from it
 AT_CWD, EXCHANGE = -100, 2  # of Linux' renameat2
@@ -35,6 +38,7 @@ def atomic_path(target: Path, *, force: bool = True, make_folder: bool = True) -
     """
     if make_folder:
         target.parent.mkdir(parents=True, exist_ok=True)
+    _clear_old_leftovers(target.parent)
     suffix = target.suffix if len(target.suffix) <= LONGEST_SUFFIX else ""
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY, suffix=suffix)
     os.close(handle)
@@ -111,6 +115,20 @@ def clear_leftovers(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+@cache
+def _clear_old_leftovers(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder that nobody locks, once a process: this user's files alone.
+
+    Nobody writes a file for a day without a change to it.
+    """
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError):
+            about = leftover.lstat()
+            is_ours = stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid()
+            if is_ours and time.time() - about.st_mtime > DAY_S:
+                leftover.unlink()
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,31 @@ def test_leftovers_are_cleared_and_nothing_else(tmp_path):
     (tmp_path / f"{files.TEMPORARY}abcd1234" / "new").mkdir(parents=True)
     clear_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(mine)
+
+
+KILLED = """
+import sys, time; from pathlib import Path; from jenacast.files import atomic_path
+with atomic_path(Path(sys.argv[1]) / "table.csv") as path: print(path, flush=True); path.write_text(""); time.sleep(60)
+"""
+LATER = "import sys; from pathlib import Path; from jenacast.files import write_json; write_json(Path(sys.argv[1]), 1)"
+
+
+def test_what_a_killed_process_left_is_cleared_by_a_later_one_after_a_day(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True) as process:
+        left = Path(process.stdout.readline().strip())
+        process.kill()
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / f"{files.TEMPORARY}link").symlink_to(tmp_path / "mine")
+    (tmp_path / f"{files.TEMPORARY}folder").mkdir()
+    (tmp_path / f"{files.TEMPORARY}young").write_text("being written")
+    theirs = sorted(path for path in tmp_path.iterdir() if path != left)
+    for hours, expected in ((23, [left, *theirs]), (25, theirs)):
+        old = time.time() - hours * 3600
+        for path in (left, tmp_path / "mine", tmp_path / f"{files.TEMPORARY}folder"):
+            os.utime(path, (old, old))
+        subprocess.run([sys.executable, "-c", LATER, tmp_path / "done.json"], check=True, timeout=60)
+        (tmp_path / "done.json").unlink()
+        assert sorted(tmp_path.iterdir()) == sorted(expected)
 
 
 def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
