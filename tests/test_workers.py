@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -7,9 +8,11 @@ import sys
 import threading
 import time
 from ctypes.util import find_library
+from pathlib import Path
 
 import pytest
 
+import jenacast
 from jenacast.experiments import workers
 from jenacast.experiments.workers import run_side_by_side
 
@@ -111,8 +114,26 @@ def test_jobs_import_nothing_from_the_working_directory(tmp_path, monkeypatch):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     monkeypatch.setattr(workers, "DRIVER_LIBRARY", "libmissing.so.1")
     monkeypatch.chdir(tmp_path)
-    assert run_side_by_side({"job": ["--version"]}) == []
+    assert run_side_by_side({"job": ["download", "--help"]}) == []
     assert not (tmp_path / "ran").exists()
+
+
+def test_jobs_are_of_the_package_that_starts_them_also_where_it_is_not_installed(tmp_path):
+    clone = tmp_path / "clone"
+    shutil.copytree(Path(jenacast.__file__).parent, clone / "jenacast", ignore=shutil.ignore_patterns("__pycache__"))
+    with (clone / "jenacast" / "cli" / "__init__.py").open("a") as file:
+        file.write("\nprint('of the clone', file=sys.stderr)\n")
+    (clone / "typer.py").write_text("raise SystemExit('what lies beside the package was run')\n")
+    parent = (
+        "import logging, sys; logging.basicConfig(level='INFO'); sys.path.insert(0, sys.argv[1])\n"
+        "from jenacast.experiments import workers; workers.DRIVER_LIBRARY = 'libmissing.so.1'\n"
+        "sys.exit(bool(workers.run_side_by_side({'job': ['download', '--help']})))"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-P", "-c", parent, clone]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=bare, cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert "job: of the clone" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process that its parent died")

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
+import jenacast
 from jenacast.runtime import count_gpus, usable_cores
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,16 @@ VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 PARENT = "JENACAST_PARENT"  # tells a process the id of the one that started it
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 GRACE_S = 60  # for a process to save its state after SIGTERM
+# What a process of a job runs. -P keeps modules of the working directory from being imported; a package that is not
+# installed is then not found either, so it is imported from where this one lies, and nothing else from there.
+START = f"""
+import runpy, sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("jenacast", {jenacast.__file__!r})
+sys.modules["jenacast"] = package = module_from_spec(spec)
+spec.loader.exec_module(package)
+runpy.run_module("jenacast", run_name="__main__", alter_sys=True)
+"""
 DRIVER_LIBRARY = "libcuda.so.1"  # of NVIDIA's driver; TensorFlow loads it by this name, and has no GPU without it
 
 
@@ -138,8 +149,7 @@ class ProcessPool:
         return exit_code
 
     def _start(self, arguments: Sequence[str]) -> "subprocess.Popen[str] | None":
-        # Without -P, Python would import modules from the working directory, and run what lies there.
-        command = [sys.executable, "-P", "-m", "jenacast", *arguments]
+        command = [sys.executable, "-P", "-c", START, *arguments]
         command += [] if logger.isEnabledFor(logging.INFO) else ["--quiet"]
         nothing, environment = subprocess.DEVNULL, os.environ | self._own.environment
         with self._guard:
