@@ -44,6 +44,7 @@ class DataSettings(_Settings):
     columns: list[str] = Field(min_length=1, max_length=MAX_ENTRIES)
     target: TargetKind
     every_hour: bool
+    warming_c_per_decade: float = Field(ge=-2, le=2)
     fit_on: FitSplit
     homogenise: bool
 

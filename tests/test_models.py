@@ -9,7 +9,7 @@ from jenacast.models.checkpoint import load_checkpoint
 from jenacast.runtime import load_tensorflow, set_seed
 from jenacast.training.learner import Learner
 
-LONG = {"conv1d": 72, "lagged": 25, "lagged-wide": 25}  # filters that span 69 hours, changes over 24
+LONG = {"conv1d": 72, "lagged": 25, "lagged-mean": 25, "lagged-wide": 25}  # filters that span 69 hours, changes over 24
 STEPS = dict.fromkeys(recipe_names(), 6) | LONG
 LAYERS = ("architecture", "cell", "engine", "bidirectional", "unroll")
 ENGINES = [f"{name} {engine}" for name in ("lstm-dropout", "stacked-gru") for engine in ("tied", "weight-drop")]

@@ -15,6 +15,7 @@ from jenacast.errors import DataError
 from jenacast.features.climatology import Climatology, fit_climatology
 from jenacast.features.derived import derive, refuse_years_without
 from jenacast.features.repair import Repair, find_repairs, raised_by_c, repaired
+from jenacast.features.warming import warming_c, without_warming
 from jenacast.records import Record
 
 
@@ -35,8 +36,9 @@ class ColumnEncoding(Record):
 class TargetEncoding(Record):
     """What the network's output means: the temperature is output * scale_c + offset_c + reference.
 
-    The reference is 0 for `absolute`; the present temperature for `change`; the climatology at the target's time for
-    `departure`; that and the present departure from climatology for `departure-change`.
+    The reference is 0 for `absolute`, or the warming that is taken off the inputs; the present temperature for
+    `change`; the climatology at the target's time for `departure`; that and the present departure from climatology for
+    `departure-change`.
     """
 
     kind: TargetKind
@@ -52,6 +54,7 @@ class Encoding(Record):
 
     With `repairs` the network knows the series as repaired alone: rows before a break are raised as they come in,
     temperatures that are forecast for before it are lowered as they go out. What is measured stays as it is outside.
+    So it is with a warming: the network, its columns and its climatology know the climate of 2012 alone.
     """
 
     columns: tuple[ColumnEncoding, ...] = Field(min_length=1)
@@ -61,6 +64,7 @@ class Encoding(Record):
     every_hour: bool = False
     climatology: Climatology | None = None
     repairs: tuple[Repair, ...] = ()
+    warming_c_per_decade: float = 0.0
 
     @field_validator("columns")
     @classmethod
@@ -91,7 +95,7 @@ class Encoding(Record):
 
     def inputs(self, series: Series) -> Floats:
         """(rows, columns) float32, standardised: the rows of every history; NaN where a look-back lacks an hour."""
-        series = repaired(series, self.repairs)
+        series = without_warming(repaired(series, self.repairs), self.warming_c_per_decade)
         inputs = np.empty((len(series.times), len(self.columns)), np.float32)
         for number, values in enumerate(derive(series, self.names, self.climatology)):
             inputs[:, number] = (values - self.columns[number].mean) / self.columns[number].deviation
@@ -106,12 +110,12 @@ class Encoding(Record):
         """
         last_observed_c = (last_observed_c.astype(np.float64) + raised_by_c(now, self.repairs))[:, None]
         shape, kind = (len(now), len(self.leads)), self.target.kind
-        if self.climatology is None or kind in ("absolute", "change"):
+        if kind == "change" or (kind == "absolute" and not self.warming_c_per_decade):
             return np.broadcast_to(last_observed_c if kind == "change" else 0.0, shape)
         # The times asked for, not the target rows' own: under `book` a gap may lie between. Most are many windows'.
         times, places = np.unique(self._valid_at(now), return_inverse=True)
-        later_c: Floats = self.climatology.at(times)[places.reshape(shape)]
-        return later_c if kind == "departure" else later_c + last_observed_c - self.climatology.at(now)[:, None]
+        later_c: Floats = self._expected_c(times)[places.reshape(shape)]
+        return later_c + last_observed_c - self._expected_c(now)[:, None] if kind == "departure-change" else later_c
 
     def encode(self, truth_c: Floats, now: Times, last_observed_c: Floats) -> Floats:
         """(windows, outputs) float32: what the network should say.
@@ -135,6 +139,13 @@ class Encoding(Record):
         repaired_c = truth_c + raised_by_c(self._valid_at(now), self.repairs)
         relative_c: Floats = repaired_c - self.references_c(now, last_observed_c)
         return relative_c
+
+    def _expected_c(self, times: Times) -> Floats:
+        """(times,) degC: the climatology, where the target is relative to it, and the warming since its years."""
+        climate_c = warming_c(times, self.warming_c_per_decade)
+        if self.climatology is not None and self.target.kind != "absolute":
+            climate_c = climate_c + self.climatology.at(times)
+        return climate_c
 
     def _valid_at(self, now: Times) -> Times:
         """(windows, leads) times that the outputs are for."""
@@ -161,7 +172,7 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
             throughout, or that whole years lack; or no window.
     """
     repairs = find_repairs(prepared, data.fit_on) if data.homogenise else ()
-    rows = repaired(prepared.rows(data.fit_on), repairs)
+    rows = without_warming(repaired(prepared.rows(data.fit_on), repairs), data.warming_c_per_decade)
     refuse_years_without(rows, data.columns, f"{prepared.folder}: the {data.fit_on} split")
     climatology = None
     if needs_climatology(data.columns, data.target):
@@ -185,6 +196,7 @@ def fit_encoding(prepared: Prepared, data: DataSettings) -> Encoding:
         lead_hours=data.lead_hours,
         climatology=climatology,
         repairs=repairs,
+        warming_c_per_decade=data.warming_c_per_decade,
     )
     target = encoding.target
     if data.target != "absolute":
