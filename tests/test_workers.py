@@ -1,5 +1,7 @@
+import io
 import logging
 import os
+import re
 import shutil
 import signal
 import stat
@@ -15,6 +17,7 @@ import pytest
 import jenacast
 from jenacast.experiments import workers
 from jenacast.experiments.workers import run_side_by_side
+from jenacast.training import progress
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,50 @@ def test_ctrl_c_of_the_terminal_is_left_to_the_parent(script, caplog):
     script("kill -INT $$; echo survived >&2")
     assert run_side_by_side({"job": []}) == []
     assert caplog.messages == ["job: survived"]
+
+
+class Terminal(io.StringIO):
+    """Standard error as a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_sees_one_bar_for_all_jobs_from_their_reports(script, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, "jenacast")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    script("printf '\\001steps 3 10\\nhalf way\\n' >&2; test -n \"$JENACAST_REPORTS\"")
+    assert run_side_by_side({"one": [], "two": []}, at_once=1) == []
+    shown = terminal.getvalue()
+    assert "3/20 " in shown
+    assert "13/20 " in shown  # the first has ended
+    assert "\x01" not in shown
+    assert [text for text in caplog.messages if "done" not in text] == ["one: half way", "two: half way"]
+    assert shown.rstrip("\r").endswith(" ")  # the bar is wiped away
+
+
+def test_without_a_terminal_jobs_are_not_asked_for_reports(script, caplog):
+    caplog.set_level(logging.INFO, "jenacast")
+    script('test -z "$JENACAST_REPORTS"')
+    assert run_side_by_side({"one": []}) == []
+
+
+def test_quiet_reaches_the_jobs_and_leaves_their_warnings(script, caplog):
+    caplog.set_level(logging.WARNING, "jenacast")
+    script('echo "told $*" >&2')
+    assert run_side_by_side({"one": ["train"]}) == []
+    assert caplog.messages == ["one: told -P -m jenacast train --quiet"]
+
+
+def test_a_training_whose_parent_shows_the_bar_reports_its_steps(jenacast, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY_S", 0)
+    monkeypatch.setenv(progress.REPORTS, "1")
+    options = ("--set", "data.history_hours=12", "--epochs", "2", "--data-dir", data_dir)
+    done = jenacast("train", "--model", "dense", *options, "--run-dir", tmp_path / "run")
+    reports = [report for line in done.stderr.splitlines() if (report := progress.read_report(line))]
+    steps = reports[-1][1]
+    assert reports == [(number, steps) for number in range(1, steps + 1)]
+    assert steps == 2 * int(re.search(r"(\d+) steps an epoch", done.stderr)[1])
 
 
 def test_jobs_import_nothing_from_the_working_directory(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import jenacast
 from jenacast.runtime import count_gpus, usable_cores
+from jenacast.training.progress import REPORTS, SharedBar, read_report
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = No
     """
     if not jobs:
         return []
-    processes, began = ProcessPool(device_shares(len(jobs), at_once)), time.monotonic()
+    processes, began = ProcessPool(device_shares(len(jobs), at_once), len(jobs)), time.monotonic()
     with ThreadPoolExecutor(len(processes.shares), initializer=processes.take_share) as threads:
         try:
             futures = {threads.submit(processes.run, name, arguments): name for name, arguments in jobs.items()}
@@ -85,7 +86,7 @@ def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = No
                 left_s = (time.monotonic() - began) / number * (len(jobs) - number)
                 if future.result() == 0 and len(jobs) > len(processes.shares):
                     left = f"; about {left_s:.0f} s left" if left_s else ""
-                    logger.info("%s is done: %d of %d%s", futures[future], number, len(jobs), left)
+                    processes.log(logging.INFO, "%s is done: %d of %d%s", futures[future], number, len(jobs), left)
             return [name for future, name in futures.items() if future.result() != 0]
         except BaseException:
             processes.stop()
@@ -111,8 +112,10 @@ class ProcessPool:
     Each share has a thread of its own, which first calls `take_share` and then `run` for one job after the other.
     """
 
-    def __init__(self, shares: Sequence[DeviceShare]) -> None:
+    def __init__(self, shares: Sequence[DeviceShare], jobs: int) -> None:
         self.shares = shares
+        self._bar = SharedBar(jobs)
+        self.log = self._bar.log
         self._untaken = list(shares)
         self._own = threading.local()
         self._started: list[subprocess.Popen[str]] = []
@@ -131,6 +134,7 @@ class ProcessPool:
             os.sched_setaffinity(0, share.cores)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._own.environment = {PARENT: str(os.getpid())} | ({VISIBLE_GPUS: share.gpu} if share.gpu else {})
+        self._own.environment |= {REPORTS: "1"} if self._bar.is_shown else {}
 
     def run(self, name: str, arguments: Sequence[str]) -> int | None:
         """Run one job on this thread's share; return its exit code, or None if the pool was stopped before it began.
@@ -140,9 +144,14 @@ class ProcessPool:
         process = self._start(arguments)
         if process is None:
             return None
+        self._bar.begin(name)
         for line in process.stderr or ():
-            logger.log(self.level, "%s: %s", name, line.rstrip())
+            if report := read_report(line):
+                self._bar.show(name, *report)
+            else:
+                self.log(self.level, "%s: %s", name, line.rstrip())
         exit_code = process.wait()
+        self._bar.end(name)
         if exit_code < 0 and not self._stopped:
             reason = "; the memory may not have sufficed" if exit_code == -signal.SIGKILL else ""
             logger.error("%s was ended by %s%s", name, signal.Signals(-exit_code).name, reason)

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm import tqdm
-
 from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import ErrorMetrics, measure
 from jenacast.features.datasets import Batches
@@ -18,6 +16,7 @@ from jenacast.training import run_folder
 from jenacast.training.finish import calibrate_best, write_outcome
 from jenacast.training.interrupts import Deferred, deferred_signals
 from jenacast.training.parts import Run
+from jenacast.training.progress import step_bar
 from jenacast.training.run_folder import Outcome, read_outcome
 
 logger = logging.getLogger(__name__)
@@ -34,11 +33,10 @@ def fit(run: Run) -> Outcome:
     _log_start(run)
     train_batches, val_batches = Batches(run.train), Batches(run.val) if run.val else None
     done, total = run.progress.epoch * run.steps + run.progress.step, run.config.train.last_epoch * run.steps
-    hidden = None if logger.isEnabledFor(logging.INFO) else True  # None: where stderr is no terminal
     with (
         resume_hint(run),
         deferred_signals() as signals,
-        tqdm(total=total, initial=done, unit="step", disable=hidden, leave=False) as bar,
+        step_bar(done, total) as bar,
     ):
         try:
             # All are reported
