@@ -101,7 +101,7 @@ def test_a_network_sees_a_homogeneous_series_and_truths_stay(broken_dir, kind):
 
     # The same, worked out on a series that was raised by hand.
     raised_c = prepared.series.column(TARGET) + found.step_c * (prepared.series.times <= MARCH)
-    start, stop = prepared.borders("train")
+    start, stop = prepared.borders["train"]
     column = encoding.columns[0]
     assert column.mean == pytest.approx(float(raised_c[start:stop].mean()), abs=1e-4)
     seen_c = samples.inputs[samples.starts + samples.history - 1, 0] * column.deviation + column.mean
