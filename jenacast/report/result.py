@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jenacast.data import SAME_AS_NOW
 from jenacast.evaluation import SKILL
@@ -25,6 +26,10 @@ HELD_OUT = (
     "Each year is forecast by networks that were trained on all other rows before the test split, or on all others "
     "where there is none; it chose their best epoch. The mean counts every year once."
 )
+OF_RECIPES = (
+    "Recipes are compared with the first, the best on validation, by the mean of their seeds' errors on each day. The "
+    "intervals are over days alone; the deviation is that of seeds."
+)
 
 
 def describe_result(runs: Sequence[ReportedRun], years: Sequence[YearsSummary] = ()) -> tuple[Head, Section]:
@@ -35,9 +40,9 @@ def describe_result(runs: Sequence[ReportedRun], years: Sequence[YearsSummary] =
     first, recipes, title = runs[0], _by_recipe(runs), runs[0].label
     missing = [f"{run.label} is not judged on the test split here." for run in runs if run.scores is None]
     parts = [Part(f"{each.model}, years held out", [HELD_OUT], tables=[years_table(each)]) for each in years]
-    parts.append(Part("Beside the baseline", missing, _pictures(runs), [_errors(runs)]))
+    parts.append(Part("Beside the baseline", missing, _pictures(runs), _errors(runs)))
     if len(recipes) < len(runs):
-        parts.append(Part("Seeds of one recipe", tables=[_seeds(recipes)]))
+        parts.append(Part("Seeds of one recipe", [OF_RECIPES] * (len(recipes) > 1), tables=_seeds(recipes)))
     if len(runs) > 1:
         title = f"{first.config.name}, {len(runs)} seeds" if len(recipes) == 1 else f"{len(runs)} runs"
         if not years:  # validation was of another year for each of theirs
@@ -91,27 +96,30 @@ def _mean_val_c(group: Sequence[ReportedRun]) -> float | None:
     return statistics.mean(known) if known else None
 
 
-def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> Table:
+def _seeds(recipes: Sequence[Sequence[ReportedRun]]) -> list[Table]:
     rows: list[list[Value]] = []
+    differences: list[list[Value]] = []
     for group in recipes:
         val = [run.outcome.val_mae_c for run in group if run.outcome.val_mae_c is not None]
         test = [run.scores.mae_c for run in group if run.scores]
-        seeds = ", ".join(map(str, sorted(run.config.train.seed for run in group)))
+        name, seeds = group[0].config.name, ", ".join(map(str, sorted(run.config.train.seed for run in group)))
         test_mae_c = statistics.mean(test) if test else None
-        row: list[Value] = [group[0].config.name, seeds, _mean_val_c(group), std(val), test_mae_c, std(test)]
-        days, first_days = ([run.days for run in each] for each in (group, recipes[0]))
-        paired = Paired(None, None, "") if group is recipes[0] else pair(days, first_days)
-        rows.append([*row, *([paired.difference_c, paired.ci95_c, paired.reading] if len(recipes) > 1 else [])])
+        rows.append([name, seeds, _mean_val_c(group), std(val), test_mae_c, std(test)])
+        if group is not recipes[0]:
+            paired = pair([run.days for run in group], [run.days for run in recipes[0]])
+            differences.append([name, seeds, paired.difference_c, paired.ci95_c, paired.reading])
+    which = columns("recipe", "seeds")
     errors = columns("validation MAE", "its deviation", "test MAE", "its deviation", form=".3f", unit="°C")
-    difference = [*columns("less the first's", "its 95 % interval", form="+.3f", unit="°C"), Column("reading")]
-    caption = (
-        "Mean and standard deviation over seeds; differences within them mean nothing. Differences to the first recipe "
-        "are paired by day: their intervals are over days alone"
-    )
-    return Table([*columns("recipe", "seeds"), *errors, *(difference if len(recipes) > 1 else [])], rows, caption)
+    caption = "Mean and standard deviation over seeds; differences within them mean nothing"
+    tables = [Table([*which, *errors], rows, caption)]
+    if differences:
+        heads = [*which, *columns("difference", "95 % interval", form="+.3f", unit="°C"), Column("reading")]
+        tables.append(Table(heads, differences, "Test MAE less that of the first recipe"))
+    return tables
 
 
-def _errors(runs: Sequence[ReportedRun]) -> Table:
+def _errors(runs: Sequence[ReportedRun]) -> list[Table]:
+    """The errors in two tables, each as wide as the page."""
     rows: list[list[Value]] = []
     baselines: dict[tuple[float, int], list[Value]] = {}  # one for each choice of windows
     for run in runs:
@@ -127,9 +135,12 @@ def _errors(runs: Sequence[ReportedRun]) -> Table:
     heads = [Column("forecast"), *columns("validation MAE", "test MAE", "95 % interval", form=".3f", unit="°C")]
     heads += columns("less baseline's", "its 95 % interval", form="+.3f", unit="°C")
     heads += [SKILL, Column("RMSE", ".3f", "°C")]
-    heads += columns("bias", "95 % interval of it", form="+.3f", unit="°C")
+    heads += columns("bias", "interval of the bias", form="+.3f", unit="°C")
     caption = f"Errors on {windows} windows of the test split, and the baseline's on the same"
-    return Table(heads, [*rows, *baselines.values()], caption)
+    whole = Table(heads, [*rows, *baselines.values()], caption)
+    other = ("forecast", "RMSE", "bias", "interval of the bias")
+    first = [head.name for head in heads if head.name not in other[1:]]
+    return [whole.pick(*first), replace(whole.pick(*other), caption="RMSE and bias on the same windows")]
 
 
 def _pictures(runs: Sequence[ReportedRun]) -> list[Picture]:
