@@ -33,7 +33,7 @@ def page(*links):
     """A page of the institute's kind, on which these addresses stand among others."""
     listed = "".join(f'<tr><td><a class="x" href="{link}">Download</a></td></tr>\n' for link in links)
     other = '<a href="index.html">Home</a> <a>nothing</a> <a href="mailto:x@y">Mail</a> <p>mpi_roof_2003b.zip</p>'
-    return f"<!DOCTYPE html>\n<html><body>{other}<table>{listed}</table></body></html>".encode()
+    return f"<?xml version='1.0'?>\n<!DOCTYPE html>\n<html><body>{other}<table>{listed}</table></body></html>".encode()
 
 
 def versioned(content, etag=None):

@@ -51,6 +51,12 @@ def test_there_is_one_connection_at_a_time_with_a_server_that_keeps_them_open(da
     assert site.most_open <= 2  # the server may learn of the end of one after the beginning of the next
 
 
+def test_the_page_that_was_read_last_is_kept_also_where_nothing_was_new(data, bring, site, other_site):
+    bring()
+    assert update(data, pages=[other_site.page], last_year=2018).fetched == []
+    assert index(data)["page"] == other_site.page
+
+
 def test_a_running_period_that_has_grown_is_fetched_and_nothing_else(data, bring, site):
     bring()
     grown = roof_zip("2026-01-01T00:10", 600)

@@ -22,7 +22,7 @@ from jenacast.files import TEMPORARY, clear_leftovers, open_regular
 from jenacast.locks import folder_lock
 
 MOST_PAGE_BYTES = 1_000_000  # of which links are read; the page has some thousands
-LOOKS_LIKE_HTML = re.compile(rb"\s*<(!|html|head|body)", re.IGNORECASE)
+LOOKS_LIKE_HTML = re.compile(rb"\s*<(!|\?|html|head|body)", re.IGNORECASE)
 NAME = re.compile(r"\w[\w .-]*")
 HAND_OVER = "Hand the files over, or name the page: jenacast download --source station --from FILE|FOLDER|URL"
 
@@ -152,11 +152,12 @@ class Updater:
         self._hosts = known_hosts(page) | {host_of(answer.url)}
         found = read_links(html, answer.url)
         links = [link for link in found if host_of(link.url) in self._hosts]
-        for link in set(found) - set(links):
+        for link in (link for link in found if link not in links):
             logger.warning("%s is on another host, and is not fetched", shown_address(link.url))
         if not links:
             raise UnreachableError(f"{shown_address(page)} has no link to {WANTED}")
         self.done.page = self.archive.page = shown_address(page)
+        self.archive.save()
         return links
 
     def _take_folder(self, folder: Path) -> None:
