@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path, echo
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path, echo, say
 
 
 def ensemble(
@@ -26,8 +26,12 @@ def ensemble(
     The members have to be fed alike: the same series, columns, history and target. The ensemble is measured on
     validation; `jenacast evaluate` and `export` take it like any checkpoint.
 
+    Members that `train --refit` trained on held-out years too have seen everything. The years then calibrate the mean
+    as they do each member: by the mean of those networks that have not seen the year.
+
     Example: jenacast ensemble runs/lagged/seed-* -o best.keras
     """
+    from jenacast.evaluation.coverage import held_out_table
     from jenacast.experiments.ensemble import make_ensemble
     from jenacast.experiments.seeds import run_folders
 
@@ -37,6 +41,9 @@ def ensemble(
         "path": str(out),
         "model": made.model,
         "val_mae_c": made.val_mae_c,
+        "held_out": [year.model_dump() for year in made.held_out],
         "members": [member.model_dump(exclude={"config"}) for member in made.members],
     }
     echo(json.dumps(answer) if json_output else str(out))
+    if made.held_out:
+        say(held_out_table(made.held_out).as_text())

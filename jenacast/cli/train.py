@@ -37,11 +37,12 @@ Patience = Annotated[
 Refit = Annotated[
     Path | None,
     typer.Option(
-        metavar="RUN", help="Train this run's network again, on train and validation together, up to its best epoch."
+        metavar="RUN",
+        help="Train this run's network again, on train and validation together, up to its best epoch; of a folder of "
+        "--folds with intervals.",
     ),
 ]
-
-
+CalibrateOn = Annotated[Path | None, typer.Option(hidden=True, help="The held-out years that calibrate a refit.")]
 Folds = Annotated[
     bool,
     typer.Option(
@@ -73,6 +74,7 @@ def train(
         bool, typer.Option("--require-cudnn", help="Fail where cuDNN cannot run this network, instead of going slower.")
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs.")] = False,
+    calibrate_on: CalibrateOn = None,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
@@ -84,7 +86,9 @@ def train(
     of best.keras.
 
     --refit RUN takes the settings of a finished run, or of a folder of seeds, and trains on train and validation as
-    one for as many epochs as were best: nothing is left to judge it by but the test split.
+    one for as many epochs as were best: nothing is left to judge it by but the test split. Of a folder of --folds the
+    same is trained for the median of the best epochs, on test too with --all-years; the errors of the networks that
+    have not seen a year calibrate its intervals, and say what to expect of it.
 
     With --seeds K, --run-dir holds K such folders, seed-N, and summary.json; prints its path.
 
@@ -116,7 +120,15 @@ def train(
     if folds:
         _print_years(_hold_out(settings, seeds or 1, data_dir, run_dir, all_years, force, flags), json_output)
     else:
-        _print(_begin(settings, seeds, data_dir, run_dir, force, flags), json_output)
+        years = _years(refit or calibrate_on)
+        _print(_begin(settings, seeds, data_dir, run_dir, years, force, flags), json_output)
+
+
+def _years(folder: Path | None) -> Path | None:
+    """The folder, if it holds held-out years."""
+    from jenacast.experiments.years import years_in
+
+    return folder if folder is not None and years_in(folder).exists else None
 
 
 def _resume(folder: Path, epochs: int | None, json_output: bool) -> None:
@@ -135,17 +147,27 @@ def _resume(folder: Path, epochs: int | None, json_output: bool) -> None:
 
 
 def _begin(
-    settings: "Config", seeds: int | None, data_dir: Path, run_dir: Path | None, force: bool, flags: dict[str, Any]
+    settings: "Config",
+    seeds: int | None,
+    data_dir: Path,
+    run_dir: Path | None,
+    years: Path | None,
+    force: bool,
+    flags: dict[str, Any],
 ) -> "Outcome | Summary":
+    from jenacast.config import with_train
     from jenacast.experiments.seeds import SeedsPlan, train_seeds
+    from jenacast.experiments.years import calibrating_runs
     from jenacast.training.run import train
     from jenacast.training.run_folder import chosen_run_dir
 
+    first = settings.train.seed
+    numbers = list(range(first, first + (seeds or 1)))
+    folds = [calibrating_runs(years, with_train(settings, seed=seed), data_dir) if years else [] for seed in numbers]
     with chosen_run_dir(run_dir, settings.name) as folder:
         if seeds is None:
-            return train(settings, data_dir=data_dir, run_dir=folder, force=force, **flags)
-        first = settings.train.seed
-        plan = SeedsPlan(str(data_dir.resolve()), list(range(first, first + seeds)), **flags)
+            return train(settings, data_dir=data_dir, run_dir=folder, force=force, folds=folds[0], **flags)
+        plan = SeedsPlan(str(data_dir.resolve()), numbers, **flags, folds=str(years.resolve()) if years else None)
         return train_seeds(settings, plan, folder, force=force)
 
 
@@ -179,7 +201,8 @@ def _print_years(summary: "YearsSummary", json_output: bool) -> None:
 
 
 def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
-    from jenacast.training.run_folder import Outcome, read_record
+    from jenacast.evaluation.coverage import held_out_table
+    from jenacast.training.run_folder import Outcome, read_held_out, read_record
 
     if isinstance(outcome, Outcome):
         path, run = outcome.checkpoint, outcome.run_dir
@@ -187,7 +210,9 @@ def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
         path, run = outcome.folder, outcome.runs[0]
     echo(json.dumps(asdict(outcome)) if json_output else path)
     record = read_record(Path(run))
-    if record.fold is None:  # a fold is judged by what trains it
+    if held_out := read_held_out(Path(run)):
+        say(held_out_table(held_out).as_text())
+    elif record.fold is None:  # a fold is judged by what trains it
         judge = command("jenacast", "evaluate", path, "--data-dir", record.data_dir)
         say(f"to judge it on the test split: {judge}")
     if not isinstance(outcome, Outcome):

@@ -1,5 +1,6 @@
 """How good predicted quantiles are: how often intervals hold the truth, how wide they are, the CRPS."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,8 +8,9 @@ from numpy.typing import NDArray
 
 from jenacast.data.series import Floats, Times
 from jenacast.evaluation.bootstrap import Interval, mean_interval
+from jenacast.models.checkpoint import HeldOut
 from jenacast.models.intervals import ENDS, LEVELS
-from jenacast.tables import Column, Table
+from jenacast.tables import Column, Table, Value, columns
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,22 @@ def intervals_table(scores: IntervalScores) -> Table:
         [[f"{name} %", share, scores.width_c[name], scores.pinball_c[name]] for name, share in scores.coverage.items()],
         caption=f"Intervals on the test split; CRPS {scores.crps_c:.3f} °C",
     )
+
+
+def held_out_table(years: Sequence[HeldOut]) -> Table:
+    """How networks that have not seen a year forecast it, with intervals that the others calibrated."""
+    names = [name for name in ENDS if all(name in year.coverage for year in years)]
+    errors = [*columns("MAE", "baseline MAE", form=".3f", unit="°C"), Column("bias", "+.3f", "°C")]
+    inside = columns(*(f"in {name} %" for name in names), form=".1%")
+    figures = np.array(
+        [[year.mae_c, year.baseline_mae_c, year.bias_c, *(year.coverage[name] for name in names)] for year in years]
+    )
+    windows = [year.windows for year in years]
+    rows: list[list[Value]] = [
+        [year.year, year.windows, *of_year] for year, of_year in zip(years, figures.tolist(), strict=True)
+    ]
+    rows.append(["all", sum(windows), *np.average(figures, axis=0, weights=windows).tolist()])
+    return Table([Column("held out"), Column("windows", ","), *errors, *inside], rows)
 
 
 def measure_coverage(

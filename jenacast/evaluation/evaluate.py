@@ -32,7 +32,8 @@ class Scores:
     hours that some checkpoint needs; `needed_hours` says how many one forecast does. `members`, `weights` and
     `offset_c` are those of a blend, `checkpoint` being the first. `checkpoint_sha256` is that of the file, None for an
     exported folder and a blend; `windows_sha256` is equal for the same windows. `intervals` is None for a checkpoint
-    that gives none, and for a blend. Everything about `against` is None unless it was asked for.
+    that gives none, and for a blend. `has_seen` says that it was trained on some of the windows; `held_out` what is
+    known of years that networks of its settings had not seen. All about `against` is None unless it was asked for.
     """
 
     checkpoint: str
@@ -57,6 +58,8 @@ class Scores:
     difference_c: float
     difference_ci95_c: Interval | None
     intervals: IntervalScores | None
+    has_seen: bool = False
+    held_out: list[dict[str, Any]] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     offset_c: float = 0.0
@@ -144,6 +147,8 @@ def judge(members: Sequence[Hindcast], blend: Blend | None = None, *, against: H
         protocol=first.protocol,
         trained_protocol=metadata.protocol if metadata else None,
         trained_on=metadata.trained_on if metadata else None,
+        has_seen=any(_has_seen(member) for member in members),
+        held_out=[year.model_dump() for year in metadata.held_out] if metadata and not several else [],
         scaling="the checkpoint's" if metadata else ASSUMED,
         synthetic=any(hindcast.synthetic for hindcast in every),
         members=[str(member.checkpoint.path) for member in members] if several else [],
@@ -156,6 +161,17 @@ def judge(members: Sequence[Hindcast], blend: Blend | None = None, *, against: H
         **(_errors_against(judged, daily, against) if against else {}),
     )
     return Evaluation(scores, judged, daily, leads)
+
+
+def _has_seen(hindcast: Hindcast) -> bool:
+    """Whether a checkpoint was trained on some of the windows, as far as its record tells."""
+    about = hindcast.checkpoint.metadata
+    if about is None:
+        return False
+    splits = about.trained_on.split("+")
+    years = {str(year) for year in np.unique(hindcast.samples.valid_at.astype("datetime64[Y]"))}
+    held_out = {str(year.year) for year in about.held_out} if "test" in splits else set()
+    return hindcast.split in splits or bool(years & held_out)
 
 
 def _leads(hindcasts: Sequence[Hindcast], blend: Blend) -> Leads:

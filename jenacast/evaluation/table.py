@@ -3,10 +3,16 @@
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.evaluation import SKILL
 from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval
-from jenacast.evaluation.coverage import intervals_table
+from jenacast.evaluation.coverage import held_out_table, intervals_table
 from jenacast.evaluation.evaluate import Scores
 from jenacast.models import PRETRAINED
+from jenacast.models.checkpoint import HeldOut
 from jenacast.tables import Column, Table, Value, wrapped
+
+HELD_OUT = (
+    "What to expect of it: years forecast by networks of the same settings that had not seen them, with intervals that "
+    "the other years calibrated"
+)
 
 
 def describe(scores: Scores, why_no_intervals: str | None = None) -> str:
@@ -18,6 +24,8 @@ def describe(scores: Scores, why_no_intervals: str | None = None) -> str:
     lines = [wrapped(head + trained)]
     if scores.windows_dropped:
         lines.append(f"{scores.windows_dropped:,} windows lack hours of the {scores.needed_hours} needed")
+    if scores.has_seen:
+        lines.append("it was trained on these windows, so its errors on them say little about others")
     if scores.synthetic:
         lines.append(SYNTHETIC_WARNING)
     mine, baseline = _interval(scores.mae_ci95_c), _interval(scores.baseline_mae_ci95_c)
@@ -44,6 +52,9 @@ def describe(scores: Scores, why_no_intervals: str | None = None) -> str:
         lines += ["", f"{table}\nCRPS {scores.intervals.crps_c:.3f} °C"]
     else:
         lines.append(wrapped(f"no intervals of 50, 80 and 90 %: {why_no_intervals or _why_no_intervals(scores)}"))
+    if scores.held_out:
+        years = held_out_table([HeldOut(**year) for year in scores.held_out]).as_text()
+        lines += ["", wrapped(HELD_OUT), years]
     return "\n".join(lines)
 
 

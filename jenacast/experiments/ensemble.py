@@ -17,10 +17,12 @@ from jenacast.evaluation.metrics import measure
 from jenacast.features.datasets import split_samples
 from jenacast.features.encoding import Encoding
 from jenacast.files import refuse_existing
-from jenacast.models.checkpoint import FORMAT, Checkpoint, Member, Metadata, load_checkpoint, save_checkpoint
+from jenacast.models.checkpoint import FORMAT, Checkpoint, HeldOut, Member, Metadata, load_checkpoint, save_checkpoint
 from jenacast.models.inference import forecast_leads_c, forward_function
-from jenacast.models.intervals import calibrate
+from jenacast.models.intervals import Calibration, calibrate
 from jenacast.runtime import versions
+from jenacast.training import run_folder
+from jenacast.training.cross_fit import cross_fit
 
 MEMBER_FACTS = {"model", "seed", "epoch", "val_mae_c", "config"}
 logger = logging.getLogger(__name__)
@@ -29,7 +31,9 @@ logger = logging.getLogger(__name__)
 def make_ensemble(
     paths: Sequence[Path], out: Path, *, data_dir: Path, name: str, fit: bool = False, force: bool = False
 ) -> Metadata:
-    """Write one checkpoint that forecasts the mean of its members, with intervals if they did not see validation.
+    """Write one checkpoint that forecasts the mean of its members.
+
+    It has intervals if they did not see validation, or if held-out years calibrate them.
 
     The members are trained on the same series, columns, history and target. With `fit` they are blended by `fit_blend`
     on validation, instead of equally; those of weight 0 are left out.
@@ -63,7 +67,11 @@ def make_ensemble(
     mae_c, *theirs_c = (measure(each, truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c))
     is_unseen = first.trained_on == "train"
     train = split_samples(prepared, "train", encoding)
-    calibration = calibrate(forward_function(network), train, val, encoding) if is_unseen else None
+    held_out: tuple[HeldOut, ...] = ()
+    if is_unseen:
+        calibration = calibrate(forward_function(network), train, val, encoding)
+    else:
+        calibration, held_out = _cross_fitted([(paths[number], weight) for number, weight in kept], encoding)
     metadata = first.model_copy(
         update={
             "format": FORMAT,
@@ -74,6 +82,7 @@ def make_ensemble(
                 Member(weight=weight, **abouts[number].model_dump(include=MEMBER_FACTS)) for number, weight in kept
             ),
             "calibration": calibration,
+            "held_out": held_out,
         }
     )
     save_checkpoint(network, metadata, out)
@@ -83,6 +92,21 @@ def make_ensemble(
         "" if is_unseen else "; they were trained on validation too, so that says little",
     )
     return metadata
+
+
+def _cross_fitted(
+    members: Sequence[tuple[Path, float]], encoding: Encoding
+) -> tuple[Calibration | None, tuple[HeldOut, ...]]:
+    """The intervals of a mean of networks that have seen all years, where held-out years calibrate each of their runs.
+
+    Their residuals are those of the mean of the networks that have left out the same year.
+    """
+    folders = [path if path.is_dir() else path.parent for path, _ in members]
+    folds = [run_folder.read_record(each).folds if run_folder.is_run_dir(each) else [] for each in folders]
+    if not all(folds):
+        return None, ()
+    weights = [weight for _, weight in members]
+    return cross_fit([(weight, [*map(Path, runs)]) for weight, runs in zip(weights, folds, strict=True)], encoding)
 
 
 def _refuse_target(out: Path, name: str, *, force: bool) -> None:

@@ -131,11 +131,14 @@ class RunSet(Generic[Plan]):
             raise
 
 
-def train_arguments(run: Path, config: Path, data_dir: Path, *, seed: int, **flags: bool) -> list[str]:
+def train_arguments(
+    run: Path, config: Path, data_dir: Path, *, seed: int, calibrate_on: str | None = None, **flags: bool
+) -> list[str]:
     """The `jenacast train` that trains one run of a set with the settings that all share, or continues it."""
     if (run / run_folder.CONFIG).is_file() and run_folder.is_run_dir(run):
         return ["train", "--resume", str(run)]
     options = {"--config": config, "--seed": seed, "--run-dir": run, "--data-dir": data_dir}
+    options |= {"--calibrate-on": calibrate_on} if calibrate_on else {}
     given = [f"--{name.replace('_', '-')}" for name, is_wanted in flags.items() if is_wanted]
     return ["train", *(str(word) for option in options.items() for word in option), "--force", *given]
 

@@ -17,7 +17,7 @@ from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import std, with_std
 from jenacast.experiments.run_set import RunSet, remove_runs, train_arguments
 from jenacast.experiments.workers import run_side_by_side
-from jenacast.experiments.years import runs_of, years_in
+from jenacast.experiments.years import finished_runs, runs_of, years_in
 from jenacast.files import write_json
 from jenacast.models.build import check_model
 from jenacast.training import run_folder
@@ -30,12 +30,16 @@ SUMMARY = "summary.json"  # what `train --seeds --json` prints
 
 @dataclass(frozen=True)
 class SeedsPlan:
-    """Which seeds are trained on which data; `plan.json`, beside the `config.toml` that all of them share."""
+    """Which seeds are trained on which data; `plan.json`, beside the `config.toml` that all of them share.
+
+    `folds` is the folder of held-out years that calibrate them, where they are trained on all years.
+    """
 
     data_dir: str
     seeds: list[int]
     require_cudnn: bool
     tensorboard: bool
+    folds: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,19 +113,22 @@ def write_summary(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
 def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
     """The settings of a finished run, changed to train on train and validation as one up to its best epoch.
 
-    Of a folder of seeds the median best epoch is taken. `assignments` are further changes, such as `train.seed=1`.
+    Of a folder of seeds, or of held-out years, the median best epoch is taken; where all years were held out, test is
+    trained on too. `assignments` are further changes, such as `train.seed=1`.
 
     Raises:
         JenacastError: not a run, not finished, or trained without a validation, which leaves its best epoch unknown.
     """
-    runs = run_folders(path)
+    years = years_in(path)
+    runs = finished_runs(path) if years.exists else run_folders(path)
     outcomes = [run_folder.read_outcome(run) for run in runs]
     for run, outcome in zip(runs, outcomes, strict=True):
         if not outcome.finished or outcome.val_mae_c is None:
             what = "has no validation" if outcome.finished else "is not finished"
             raise JenacastError(f"{run} {what}, so its best epoch is not known; refit another run")
     best_epoch = statistics.median_high(outcome.best_epoch for outcome in outcomes)
-    refit = ["data.fit_on=train+val", f"train.stop_epoch={best_epoch}"]
+    fit_on = "train+val+test" if years.exists and years.read_plan().all_years else "train+val"
+    refit = [f"data.fit_on={fit_on}", f"train.stop_epoch={best_epoch}"]
     return load_config(path / run_folder.CONFIG, [*refit, *assignments])
 
 
@@ -166,7 +173,9 @@ def _train_all(config: Config, plan: SeedsPlan, folder: Path) -> Summary:
     flags = {"require_cudnn": plan.require_cudnn, "tensorboard": plan.tensorboard}
     shared, data_dir = folder / run_folder.CONFIG, Path(plan.data_dir)
     jobs = {
-        f"seed {seed}": train_arguments(folder / f"seed-{seed}", shared, data_dir, seed=seed, **flags)
+        f"seed {seed}": train_arguments(
+            folder / f"seed-{seed}", shared, data_dir, seed=seed, calibrate_on=plan.folds, **flags
+        )
         for seed in plan.seeds
         if not run_folder.holds_finished(folder / f"seed-{seed}", with_train(config, seed=seed))
     }

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from jenacast.config import Config, DataSettings
+from jenacast.config import Config, DataSettings, differences, load_config
 from jenacast.data.prepare import prepare_fold
 from jenacast.data.prepared import FOLDER, Prepared, load_prepared
 from jenacast.data.windows import Borders, find_windows
-from jenacast.errors import ConfigError, DataError
+from jenacast.errors import ConfigError, DataError, JenacastError, command
 from jenacast.evaluation.bootstrap import LEAST_DAYS
 from jenacast.experiments.folds import first_row_from, load_series
 from jenacast.experiments.run_set import RunSet
+from jenacast.training import run_folder
 
 PLAN = "years.json"
 FULL_DAYS = 330  # a year with windows on so many days counts as a full one
 MOST_YEARS = 6  # before the test split
+MAY_DIFFER = ("data.fit_on", "train.stop_epoch", "train.seed", "train.deterministic", "train.save_every_seconds")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,42 @@ def _stop(prepared: Prepared, all_years: bool) -> int:
 def runs_of(plan: YearsPlan, folder: Path) -> Iterator[tuple[int, int, Path]]:
     """Each year and seed, and its run folder; all years of a seed before those of the next."""
     return ((year, seed, folder / str(year) / f"seed-{seed}") for seed in plan.seeds for year in plan.years)
+
+
+def finished_runs(folder: Path) -> list[Path]:
+    """The runs of a folder of held-out years.
+
+    Raises:
+        JenacastError: an unfinished or damaged one.
+    """
+    runs = [run for _, _, run in runs_of(years_in(folder).read_plan(), folder)]
+    for run in runs:
+        if not ((run / run_folder.METRICS).is_file() and run_folder.read_outcome(run).finished):
+            raise JenacastError(f"{run} is not finished; run: {command('jenacast', 'train', '--resume', folder)}")
+    return runs
+
+
+def calibrating_runs(folder: Path, config: Config, data_dir: Path) -> list[Path]:
+    """The runs of a folder of held-out years that calibrate a network of `config`, which is trained on all years.
+
+    Raises:
+        ConfigError: other settings than theirs, but for what it is trained on and how long; or a seed of none of them.
+        DataError: another series or protocol.
+        JenacastError: an unfinished or damaged run.
+    """
+    plan, seed = years_in(folder).read_plan(), config.train.seed
+    theirs = load_config(folder / run_folder.CONFIG).model_dump()
+    changed = [line for line in differences(config, theirs) if line.partition(":")[0] not in MAY_DIFFER]
+    if changed:
+        raise ConfigError(f"{folder} was trained with other settings; a refit keeps them:\n  " + "\n  ".join(changed))
+    if seed not in plan.seeds:
+        raise ConfigError(
+            f"{folder} has no networks of seed {seed}, only of {', '.join(map(str, plan.seeds))}; choose with --seed "
+            "and --seeds among these"
+        )
+    load_series(data_dir, plan.source_sha256, plan.protocol)
+    finished_runs(folder)
+    return [run for _, each, run in runs_of(plan, folder) if each == seed]
 
 
 def prepare_years(plan: YearsPlan, folder: Path) -> None:

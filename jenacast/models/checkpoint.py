@@ -46,6 +46,20 @@ class Member(Record):
     config: dict[str, Any]
 
 
+class HeldOut(Record):
+    """How networks of the same settings forecast a year that they have not seen, in degC.
+
+    `coverage` is how often intervals of so many percent held the truth, calibrated on the other years alone.
+    """
+
+    year: int
+    windows: int
+    mae_c: float
+    baseline_mae_c: float
+    bias_c: float
+    coverage: dict[str, float]
+
+
 class Metadata(Record):
     """What `jenacast.json` holds.
 
@@ -68,6 +82,7 @@ class Metadata(Record):
     trained_on: FitSplit = "train"
     members: tuple[Member, ...] = ()
     calibration: Calibration | None = None  # None until a training ends, and where nothing was held out
+    held_out: tuple[HeldOut, ...] = ()  # where networks that left a year out calibrated this one, which has seen all
 
     @model_validator(mode="before")
     @classmethod

@@ -12,8 +12,8 @@ Conformal prediction promises coverage for windows exchangeable with those of va
 nearly that: how near is measured on the test split.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -83,7 +83,7 @@ class SpreadInputs:
     last_observed_c: Floats
     seen: Floats
 
-    def pick(self, which: NDArray[np.bool_]) -> "SpreadInputs":
+    def pick(self, which: slice | NDArray[np.bool_]) -> "SpreadInputs":
         """Those of some windows."""
         return SpreadInputs(self.valid_at[which], self.last_observed_c[which], self.seen[which])
 
@@ -114,6 +114,21 @@ class Residuals:
     forecast_c: Floats
     truth_c: Floats
     inputs: SpreadInputs
+
+    def thinned(self) -> "Residuals":
+        """Evenly spaced ones of them, as many as a scale is fitted to."""
+        every = slice(None, None, -(-len(self.truth_c) // MOST_TRAIN_WINDOWS))
+        return Residuals(self.forecast_c[every], self.truth_c[every], self.inputs.pick(every))
+
+
+def pooled(parts: Sequence[Residuals]) -> Residuals:
+    """The residuals of several splits together."""
+    of_inputs = ([getattr(part.inputs, field.name) for part in parts] for field in fields(SpreadInputs))
+    return Residuals(
+        np.concatenate([part.forecast_c for part in parts]),
+        np.concatenate([part.truth_c for part in parts]),
+        SpreadInputs(*map(np.concatenate, of_inputs)),
+    )
 
 
 def fit_lead(train: Residuals, val: Residuals) -> LeadCalibration | None:
@@ -158,17 +173,17 @@ def spread_inputs(histories: Histories, lead_hours: int) -> SpreadInputs:
 def calibrate(forward: Callable[[Any], Any], train: Samples, val: Samples, encoding: Encoding) -> Calibration | None:
     """Fit the intervals of a network that was trained on `train` alone; None where validation is too short."""
     train = train.pick(slice(None, None, -(-len(train) // MOST_TRAIN_WINDOWS)))
-    leads = [
-        fit_lead(*pair)
-        for pair in zip(_residuals(forward, train, encoding), _residuals(forward, val, encoding), strict=True)
-    ]
+
+    def of_split(samples: Samples) -> Iterator[Residuals]:
+        return residuals(forecast_leads_c(forward, samples, encoding), samples, encoding)
+
+    leads = [fit_lead(*pair) for pair in zip(*(of_split(each) for each in (train, val)), strict=True)]
     known = tuple(lead for lead in leads if lead is not None)
     return Calibration(leads=known) if len(known) == len(leads) else None
 
 
-def _residuals(forward: Callable[[Any], Any], samples: Samples, encoding: Encoding) -> Iterator[Residuals]:
-    """Of one output after the other."""
-    forecasts_c = forecast_leads_c(forward, samples, encoding)
+def residuals(forecasts_c: Floats, samples: Samples, encoding: Encoding) -> Iterator[Residuals]:
+    """Of (windows, leads) forecasts, degC: of one output after the other."""
     for number, lead in enumerate(encoding.leads):
         known = np.isfinite(samples.truth_c[:, number])
         inputs = spread_inputs(samples, lead).pick(known)

@@ -1,6 +1,10 @@
-"""A training run: prepared train and validation splits in, a run folder out. The test split is never read."""
+"""A training run: prepared train and validation splits in, a run folder out.
+
+The test split is read where `data.fit_on` names it, and nowhere else.
+"""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,7 @@ def train(
     force: bool = False,
     tensorboard: bool = False,
     require_cudnn: bool = False,
+    folds: Sequence[Path] = (),
     callback: EpochCallback | None = None,
 ) -> Outcome:
     """Train a network on the prepared data in `data_dir` and keep everything about it in `run_dir`.
@@ -48,6 +53,7 @@ def train(
         force: replace a run in `run_dir`.
         tensorboard: also write logs for TensorBoard.
         require_cudnn: refuse to train where cuDNN cannot be used.
+        folds: runs of the same settings that each left a year out, to calibrate a network that has seen all.
         callback: called after each epoch; may end the run there, unfinished.
 
     Raises:
@@ -59,6 +65,7 @@ def train(
     if tensorboard:
         _require_tensorboard()
     run = _assemble(config, load_prepared(data_dir), data_dir, run_dir, Progress())
+    run.record = run.record.model_copy(update={"folds": [str(fold.resolve()) for fold in folds]})
     run.callback = callback
     if require_cudnn:
         refuse_other_than_cudnn(run.backend, config)

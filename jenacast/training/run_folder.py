@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from jenacast import records
 from jenacast.config import Config, FitSplit, dump_config, load_config
@@ -21,7 +21,7 @@ from jenacast.errors import ExistsError, JenacastError, command
 from jenacast.features.repair import Repair
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
 from jenacast.locks import process_lock
-from jenacast.models.checkpoint import BEST
+from jenacast.models.checkpoint import BEST, HeldOut, read_metadata
 from jenacast.training.state import check_history, load_state
 
 LAST = "last.keras"  # the network after the last whole epoch
@@ -46,6 +46,8 @@ EVALUATION = re.compile(
 class RunRecord(records.Record):
     """What a run began with, its data, network and versions: the content of `run.json`.
 
+    `folds` are runs of the same settings and seed that each left a year out, and calibrate one that has seen all.
+
     Runs of the first versions lack what has a default. Keys of later versions are ignored.
     """
 
@@ -58,6 +60,7 @@ class RunRecord(records.Record):
     parameters: int
     fit_on: FitSplit = "train"
     fold: str | None = None
+    folds: list[str] = Field(default_factory=list)
     repairs: tuple[Repair, ...] = ()
     train_windows: int
     val_windows: int
@@ -239,6 +242,12 @@ def read_record(folder: Path) -> RunRecord:
     record, beside = read_as(RunRecord, folder / RECORD), folder.resolve().parent
     is_in_place = record.fold and beside.name == record.fold.partition("/")[0] and (beside / PREPARED).is_dir()
     return record.model_copy(update={"data_dir": str(beside)}) if is_in_place else record
+
+
+def read_held_out(folder: Path) -> tuple[HeldOut, ...]:
+    """What is known of the years that networks of a run's settings left out; nothing where none calibrate it."""
+    metadata = read_metadata(folder / BEST)
+    return metadata.held_out if metadata else ()
 
 
 def read_as(kind: type[_Kind], path: Path) -> _Kind:
