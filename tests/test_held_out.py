@@ -14,6 +14,7 @@ from jenacast.data.prepared import load_prepared
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.locks import process_lock
 from jenacast.training.run import train
+from jenacast.training.run_folder import data_of_run
 
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.batch_size=1024")
 CONFIG = load_recipe("dense", SMALL)
@@ -103,6 +104,7 @@ def test_with_all_years_there_is_no_test_split(years, tmp_path, jenacast):
 
 
 def test_what_is_missing_is_trained_and_the_rest_is_kept(whole, copied, jenacast):
+    assert data_of_run(copied / "2010" / "seed-0") == copied / "2010"  # a copy has its own data
     shutil.rmtree(copied / "2010" / "seed-1")
     kept = copied / "2010" / "seed-0" / "best.keras"
     before = kept.stat().st_mtime_ns

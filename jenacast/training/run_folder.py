@@ -237,10 +237,10 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 def read_record(folder: Path) -> RunRecord:
     """What a run began with; a JenacastError where that is missing or damaged.
 
-    The data of a fold of a backtest lie beside its run, also where the whole was moved or copied.
+    The data of a fold, or of a held-out year, lie beside its run, also where the whole was moved or copied.
     """
     record, beside = read_as(RunRecord, folder / RECORD), folder.resolve().parent
-    is_in_place = record.fold and beside.name == record.fold.partition("/")[0] and (beside / PREPARED).is_dir()
+    is_in_place = record.fold and beside.name in record.fold and (beside / PREPARED).is_dir()
     return record.model_copy(update={"data_dir": str(beside)}) if is_in_place else record
 
 
