@@ -51,9 +51,10 @@ def write_report(study: "Study", out: Path, *, force: bool = False) -> Path:
 def _winner(study: "Study", result: SweepResult) -> str:
     best = result.complete[0]
     settings = study.get_trials(deepcopy=False)[best.number].user_attrs[SETTINGS]
+    over = f", the mean over {', '.join(best.folds_c)}, each held out" if best.folds_c else ""
     about = {
         "name": f"{result.name}-best",
-        "summary": f"the best of {len(result.complete)} complete trials: validation MAE {best.val_mae_c:.3f} °C",
+        "summary": f"the best of {len(result.complete)} complete trials: validation MAE {best.val_mae_c:.3f} °C{over}",
         "source": f"the sweep {result.name}, trial {best.number}",
     }
     return dump_difference(check_settings({**up_to_date(settings), **about}, where=f"trial {best.number}"))
@@ -119,7 +120,8 @@ def _pictures(result: SweepResult) -> list[Part]:
 
 
 def _trials(result: SweepResult) -> Part:
-    notes = f"Judged on the validation split of protocol {result.protocol}, the best first. " + (
+    where = f"the held-out years {', '.join(map(str, result.years))}" if result.years else "the validation split"
+    notes = f"Judged on {where}, protocol {result.protocol}, the best first. " + (
         f"The MAE is the mean over {result.seeds} seeds; differences within its deviation mean little."
         if result.seeds > 1
         else "Each trial has one seed: differences below a recipe's spread over seeds mean nothing. A sweep with "

@@ -1,11 +1,11 @@
 """What a sweep found, read from its study: the trials, the best of them, and which settings matter."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.study import read_plan
-from jenacast.sweep.trials import BASELINE, DEVIATION, EPOCHS, HOST, REASON, RUN, first_number
+from jenacast.sweep.trials import BASELINE, DEVIATION, EPOCHS, FOLDS, HOST, REASON, RUN, first_number
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -25,10 +25,12 @@ class TrialResult:
         params: the searched settings that it has, by name such as `train.learning_rate`; of named choices the name.
         val_mae_c: of its best epoch, the mean over its seeds; None unless it is complete.
         val_mae_std_c: the deviation over its seeds; None for one seed.
-        curve_c: validation MAE of the best epoch so far, after each epoch of its first seed.
+        curve_c: validation MAE of the best epoch so far, after each epoch of its first seed; with held-out years the
+            mean so far, after each year.
         epochs: trained, over all seeds.
         run: its folder, absolute, on the machine `host`; "" before it has one.
         reason: why it failed or stopped; "" for others.
+        folds_c: validation MAE of each held-out year; empty without them.
     """
 
     number: int
@@ -42,6 +44,7 @@ class TrialResult:
     run: str
     host: str
     reason: str
+    folds_c: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class SweepResult:
         importance: share of each searched setting in what tells the best trials from the others, the largest first
             (PED-ANOVA, Watanabe et al. 2023); empty where fewer than `LEAST_FOR_IMPORTANCE` trials are complete.
         log: the settings that are searched by their order of magnitude.
+        years: held out, if any.
     """
 
     name: str
@@ -65,6 +69,7 @@ class SweepResult:
     trials: list[TrialResult]
     importance: dict[str, float]
     log: list[str]
+    years: list[int] = field(default_factory=list)
 
     @property
     def complete(self) -> list[TrialResult]:
@@ -101,6 +106,7 @@ def read_result(study: "Study") -> SweepResult:
         trials=read_trials(trials),
         importance={setting: float(share) for setting, share in importance.items()},
         log=[setting for setting, domain in plan.space.get("search", {}).items() if domain.get("log")],
+        years=plan.years,
     )
 
 
@@ -132,4 +138,5 @@ def _read(trial: "FrozenTrial", successors: dict[int, int]) -> TrialResult:
         run=attributes.get(RUN, ""),
         host=attributes.get(HOST, ""),
         reason=reason,
+        folds_c=attributes.get(FOLDS, {}),
     )

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jenacast.config import standard_task
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.experiments.run_set import RunSet
 from jenacast.experiments.workers import run_side_by_side
+from jenacast.experiments.years import find_years
 from jenacast.sweep.results import SweepResult, read_result
 from jenacast.sweep.samplers import make_pruner, make_sampler
 from jenacast.sweep.storage import STUDY_FILE, open_storage, storage_errors
@@ -50,7 +52,10 @@ def sweep(request: SweepRequest, workers: Sequence[Sequence[str]] = ()) -> Sweep
         StorageError: the database cannot be used.
         JenacastError: no prepared data, or trials fail one after the other.
     """
-    manifest = load_prepared(request.data_dir).manifest
+    prepared = load_prepared(request.data_dir)
+    manifest = prepared.manifest
+    if request.folds:
+        request = replace(request, years=find_years(prepared, standard_task()))
     grid = request.space.grid() if request.sampler == "grid" else []
     if grid:
         request = replace(request, trials=min(request.trials, len(grid)))
@@ -62,6 +67,7 @@ def sweep(request: SweepRequest, workers: Sequence[Sequence[str]] = ()) -> Sweep
         source_sha256=manifest.source_sha256,
         protocol=manifest.protocol,
         synthetic=manifest.synthetic,
+        years=request.years,
     )
     storage = open_storage(request.storage) if request.storage else None  # before the folder is claimed for it
     _claim(request)
@@ -131,7 +137,7 @@ def _work(request: SweepRequest, study: "Study", workers: Sequence[Sequence[str]
     # Where many machines work, nothing tells their workers apart but this.
     entropy = [zlib.crc32(socket.gethostname().encode()), os.getpid()] if request.storage else []
     study.sampler = make_sampler(request.sampler, request.space, [begun, request.worker, *entropy])
-    study.pruner = make_pruner(request.pruner, request.space)
+    study.pruner = make_pruner(request.pruner, request.space, years=len(request.years))
     with _quieted(QUIETED_LOGGERS):
         work(study, Objective(request))
 

@@ -48,19 +48,20 @@ def make_sampler(kind: Sampler, space: Space, entropy: Sequence[int]) -> "BaseSa
     return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
-def make_pruner(kind: Pruner, space: Space) -> "BasePruner":
+def make_pruner(kind: Pruner, space: Space, *, years: int = 0) -> "BasePruner":
     """The pruner.
 
     Asynchronous successive halving (Li et al. 2020) lets the best third of the trials pass after a ninth and after a
     third of the epochs; Hyperband (Li et al. 2018) spares some of the trials the first or both; the median is that of
     whole trials at the same epoch. None of them judges by the first epochs: there the best often lie behind
-    (`docs/experiments.md`).
+    (`docs/experiments.md`). Where so many `years` are held out, they take the place of epochs, and two are the fewest
+    to judge by.
     """
     load_optuna()
     from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 
-    epochs = space.most_epochs
-    first = max(1, epochs // REDUCTION**2)
+    epochs = years or space.most_epochs
+    first = max(2 if years else 1, epochs // REDUCTION**2)
     if kind == "halving":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
     if kind == "hyperband":

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ class SweepRequest:
         storage: of the study, by `storage.check_url`; "" for a file in the folder.
         timeout_s: no trial begins after so many seconds.
         worker: which of several workers on this machine this is.
+        folds: judge each trial by held-out years, which `years` then names.
     """
 
     space: Space
@@ -45,6 +46,8 @@ class SweepRequest:
     storage: str = ""
     timeout_s: float | None = None
     worker: int = 0
+    folds: bool = False
+    years: list[int] = field(default_factory=list)
 
     @property
     def seeds(self) -> list[int]:
@@ -57,7 +60,7 @@ class SweepPlan:
     """What all workers of a sweep must agree on, stored with the study.
 
     The space is as `Space.describe` gives it; `source_sha256` is the hash of the series, `protocol` says how its
-    windows are found, and `synthetic` whether it is made up.
+    windows are found, and `synthetic` whether it is made up. `years` are those that are held out, if any.
     """
 
     space: dict[str, Any]
@@ -67,6 +70,7 @@ class SweepPlan:
     source_sha256: str
     protocol: str
     synthetic: bool
+    years: list[int] = field(default_factory=list)
 
 
 def join_study(storage: "RDBStorage", name: str, plan: SweepPlan, queue: Sequence[Chosen] = ()) -> "Study":

@@ -4,14 +4,16 @@ import logging
 import socket
 import statistics
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jenacast.config import Config, with_train
 from jenacast.errors import ExistsError, InUseError, JenacastError
 from jenacast.evaluation.metrics import std
+from jenacast.experiments import held_out
 from jenacast.experiments.seeds import SeedsPlan, seeds_in, write_summary
+from jenacast.experiments.years import plan_years, prepare_years, runs_of, years_in
 from jenacast.sweep.samplers import load_optuna
 from jenacast.sweep.study import SweepRequest
 from jenacast.training.run import train_or_resume
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 # A trial's attributes in the study
 RUN, HOST, REASON = "run", "host", "reason"
 BASELINE, DEVIATION, EPOCHS = "val_baseline_mae_c", "val_mae_std_c", "epochs"
+FOLDS = "val_maes_c"  # of each held-out year
 SETTINGS = "settings"  # all of them, so that the winner can be had without its run folder
 LONGEST_REASON = 2000  # characters
 
@@ -35,7 +38,7 @@ class TrialFailedError(JenacastError):
 
 @dataclass(frozen=True)
 class Objective:
-    """What a trial is judged by: the validation MAE (degC) of its best epoch, the mean over the seeds."""
+    """What a trial is judged by: the validation MAE (degC) of its best epoch, the mean over seeds and years."""
 
     request: SweepRequest
 
@@ -74,8 +77,34 @@ class Objective:
     def _folder(self, number: int) -> Path:
         return self.request.folder / f"trial-{number:04d}"
 
+    def _train_years(self, trial: "Trial", config: Config, folder: Path) -> float:
+        """The mean over the held-out years; after each of the first seed the pruner sees the mean so far."""
+        plan = replace(plan_years(config, self.request.data_dir, self.request.seeds), years=self.request.years)
+        years_in(folder).write(config, plan)
+        prepare_years(plan, folder)
+        maes_c: dict[str, float] = {}
+        epochs = 0
+        for year, seed, run in runs_of(plan, folder):
+            outcome = train_or_resume(with_train(config, seed=seed), data_dir=folder / str(year), run_dir=run)
+            epochs += outcome.epochs
+            trial.set_user_attr(EPOCHS, epochs)
+            if seed == plan.seeds[0]:
+                maes_c[str(year)] = outcome.val_mae_c or 0.0  # a held-out year is never trained on
+                trial.set_user_attr(FOLDS, maes_c)
+                trial.report(statistics.mean(maes_c.values()), len(maes_c))
+                if len(maes_c) < len(plan.years) and trial.should_prune():
+                    raise load_optuna().TrialPruned
+        summary = held_out.write_summary(config, plan, folder)
+        trial.set_user_attr(BASELINE, summary.baseline_mae_c)
+        trial.set_user_attr(FOLDS, {str(year.year): year.val_mae_c for year in summary.years})
+        if (deviation_c := std(summary.val_maes_c)) is not None:
+            trial.set_user_attr(DEVIATION, deviation_c)
+        return summary.val_mae_c
+
     def _train_seeds(self, trial: "Trial", config: Config, folder: Path) -> float:
         trial.set_user_attr(RUN, str(folder.resolve()))
+        if self.request.years:
+            return self._train_years(trial, config, folder)
         seeds, outcomes = self.request.seeds, []
         if len(seeds) == 1:
             outcomes.append(self._train_one(trial, config, folder))

@@ -174,5 +174,6 @@ def _outcome(trial: TrialResult) -> str:
     if trial.state == "complete":
         return f"trial {trial.number}: validation MAE {with_std(trial.val_mae_c, trial.val_mae_std_c)} °C"
     if trial.state == "pruned":
-        return f"trial {trial.number}: pruned after epoch {len(trial.curve_c)} at {trial.curve_c[-1]:.3f} °C"
+        unit = "year" if trial.folds_c else "epoch"
+        return f"trial {trial.number}: pruned after {unit} {len(trial.curve_c)} at {trial.curve_c[-1]:.3f} °C"
     return f"trial {trial.number}: {trial.state}: {trial.reason}"
