@@ -68,7 +68,7 @@ def test_a_sound_machine_is_described_in_one_object_and_for_people(diagnose, mon
     assert ["stacked-gru", "TensorFlow", "TensorFlow", "XLA", fast] in lines
     assert ["conv1d", "TensorFlow"] in lines
     assert lines[-1] == ["no", "problem", "was", "found"]
-    assert max(map(len, for_people.stdout.splitlines())) <= 140
+    assert max(map(len, for_people.stdout.splitlines())) <= 80
 
 
 @pytest.mark.system
