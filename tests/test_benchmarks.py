@@ -24,6 +24,7 @@ ALONE = {
     "peers.py": ["--quick", "--peers", "no-python"],
     "sweep.py": ["--trials", "1", "--epochs", "1", "--seeds", "2", "--pruners", "halving"],
     "startup.py": ["--runs", "1", "--rows", "1400"],
+    "preparing.py": ["--rows", "9000"],
     "time_to_accuracy.py": ["--recipes", "lagged", "--book-epochs", "0"],
     "epoch.py": ["--rows", "9000", "--recipes", "dense"],
     "recurrent_step.py": ["--cells", "gru", "--steps", "1", "--units", "4", "--peers", "no-python"],

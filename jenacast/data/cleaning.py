@@ -42,33 +42,36 @@ class Cleaned:
         return np.flatnonzero(self.replaced[:, NAMES.index(TARGET)])
 
 
-def clean(raw: Series, protocol: Protocol) -> Cleaned:
+def clean(raw: Series, protocol: Protocol, *, in_place: bool = False) -> Cleaned:
     """Order the rows as `protocol` asks and replace what cannot be true by the column's last valid value.
 
     `book` keeps the file's rows and order. `strict` sorts by time, drops rows that repeat a time, and
     leaves NaN where the last valid value is more than `STALE_HOURS` old. Before a column's first valid
     value both leave NaN, since only the future could fill it.
+
+    `in_place` says that nobody needs `raw` afterwards, so that its values may be changed instead of copied.
     """
     rows, duplicates, conflicts = unique_in_time(raw) if protocol == "strict" else (np.arange(len(raw.times)), 0, 0)
-    times, values = raw.times[rows], raw.values[rows].astype(np.float32, copy=False)
+    is_in_order = len(rows) == len(raw.times) and bool((np.diff(rows) == 1).all())
+    kept = raw if in_place and is_in_order else raw.pick(rows)
+    times, values = kept.times, kept.values.astype(np.float32, copy=False)
 
     sentinels = values == SENTINEL
-    valid = _replace(times, values, COLUMNS, protocol)
-    optional, optional_replaced = None, None
-    if raw.optional is not None:
-        optional = raw.optional[rows]
+    replaced = _replace(times, values, COLUMNS, protocol)
+    optional, optional_replaced = kept.optional, None
+    if optional is not None:
         # Never for longer than hours, also under `book`: whole years may lack such a column.
-        optional_replaced = ~_replace(times, optional, OPTIONAL, "strict")
-    series = Series(times, values, valid[:, NAMES.index(TARGET)], optional)
-    return Cleaned(series, ~valid, sentinels, duplicates, conflicts, optional_replaced)
+        optional_replaced = _replace(times, optional, OPTIONAL, "strict")
+    series = Series(times, values, ~replaced[:, NAMES.index(TARGET)], optional)
+    return Cleaned(series, replaced, sentinels, duplicates, conflicts, optional_replaced)
 
 
 def _replace(times: Times, values: Floats, columns: Sequence[Column], protocol: Protocol) -> NDArray[np.bool_]:
-    """Replace what cannot be true in place; returns where nothing had to be."""
+    """Replace what cannot be true in place; returns where that was."""
     valid = find_valid(values, columns)
     for index in np.flatnonzero(~valid.all(axis=0)):
         values[:, index] = _carry_forward(times, values[:, index], valid[:, index], protocol)
-    return valid
+    return np.logical_not(valid, out=valid)
 
 
 def find_valid(values: Floats, columns: Sequence[Column] = COLUMNS) -> NDArray[np.bool_]:
@@ -76,7 +79,8 @@ def find_valid(values: Floats, columns: Sequence[Column] = COLUMNS) -> NDArray[n
     lows = np.array([column.low for column in columns], dtype=np.float32)
     highs = np.array([column.high for column in columns], dtype=np.float32)
     with np.errstate(invalid="ignore"):
-        valid: NDArray[np.bool_] = (values >= lows) & (values <= highs)
+        valid: NDArray[np.bool_] = values >= lows
+        valid &= values <= highs
     return valid
 
 

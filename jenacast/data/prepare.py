@@ -120,7 +120,7 @@ def _prepare(
 ) -> Manifest:
     source = str(sources[0].path) if len(sources) == 1 else f"the {len(sources)} files"
     raw, joined = join_sources(sources)
-    cleaned = clean(raw, protocol)
+    cleaned = clean(raw, protocol, in_place=True)
     del raw  # of twenty years it is a quarter of the memory
     if protocol == "book" and not np.isfinite(cleaned.series.values).all():
         raise DataError(
