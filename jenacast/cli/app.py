@@ -62,6 +62,12 @@ def checkpoint_path(text: str) -> Path:
     return PRETRAINED if text == "pretrained" else Path(text)
 
 
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether the user gave an option, on the command line or in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 def run_dir_option(default: str) -> Any:
     """The option --run-dir; the help shows `default`, which the command makes up itself."""
     return typer.Option("--run-dir", help="The folder for everything that is kept.", show_default=default)

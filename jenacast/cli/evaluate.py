@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, TrustSavedModel, checkpoint_path, echo, say
+from jenacast.cli.app import (
+    DATA_DIR,
+    DataDir,
+    FitBlend,
+    Force,
+    Json,
+    TrustSavedModel,
+    checkpoint_path,
+    echo,
+    is_given,
+    say,
+)
 from jenacast.errors import command
 from jenacast.plotting import Format
 
@@ -92,7 +103,7 @@ def evaluate(
     paths = _each_run(checkpoints)
     evaluation = run(
         *paths,
-        data_dir=data_dir if _is_given(context, "data_dir") else data_of_run(paths[0]) or data_dir,
+        data_dir=data_dir if is_given(context, "data_dir") else data_of_run(paths[0]) or data_dir,
         split=split,
         csv_paths=csv or [],
         against=only_run(against) if against else None,
@@ -131,12 +142,6 @@ def _run_of(evaluation: "Evaluation") -> Path | None:
 
     folder = Path(evaluation.scores.checkpoint).parent
     return folder if is_run_dir(folder) else None
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether the user gave an option, on the command line or in the environment."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def _why_no_intervals(scores: "Scores") -> str | None:

@@ -1,8 +1,8 @@
 """Pictures of errors: against the truth, by group, over the lead; and of how far intervals can be trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,9 +19,13 @@ from jenacast.plotting import (
     TRUTH,
     error_bars,
     figure,
+    name_rows,
     time_axis,
     with_gaps,
 )
+
+if TYPE_CHECKING:
+    from jenacast.evaluation.explain import Effect
 
 SHOWN_DAYS = 14
 WIDEST_C = 12  # of the errors' histogram; those beyond are counted at its ends
@@ -132,3 +136,20 @@ def _against_diagonal(axis: Any, nominal: Sequence[float], observed: Sequence[fl
     axis.plot([0, 100], [0, 100], **REFERENCE, label="as predicted")
     axis.plot(100 * np.asarray(nominal, float), 100 * np.asarray(observed, float), **FORECAST, marker="o", label="seen")
     axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+
+
+def effects(path: Path, found: Mapping[str, Sequence["Effect"]], *, title: str, synthetic: bool) -> None:
+    """How much the MAE rises where each part is shuffled, as bars with 95 % intervals; by heading, on one scale."""
+    heights = tuple(len(effects) + 1 for effects in found.values())
+    height = 0.3 * sum(heights) / len(heights)
+    with figure(path, title, synthetic, rows=len(found), height=height, heights=heights, share_x=True) as axes:
+        for axis, (head, effects) in zip(axes, found.items(), strict=True):
+            rises_c = [effect.difference_c for effect in effects]
+            lengths = error_bars(rises_c, [effect.difference_ci95_c for effect in effects])
+            look = {"color": BLUE, "height": 0.6, "ecolor": BLACK, "capsize": 2, "error_kw": {"linewidth": 1}}
+            axis.barh(range(len(effects)), rises_c, xerr=lengths, **look)
+            axis.axvline(0, color=BLACK, linewidth=1)
+            name_rows(axis, [effect.part for effect in effects])
+            axis.set_title(head, loc="left", fontsize="medium")
+            axis.grid(visible=False, axis="y")
+        axes[-1].set_xlabel("rise of the MAE (°C), with 95 % interval")

@@ -3,6 +3,8 @@
 An `Encoding` is fitted on train, stored in the checkpoint, and applied here and nowhere else.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
@@ -95,10 +97,18 @@ class Encoding(Record):
 
     def inputs(self, series: Series) -> Floats:
         """(rows, columns) float32, standardised: the rows of every history; NaN where a look-back lacks an hour."""
-        series = without_warming(repaired(series, self.repairs), self.warming_c_per_decade)
-        inputs = np.empty((len(series.times), len(self.columns)), np.float32)
-        for number, values in enumerate(derive(series, self.names, self.climatology)):
-            inputs[:, number] = (values - self.columns[number].mean) / self.columns[number].deviation
+        return self.standardised(self.seen(series), range(len(self.columns)))
+
+    def seen(self, series: Series) -> Series:
+        """The series as the columns are worked out of it: repaired, and without the warming."""
+        return without_warming(repaired(series, self.repairs), self.warming_c_per_decade)
+
+    def standardised(self, seen: Series, numbers: Sequence[int]) -> Floats:
+        """(rows, numbers) float32: the columns of these numbers, worked out of a series that is as `seen` gives it."""
+        inputs = np.empty((len(seen.times), len(numbers)), np.float32)
+        columns = [self.columns[number] for number in numbers]
+        for place, values in enumerate(derive(seen, [column.name for column in columns], self.climatology)):
+            inputs[:, place] = (values - columns[place].mean) / columns[place].deviation
         return inputs
 
     def references_c(self, now: Times, last_observed_c: Floats) -> Floats:
