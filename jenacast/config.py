@@ -4,7 +4,6 @@ The values live in the TOML files of `configs/`: `default.toml` is complete and 
 as `stacked-gru.toml` states only its difference. This module owns the rules: names, types and bounds.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,9 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 from jenacast.columns import check_columns
 from jenacast.errors import ConfigError, did_you_mean
 from jenacast.records import Record
-from jenacast.toml_files import RENAMED, assign, flatten, merge, read_toml, up_to_date
-
-logger = logging.getLogger(__name__)
+from jenacast.toml_files import assign, flatten, merge, name_of_today, read_toml, up_to_date
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
 MAX_NAME = 60  # characters of it
@@ -147,16 +144,12 @@ def default_settings() -> dict[str, Any]:
 
 
 def load_recipe(name: str, assignments: Iterable[str] = ()) -> Config:
-    """The recipe `name` over the defaults, then `assignments` such as `train.epochs=5`.
-
-    A name that an earlier version gave is understood, and logged with the one of today.
+    """The recipe `name`, also by a former name, over the defaults, then `assignments` such as `train.epochs=5`.
 
     Raises:
         ConfigError: no such recipe, or settings that break a rule; all problems in one text.
     """
-    if name in RENAMED:
-        logger.info("note: the recipe %s is now called %s", name, RENAMED[name])
-        name = RENAMED[name]
+    name = name_of_today(name)
     if name not in recipe_names():
         known, alike = ", ".join(recipe_names()), did_you_mean(name, recipe_names())
         raise ConfigError(f"model {name!r} is not known; choose one of: {known} (jenacast models lists them){alike}")

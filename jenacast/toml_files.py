@@ -1,5 +1,6 @@
 """Settings as TOML: files read, tables laid over one another, single values assigned."""
 
+import logging
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 from jenacast.errors import ConfigError
 from jenacast.files import read_regular
+
+logger = logging.getLogger(__name__)
 
 MOST_BYTES = 200_000  # of a file of settings; a summary goes into every checkpoint
 RETIRED = {"train": {"quantile": 0.5}}  # settings that stored configs may have, with the value that changes nothing
@@ -71,6 +74,13 @@ def up_to_date(stored: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(name, str) and settings.get("source") == SOURCE_OF_RENAMED:
         settings["name"] = RENAMED.get(name, name)
     return settings
+
+
+def name_of_today(recipe: str) -> str:
+    """A recipe's name; one that an earlier version gave is understood, and logged with the one of today."""
+    if recipe in RENAMED:
+        logger.info("note: the recipe %s is now called %s", recipe, RENAMED[recipe])
+    return RENAMED.get(recipe, recipe)
 
 
 def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -175,12 +175,13 @@ def test_help_is_narrow_and_keeps_what_stands_in_brackets(jenacast, monkeypatch)
 
 def test_long_lists_of_options_are_in_groups_and_examples_can_be_typed(jenacast):
     for name, groups in GROUPS.items():
-        known = {opt for each in COMMANDS[name].params for opt in each.opts} | {"--folds"}
+        known = {opt for each in COMMANDS[name].params for opt in each.opts}
         assert {opt for options in groups.values() for opt in options} <= known
         told = jenacast(name, "--help").stdout
         places = [told.index(f"\n{title}:\n") for title in ("Example", *groups, "Options") if title != "Example"]
         assert places == sorted(places)
-        assert all(f"{opt} " in told for opt in known - {"--worker", "--folds"} if opt.startswith("--"))
+        hidden = {opt for each in COMMANDS[name].params if getattr(each, "hidden", False) for opt in each.opts}
+        assert {opt for opt in known - hidden if opt.startswith("--") and opt not in told} == set()
     told = jenacast("evaluate", "--help").stdout
     assert "\n  jenacast evaluate pretrained --by season --by lead --out pictures\n" in told
     told = jenacast("forecast", "--help").stdout
