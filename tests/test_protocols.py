@@ -9,7 +9,6 @@ from conftest import refused
 from spoil import snapshot
 
 from jenacast.data import prepare as module
-from jenacast.data import prepared as stored
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import load_manifest, load_prepared
@@ -19,7 +18,7 @@ from jenacast.errors import DataError, ExistsError
 @pytest.fixture(params=["in one step", "where the disk has no such step"])
 def exchanging(request, monkeypatch):
     if request.param != "in one step":
-        monkeypatch.setattr(stored, "exchange", lambda *paths: False)
+        monkeypatch.setattr(module, "exchange", lambda *paths: False)
 
 
 def protocols(folder):
@@ -62,7 +61,7 @@ def test_a_stop_before_the_exchange_leaves_the_old_result(data_dir, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(stored, "switch", killed)
+        patch.setattr(module, "_switch", killed)
         with pytest.raises(KeyboardInterrupt):
             prepare(data_dir, protocol="book")
     assert load_prepared(data_dir).manifest.protocol == "strict"

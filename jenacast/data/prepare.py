@@ -18,7 +18,7 @@ from jenacast.data.series import rows_per_hour
 from jenacast.data.sources import Joined, OpenSource, downloaded_files, join_sources, open_sources, series_sha256
 from jenacast.data.windows import Borders, is_inside_train
 from jenacast.errors import DataError, ExistsError
-from jenacast.files import clear_leftovers, refuse_foreign
+from jenacast.files import TEMPORARY, clear_leftovers, exchange, refuse_foreign
 from jenacast.locks import folder_lock
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def prepare(
             synthetic = synthetic or _is_known_synthetic(data_dir, sha256)
             manifest = _prepare(sources, folder, protocol, until, sha256=sha256, synthetic=synthetic)
             if folder.name == OTHER_FOLDER:
-                stored.switch(data_dir)
+                _switch(data_dir)
                 logger.info("the result under the other protocol is kept; `prepare` with that protocol brings it back")
             return manifest
 
@@ -76,7 +76,7 @@ def _find(data_dir: Path, sha256: str, protocol: Protocol) -> Manifest | None:
         existing = stored.load_manifest(folder)
         if (existing.source_sha256, existing.protocol) == (sha256, protocol):
             if folder.name == OTHER_FOLDER:
-                stored.switch(data_dir)
+                _switch(data_dir)
                 logger.info("%s is under %s again, as prepared before", data_dir / FOLDER, protocol)
             else:
                 logger.info("%s is already there, from the same files under %s: nothing to do", folder, protocol)
@@ -107,6 +107,18 @@ def _place(data_dir: Path, protocol: Protocol, *, force: bool) -> Path:
         )
     refuse_foreign(folder, stored.FILES)
     return folder
+
+
+def _switch(data_dir: Path) -> None:
+    """Exchange `prepared/` and `prepared-other/`, in one step where the system can; the caller holds the lock."""
+    here, other = data_dir / FOLDER, data_dir / OTHER_FOLDER
+    for folder in (here, other):
+        refuse_foreign(folder, stored.FILES)
+    if not exchange(here, other):
+        aside = data_dir / f"{TEMPORARY}{OTHER_FOLDER}"
+        other.rename(aside)
+        here.rename(other)
+        aside.rename(here)
 
 
 def _prepare(

@@ -21,9 +21,7 @@ from jenacast.data.sources import SourceRecord
 from jenacast.data.windows import Borders, Windows, rows_of, span, split_windows
 from jenacast.errors import DataError
 from jenacast.files import (
-    TEMPORARY,
     atomic_folder,
-    exchange,
     file_sha256,
     link_or_copy,
     open_regular,
@@ -239,18 +237,6 @@ def write_prepared(folder: Path, manifest: Manifest, arrays: Series | Path) -> M
         manifest = manifest.model_copy(update={"sha256": {**hashes, BORDERS: _borders_sha256(manifest.splits)}})
         write_json(new / MANIFEST, manifest.model_dump())
     return manifest
-
-
-def switch(data_dir: Path) -> None:
-    """Exchange `prepared/` and `prepared-other/`, in one step where the system can; the caller holds the lock."""
-    here, other = data_dir / FOLDER, data_dir / OTHER_FOLDER
-    for folder in (here, other):
-        refuse_foreign(folder, FILES)
-    if not exchange(here, other):
-        aside = data_dir / f"{TEMPORARY}{OTHER_FOLDER}"
-        other.rename(aside)
-        here.rename(other)
-        aside.rename(here)
 
 
 def _borders_sha256(splits: Mapping[str, SplitRecord]) -> str:
