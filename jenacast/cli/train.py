@@ -202,7 +202,8 @@ def _print_years(summary: "YearsSummary", json_output: bool) -> None:
 
 def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
     from jenacast.evaluation.coverage import held_out_table
-    from jenacast.training.run_folder import Outcome, read_held_out, read_record
+    from jenacast.models.checkpoint import BEST, read_metadata
+    from jenacast.training.run_folder import Outcome, read_record
 
     if isinstance(outcome, Outcome):
         path, run = outcome.checkpoint, outcome.run_dir
@@ -210,8 +211,9 @@ def _print(outcome: "Outcome | Summary", json_output: bool) -> None:
         path, run = outcome.folder, outcome.runs[0]
     echo(json.dumps(asdict(outcome)) if json_output else path)
     record = read_record(Path(run))
-    if held_out := read_held_out(Path(run)):
-        say(held_out_table(held_out).as_text())
+    about = read_metadata(Path(run) / BEST)
+    if about and about.held_out:
+        say(held_out_table(about.held_out).as_text())
     elif record.fold is None:  # a fold is judged by what trains it
         judge = command("jenacast", "evaluate", path, "--data-dir", record.data_dir)
         say(f"to judge it on the test split: {judge}")

@@ -93,8 +93,7 @@ def rows_of(borders: Borders, split: str) -> slice | Rows:
     """The rows of a split, for a `Series.pick`: of train without those of a validation inside it."""
     start, stop = span(borders, split)
     if split == "train" and is_inside_train(borders):
-        rows: Rows = np.r_[start : borders["val"][0], borders["val"][1] : stop]
-        return rows
+        return np.concatenate([np.arange(start, borders["val"][0]), np.arange(borders["val"][1], stop)])
     return slice(start, stop)
 
 

@@ -67,11 +67,9 @@ def make_ensemble(
     mae_c, *theirs_c = (measure(each, truth_c).mae_c for each in (blend.apply(forecasts_c), *forecasts_c))
     is_unseen = first.trained_on == "train"
     train = split_samples(prepared, "train", encoding)
-    held_out: tuple[HeldOut, ...] = ()
+    calibration, held_out = _cross_fitted([(paths[number], weight) for number, weight in kept], encoding)
     if is_unseen:
         calibration = calibrate(forward_function(network), train, val, encoding)
-    else:
-        calibration, held_out = _cross_fitted([(paths[number], weight) for number, weight in kept], encoding)
     metadata = first.model_copy(
         update={
             "format": FORMAT,

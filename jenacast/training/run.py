@@ -1,7 +1,4 @@
-"""A training run: prepared train and validation splits in, a run folder out.
-
-The test split is read where `data.fit_on` names it, and nowhere else.
-"""
+"""A training run: prepared splits in, a run folder out. The test split is read only where `data.fit_on` names it."""
 
 import logging
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ from jenacast.errors import ExistsError, JenacastError, command
 from jenacast.features.repair import Repair
 from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
 from jenacast.locks import process_lock
-from jenacast.models.checkpoint import BEST, HeldOut, read_metadata
+from jenacast.models.checkpoint import BEST
 from jenacast.training.state import check_history, load_state
 
 LAST = "last.keras"  # the network after the last whole epoch
@@ -242,12 +242,6 @@ def read_record(folder: Path) -> RunRecord:
     record, beside = read_as(RunRecord, folder / RECORD), folder.resolve().parent
     is_in_place = record.fold and beside.name in record.fold and (beside / PREPARED).is_dir()
     return record.model_copy(update={"data_dir": str(beside)}) if is_in_place else record
-
-
-def read_held_out(folder: Path) -> tuple[HeldOut, ...]:
-    """What is known of the years that networks of a run's settings left out; nothing where none calibrate it."""
-    metadata = read_metadata(folder / BEST)
-    return metadata.held_out if metadata else ()
 
 
 def read_as(kind: type[_Kind], path: Path) -> _Kind:
