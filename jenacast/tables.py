@@ -42,6 +42,9 @@ class Column:
     is_left: bool = False
 
 
+SKILL = Column("skill", "+.1%")  # a share, in every table
+
+
 def columns(*names: str, form: str = "", unit: str = "") -> list[Column]:
     """Columns whose numbers have one format and one unit."""
     return [Column(name, form, unit) for name in names]

@@ -3,9 +3,12 @@
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from forecasts import station_file
 from made_sweeps import whole_sweep
 from PIL import Image
 
@@ -38,7 +41,11 @@ def addresses(_trained_run, tmp_path_factory):
     (twin / "run.json").write_text(json.dumps(record | {"data_dir": "/gone"}))
     write_report([_trained_run, twin], folder / "report.html")
     write_sweep_page(whole_sweep(seeds=3, synthetic=True), folder / "sweep.html")
-    return {name: (folder / f"{name}.html").as_uri() for name in ("report", "sweep")}
+    station = station_file(folder / "station.csv", 240)
+    command = [sys.executable, "-m", "jenacast", "forecast", station, "--data-dir", folder]
+    for options in (["--every", "6h", "--keep"], ["--page", folder / "tomorrow.html"]):
+        subprocess.run([*command, *options], check=True, capture_output=True)
+    return {name: (folder / f"{name}.html").as_uri() for name in ("report", "sweep", "tomorrow")}
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,10 @@ def unfold(page):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(("name", "size"), [("report", PHONE), ("report", DESKTOP), ("sweep", PHONE)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("report", PHONE), ("report", DESKTOP), ("sweep", PHONE), *((("tomorrow", size)) for size in (PHONE, DESKTOP))],
+)
 def test_axe_finds_nothing_to_object_to_and_the_page_never_scrolls_sideways(visit, name, size, scheme):
     page = visit(size, scheme, name)
     unfold(page)

@@ -25,8 +25,7 @@ from jenacast.cli.times import parse_time
 from jenacast.cli.train import load_settings
 from jenacast.data import SYNTHETIC_WARNING
 from jenacast.errors import command
-from jenacast.evaluation import SKILL
-from jenacast.tables import Column, Table, Value, columns
+from jenacast.tables import SKILL, Column, Table, Value, columns
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,7 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Json, echo
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
-from jenacast.evaluation import SKILL
-from jenacast.tables import Column, Table, Value, columns
+from jenacast.tables import SKILL, Column, Table, Value, columns
 
 if TYPE_CHECKING:
     from jenacast.evaluation.baselines import Fitted

@@ -16,6 +16,11 @@ from jenacast.models import PRETRAINED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
+
+    from jenacast.data.series import Series
+    from jenacast.forecasting.forecast import Forecasts
+
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 STATION_FILES = (".csv", ".gz", ".txt", ".zip")  # suffixes; whatever ends otherwise is a checkpoint
 WHAT_ELSE = f"a station file ends in {', '.join(STATION_FILES)}, or stands after --csv"
@@ -48,6 +53,13 @@ Named = Annotated[
     ),
 ]
 MoreFiles = Annotated[list[Path] | None, typer.Option("--csv", metavar="FILE", help="A station file of any name.")]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Keep it in DATA_DIR/record.sqlite; `jenacast record` judges it by what came.")
+]
+Page = Annotated[
+    Path | None,
+    typer.Option(help="HTML page of the forecast, the last days and the record; a page of before is renewed."),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Without files: take what was fetched before.")]
 
 
@@ -58,8 +70,10 @@ def forecast(
     at: At = None,
     every: Every = None,
     max_gap: MaxGap = 3.0,
+    keep: Keep = False,
     predictions: Annotated[Path | None, typer.Option(help="CSV file for every hour of every forecast.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.")] = None,
+    page: Page = None,
     trust_saved_model: TrustSavedModel = False,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
@@ -77,36 +91,35 @@ def forecast(
     --json prints one object, or a list with --every or several --at.
 
     Example: jenacast forecast --plot tomorrow.png
+    Example: jenacast forecast --keep --page tomorrow.html
     Example: jenacast forecast mpi_roof_2026b.zip --at 2026-07-20T18:00
     Example: jenacast forecast runs/lagged june.csv july.csv --every 1h --predictions forecasts.csv
     """
     import numpy as np
 
-    from jenacast.data.station import read_station_csv
     from jenacast.experiments.seeds import only_run
     from jenacast.files import atomic_path, refuse_existing
-    from jenacast.forecasting.files import as_json, draw_forecasts, write_forecasts
+    from jenacast.forecasting.files import draw_forecasts, write_forecasts
     from jenacast.forecasting.forecast import forecast as run
-    from jenacast.forecasting.newest import read_newest, tell_age
-    from jenacast.forecasting.screen import describe, describe_many
-    from jenacast.forecasting.summary import summarise
+    from jenacast.forecasting.record import RECORD
+    from jenacast.forecasting.record import keep as keep_forecasts
     from jenacast.plotting import check_suffix
+    from jenacast.report.tomorrow import refuse_foreign_page
 
     checkpoint, paths = _tell_apart(named or [], csv or [])
-    _refuse_usage(paths, offline, at, every, predictions, plot)
+    _refuse_usage(paths, offline, at, every, predictions, plot, page)
     every_s = None if every is None else _parse_step(every)
     writers = [(path, write) for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)) if path]
     for path, _ in writers:
         refuse_existing(path, force=force)
+    if page:
+        refuse_foreign_page(page, force=force)
     if plot:
         check_suffix(plot)
     checkpoint = only_run(checkpoint)
     if not checkpoint.exists():
         raise CheckpointError(f"{checkpoint} not found; expected a checkpoint; {WHAT_ELSE}")
-    if paths:
-        files, source = [read_station_csv(path) for path in paths], ", ".join(map(str, paths))
-    else:
-        files, source = read_newest(data_dir, offline=offline)
+    files, source = _read(paths, data_dir, offline)
     made = run(
         checkpoint,
         files,
@@ -117,20 +130,54 @@ def forecast(
         every_s=every_s,
         trust_saved_model=trust_saved_model,
     )
-    utc = None if paths else np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s")
-    if utc is not None:
-        tell_age(made.observations.series.times[-1], utc)
+    now, record = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s"), data_dir / RECORD
+    if keep:
+        say(f"{keep_forecasts(record, made, utc=now):,} hours added to {record}")
     for path, write in writers:
         with atomic_path(path, force=force) as temporary:
             write(made, temporary)
         say(f"wrote {path}")
     is_list = every_s is not None or len(at or []) > 1
-    if json_output and is_list:
+    _answer(made, None if paths else now, is_list=is_list, json_output=json_output, page=page, record=record)
+
+
+def _read(paths: "Sequence[Path]", data_dir: Path, offline: bool) -> "tuple[list[Series], str]":
+    """What the station files hold, or without any the newest hours; and their names."""
+    from jenacast.data.station import read_station_csv
+    from jenacast.forecasting.newest import read_newest
+
+    if paths:
+        return [read_station_csv(path) for path in paths], ", ".join(map(str, paths))
+    return read_newest(data_dir, offline=offline)
+
+
+def _answer(
+    made: "Forecasts",
+    utc: "np.datetime64 | None",
+    *,
+    is_list: bool,
+    json_output: bool,
+    page: Path | None,
+    record: Path,
+) -> None:
+    """Print the forecasts and write the page; `utc` is the present time where the newest hours were asked for."""
+    from jenacast.forecasting.files import as_json
+    from jenacast.forecasting.newest import tell_age
+    from jenacast.forecasting.screen import describe, describe_many
+    from jenacast.forecasting.summary import summarise
+    from jenacast.report.tomorrow import write_forecast_page
+
+    if utc is not None:
+        tell_age(made.observations.series.times[-1], utc)
+    if is_list and json_output:
         _print_list(json.dumps(as_json(summarise(made, number, utc=utc))) for number in range(len(made)))
     elif is_list:
         echo(describe_many(made))
     else:
         said = summarise(made, utc=utc)
+        if page:
+            write_forecast_page(made, said, record, page)
+            say(f"wrote {page}")
         echo(json.dumps(as_json(said)) if json_output else describe(said))
 
 
@@ -150,6 +197,7 @@ def _refuse_usage(
     every: str | None,
     predictions: Path | None,
     plot: Path | None,
+    page: Path | None,
 ) -> None:
     """Refuse options that exclude each other."""
     from jenacast.forecasting.plots import MOST_PANELS
@@ -160,6 +208,8 @@ def _refuse_usage(
         raise typer.BadParameter("--every and --at exclude each other; give one of them")
     if plot and plot == predictions:
         raise typer.BadParameter(f"--plot and --predictions both name {plot}; give two files")
+    if page and (every is not None or len(at or []) > 1):
+        raise typer.BadParameter("--page shows one forecast; leave --every and further times of --at out")
     if plot and len(at or []) > MOST_PANELS:
         raise typer.BadParameter(f"--plot shows up to {MOST_PANELS} times of --at; give fewer, or --every")
 

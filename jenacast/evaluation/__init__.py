@@ -1,9 +1,5 @@
 """A network's errors beside the baseline's."""
 
-from jenacast.tables import Column
-
-SKILL = Column("skill", "+.1%")  # a share, in every table
-
 # What 95 % intervals over days mean, wherever people read it. Between years: a ridge regression on each of eight years
 # left out in turn; pairs of years differed "at 95 %" in 39 % of the cases, differences between forecasts in none.
 OVER_DAYS = (

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jenacast.data.series import Floats, Times
-from jenacast.evaluation import SKILL
 from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.coverage import measure_coverage
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
 from jenacast.features.datasets import Histories
 from jenacast.models.intervals import Calibration, spread_inputs
-from jenacast.tables import Column, Table, columns
+from jenacast.tables import SKILL, Column, Table, columns
 
 By = Literal["month", "season", "hour", "year", "change", "lead"]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -1,13 +1,12 @@
 """An evaluation as the table that people read."""
 
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
-from jenacast.evaluation import SKILL
 from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval
 from jenacast.evaluation.coverage import held_out_table, intervals_table
 from jenacast.evaluation.evaluate import Scores
 from jenacast.models import PRETRAINED
 from jenacast.models.checkpoint import HeldOut
-from jenacast.tables import Column, Table, Value, wrapped
+from jenacast.tables import SKILL, Column, Table, Value, wrapped
 
 HELD_OUT = (
     "What to expect of it: years forecast by networks of the same settings that had not seen them, with intervals that "

@@ -10,7 +10,6 @@ from typing import Any
 
 from jenacast.config import Config, default_settings, load_config, load_recipe, recipe_names
 from jenacast.errors import JenacastError, command
-from jenacast.evaluation import SKILL
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.evaluation.daily import OTHER_WINDOWS, DailyErrors, pair
 from jenacast.evaluation.evaluate import evaluate
@@ -18,7 +17,7 @@ from jenacast.evaluation.files import stored_days, stored_scores, write_evaluati
 from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.experiments.seeds import run_folders
 from jenacast.models.checkpoint import BEST
-from jenacast.tables import Column, Table, columns
+from jenacast.tables import SKILL, Column, Table, columns
 from jenacast.toml_files import flatten
 from jenacast.training import run_folder
 

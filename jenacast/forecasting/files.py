@@ -56,14 +56,14 @@ def write_forecasts(made: Forecasts, path: Path) -> None:
     write_columns(path, (_columns(made, slice(start, start + CHUNK)) for start in range(0, len(made), CHUNK)))
 
 
-def draw_forecasts(made: Forecasts, path: Path) -> None:
+def draw_forecasts(made: Forecasts, path: Path, title: str | None = None) -> None:
     """Draw each forecast in a panel, or, of those made step by step, the lead's hour beside the truth."""
     lead = made.valid_at[:, -1]
     if len(made) == 1 or not made.in_steps:
         shown = [_panel(made, number) for number in range(len(made))]
         one = f"{made.temperature_c[0, -1]:.1f} °C at {minute(lead[0])}"
-        title = f"{made.model}: {one if len(made) == 1 else f'{len(made)} forecasts'}"
-        plots.panels(path, shown, title=title, synthetic=made.synthetic)
+        named = f"{made.model}: {one if len(made) == 1 else f'{len(made)} forecasts'}"
+        plots.panels(path, shown, title=named if title is None else title, synthetic=made.synthetic)
         return
     plots.forecasts(
         path,

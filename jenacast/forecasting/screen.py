@@ -71,7 +71,7 @@ def extremes_table(said: Summary) -> Table:
         hour = each.hour
         shown: list[Value] = [hour.temperature_c, _clock(hour.valid_at), hour.intervals.get(SHOWN)]
         rows.append([each.name, *shown, *came[: 2 * known]])
-    heads = [*columns("", "°C", form=".1f"), Column("at"), Column(f"{SHOWN} %", ".1f")]
+    heads = [*columns("night or day", "°C", form=".1f"), Column("at"), Column(f"{SHOWN} %", ".1f")]
     return Table([*heads, *[Column("truth", ".1f"), Column("at")] * known], rows, "Nights and days")
 
 

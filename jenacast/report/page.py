@@ -71,7 +71,9 @@ class Head:
     tiles: Sequence[Tile]
 
 
-def write_page(out: Path, template: Path, head: Head, sections: Sequence[Section], *, synthetic: bool) -> None:
+def write_page(
+    out: Path, template: Path, head: Head, sections: Sequence[Section], *, synthetic: bool, **texts: object
+) -> None:
     """Write the page as HTML. It may load nothing, and run no script but its own, which is known by its hash.
 
     Args:
@@ -80,6 +82,7 @@ def write_page(out: Path, template: Path, head: Head, sections: Sequence[Section
         head: what the page begins with.
         sections: what it holds, in this order.
         synthetic: whether the series is made up.
+        texts: what else the template names.
     """
     environment = Environment(
         loader=FileSystemLoader([template.parent, HERE]),
@@ -100,6 +103,7 @@ def write_page(out: Path, template: Path, head: Head, sections: Sequence[Section
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
         script_hash=digest,
+        **texts,
     )
     with atomic_path(out) as temporary:
         temporary.write_bytes(page.encode("utf-8", "replace"))  # a folder's name may hold what is no text

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jenacast.data import SAME_AS_NOW
-from jenacast.evaluation import SKILL
 from jenacast.evaluation.daily import Paired, pair, verdict
 from jenacast.evaluation.evaluate import Scores
 from jenacast.evaluation.metrics import std
@@ -16,7 +15,7 @@ from jenacast.experiments.held_out import YearsSummary, years_table
 from jenacast.report.page import Head, Part, Picture, Section, Tile, digits, span
 from jenacast.report.pictures import draw_picture
 from jenacast.report.runs import ReportedRun, are_comparable
-from jenacast.tables import Column, Table, Value, columns
+from jenacast.tables import SKILL, Column, Table, Value, columns
 
 TOGETHER = (
     "Each run is compared with {}, the best on validation, window by window: what makes a day hard for both cancels. "
