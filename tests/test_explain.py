@@ -7,10 +7,11 @@ import pytest
 
 from jenacast.columns import NAMES, TARGET
 from jenacast.config import load_recipe
+from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import load_prepared
 from jenacast.features.encoding import fit_encoding
 from jenacast.features.shuffle import draw_donors
-from jenacast.models.checkpoint import Metadata, save_checkpoint
+from jenacast.models.checkpoint import Metadata, read_metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
 
 
@@ -148,3 +149,24 @@ def test_it_is_kept_in_the_run_folder_and_drawn(trained_run, years, jenacast, tm
 def test_a_split_of_two_weeks_is_refused(linear, assert_refused, data_dir):
     path = linear(data_dir, weight=1, shift_c=0, history=120)
     assert_refused(["explain", path, "--data-dir", data_dir], ["calendar month", "longer series"])
+
+
+def test_one_forecast_is_moved_by_the_column_that_its_network_looks_at(looks_at, years, jenacast):
+    path = looks_at("temperature_c:change_6h", SEEN)
+    options = ("--at", "2011-07-20T18:10", "--csv", years / CSV_NAME, "--data-dir", years)
+    done = jenacast("explain", path, *options, "--json")
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert {move["part"] for move in answer["moves"] if move["moved_c"]} == {
+        *("temperature", "all measured columns", "temperature_c")
+    }
+    # The network's change is that of 6 hours in standard deviations of it; in other years' Julys it is another.
+    series, encoding = load_prepared(years).series, read_metadata(path).encoding
+    now = np.flatnonzero(series.times == np.datetime64("2011-07-20T18:10"))[0]
+    measured_c = series.column(TARGET).astype(float)
+    rose = (measured_c[now] - measured_c[now - 6] - encoding.columns[1].mean) / encoding.columns[1].deviation
+    change_c = answer["forecast_c"] - answer["baseline_c"]
+    assert answer["baseline_c"] == pytest.approx(measured_c[now], abs=1e-4)
+    assert change_c == pytest.approx(rose * encoding.target.scale_c + encoding.target.offset_c, abs=1e-3)
+    assert jenacast("explain", path, *options).exit_code == 0
+    assert jenacast("explain", path, "--at", "2011-07-20").exit_code == 2
