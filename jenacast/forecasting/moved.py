@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from jenacast.forecasting.observations import join_observations, minute
 from jenacast.forecasting.origins import find_origins
 from jenacast.models.forecaster import open_checked
 from jenacast.models.inference import forecast_leads_c
-from jenacast.tables import Column, Table, wrapped
+from jenacast.tables import Column, Table, Value, wrapped
 
 DRAWS = 50
 SEASON_DAYS = 15  # before and after the day of the year
@@ -117,7 +118,7 @@ def describe_moved(moved: Moved) -> str:
     )
     tables = []
     for kind, name in (("group", "group of columns"), ("column", "column")):
-        rows = [[move.part, move.moved_c] for move in moved.moves if move.kind == kind]
+        rows: list[list[Value]] = [[move.part, move.moved_c] for move in moved.moves if move.kind == kind]
         tables.append(Table([Column(name), Column("moved it by", "+.2f", "°C")], rows).as_text())
     return "\n\n".join([wrapped(head), *tables])
 
@@ -148,12 +149,11 @@ def _other_years(
 def _repeated(history: Histories, inputs: Sequence[Floats]) -> Histories:
     """One window as often as it has inputs, each with its own."""
     count, rows = len(inputs), len(inputs[0])
-    return replace(
-        history,
-        inputs=np.concatenate(inputs),
-        starts=history.starts[0] + rows * np.arange(count),
-        **{name: np.repeat(getattr(history, name), count) for name in ("rows", "now", "last_observed_c")},
-    )
+    repeated: dict[str, Any] = {
+        name: np.repeat(getattr(history, name), count) for name in ("rows", "now", "last_observed_c")
+    }
+    starts = history.starts[0] + rows * np.arange(count)
+    return replace(history, inputs=np.concatenate(inputs), starts=starts, **repeated)
 
 
 def _day(times: Times) -> Rows:
