@@ -146,6 +146,12 @@ def test_epoch_prints_one_object(run_alone):
     assert run_alone("epoch.py")[0]["recipes"]["dense"]["ratio"] > 1
 
 
+def test_preparing_prints_one_object(run_alone):
+    answer, _ = run_alone("preparing.py")
+    assert answer["rows"] == 9000
+    assert 10 < answer["prepare_mb"] < 1000
+
+
 def test_input_pipeline_prints_one_object(run_alone):
     assert run_alone("input_pipeline.py")[0]["ratio"] > 1
 
