@@ -50,6 +50,11 @@ def test_every_command_says_what_it_does_and_how_each_option_is_meant(jenacast, 
     assert not silent
 
 
+@pytest.mark.system
+def test_what_a_checkpoint_knows_is_read_without_tensorflow():
+    assert not modules_after("info", "pretrained") & {"tensorflow", "keras"}
+
+
 def test_help_imports_nothing_heavy():
     assert modules_after("train", "--help") == set()  # every command is imported for the help of one
 

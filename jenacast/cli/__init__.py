@@ -16,8 +16,8 @@ __all__ = ["app", "main"]
 
 # In the order of the help; each is a function in the file of its name
 FIRST_STEPS = ("download", "prepare", "baseline", "models", "train", "evaluate", "ensemble", "export")
-FORECASTS = ("forecast", "record")
-COMPARISONS = ("explain", "compare", "report", "backtest", "sweep", "sweep_report", "reproduce")
+FORECASTS = ("info", "forecast", "record")
+COMPARISONS = ("runs", "explain", "compare", "report", "backtest", "sweep", "sweep_report", "reproduce")
 WITH_INTERVALS = ("evaluate", "compare", "backtest")  # their help ends in what such an interval means
 for name in (*FIRST_STEPS, *FORECASTS, *COMPARISONS, "demo", "doctor"):
     epilog = OVER_DAYS if name in WITH_INTERVALS else None

@@ -25,11 +25,42 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object with f
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr but warnings and errors.")]
 
-ModelName = Annotated[str | None, typer.Option("--model", help="A recipe by name; `jenacast models` lists them.")]
+
+def complete_recipe(incomplete: str) -> list[tuple[str, str]]:
+    """For the shell: the recipes, and what they are."""
+    from jenacast.config import configs_dir, recipe_names
+    from jenacast.toml_files import read_toml
+
+    names = [name for name in recipe_names() if name.startswith(incomplete)]
+    return [(name, str(read_toml(configs_dir() / f"{name}.toml").get("summary", ""))) for name in names]
+
+
+def complete_setting(incomplete: str) -> list[str]:
+    """For the shell: the settings that --set may change."""
+    from jenacast.config import default_settings
+    from jenacast.toml_files import flatten
+
+    return [f"{key}=" for key in flatten(default_settings()) if key.startswith(incomplete)]
+
+
+def complete_checkpoint(incomplete: str) -> list[str]:
+    """For the shell: the package's network where one begins to name it; without an answer it offers files itself."""
+    return ["pretrained"] if incomplete and "pretrained".startswith(incomplete) else []
+
+
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", autocompletion=complete_recipe, help="A recipe by name; `jenacast models` lists them."),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings instead.")]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as train.epochs=5; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        autocompletion=complete_setting,
+        help="Change one setting, such as train.epochs=5; repeatable.",
+    ),
 ]
 TrustSavedModel = Annotated[
     bool,

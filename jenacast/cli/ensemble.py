@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path, echo, say
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path, complete_checkpoint, echo, say
 
 
 def ensemble(
     members: Annotated[
         list[Path],
-        typer.Argument(metavar="CKPT...", parser=checkpoint_path, help=".keras files, run folders, folders of seeds."),
+        typer.Argument(
+            metavar="CKPT...",
+            parser=checkpoint_path,
+            autocompletion=complete_checkpoint,
+            help=".keras files, run folders, folders of seeds.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The checkpoint to write.")] = Path("ensemble.keras"),
     name: Annotated[str, typer.Option(help="What tables call it.")] = "ensemble",

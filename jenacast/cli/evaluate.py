@@ -15,6 +15,7 @@ from jenacast.cli.app import (
     Json,
     TrustSavedModel,
     checkpoint_path,
+    complete_checkpoint,
     echo,
     is_given,
     say,
@@ -46,6 +47,7 @@ Checkpoints = Annotated[
     typer.Argument(
         metavar="CKPT...",
         parser=checkpoint_path,
+        autocompletion=complete_checkpoint,
         help="A .keras file, a run folder, one of seeds, or `pretrained`; several are averaged.",
     ),
 ]
@@ -54,7 +56,13 @@ StationFiles = Annotated[
     list[Path] | None, typer.Option("--csv", help="Evaluate on all of this station file instead; repeatable.")
 ]
 Against = Annotated[
-    Path | None, typer.Option(metavar="CKPT", parser=checkpoint_path, help="Measure the difference to this one too.")
+    Path | None,
+    typer.Option(
+        metavar="CKPT",
+        parser=checkpoint_path,
+        autocompletion=complete_checkpoint,
+        help="Measure the difference to this one too.",
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the scores and the pictures.")]
 Form = Annotated[Format, typer.Option("--format", help="Of the pictures: png and svg for screens, pdf for print.")]

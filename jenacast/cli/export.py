@@ -6,13 +6,21 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import Force, Json, checkpoint_path, echo, say
+from jenacast.cli.app import Force, Json, checkpoint_path, complete_checkpoint, echo, say
 from jenacast.errors import install_extra
 from jenacast.models import PRETRAINED, ExportFormat
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", parser=checkpoint_path, help="A run folder or a checkpoint.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            parser=checkpoint_path,
+            autocompletion=complete_checkpoint,
+            help="A run folder or a checkpoint.",
+        ),
+    ],
     form: Annotated[ExportFormat, typer.Option("--format", help=f"onnx needs: {install_extra('onnx')}")],
     out: Annotated[
         Path | None,

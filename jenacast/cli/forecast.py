@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, echo, say
+from jenacast.cli.app import (
+    DATA_DIR,
+    DataDir,
+    Force,
+    Json,
+    TrustSavedModel,
+    checkpoint_path,
+    complete_checkpoint,
+    echo,
+    say,
+)
 from jenacast.cli.times import parse_time
 from jenacast.errors import CheckpointError
 from jenacast.models import PRETRAINED
@@ -48,6 +58,7 @@ Named = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="CKPT|FILE",
+        autocompletion=complete_checkpoint,
         help="A checkpoint: a .keras file, a run folder or `pretrained`. Station files: .csv, .csv.gz, .txt or .zip.",
         show_default="pretrained, and the newest hours",
     ),

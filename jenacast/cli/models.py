@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jenacast.cli.app import Json, echo, say
+from jenacast.cli.app import Json, complete_recipe, echo, say
 from jenacast.tables import Column, Table, Value, columns
 
 ERROR = r"(\d\.\d{3}) ± (\d\.\d{3}) °C"
@@ -16,7 +16,10 @@ MEASURED = ("seeds", "seconds", "val_mae_c", "val_mae_std_c", "test_mae_c", "tes
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Print this recipe's complete settings as TOML.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(autocompletion=complete_recipe, help="Print this recipe's complete settings as TOML."),
+    ] = None,
     json_output: Json = False,
 ) -> None:
     """List the recipes `train --model` knows, or print one as TOML for `train --config`.

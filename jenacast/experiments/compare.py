@@ -3,7 +3,7 @@
 import json
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.experiments.seeds import run_folders
 from jenacast.models.checkpoint import BEST
 from jenacast.tables import SKILL, Column, Table, columns
-from jenacast.toml_files import flatten
+from jenacast.toml_files import flatten, merge
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -234,13 +234,15 @@ def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
         commits=sorted({run.record.commit for run in group}),
         test_maes_c=test,
         runs=[str(run.path) for run in group],
-        settings=changed_settings(first.config),
+        settings=changed_settings(first.config.model_dump()),
     )
 
 
-def changed_settings(config: Config) -> list[str]:
-    """Settings that differ from those of the recipe of this name, or the defaults, less the seed: train.epochs=5."""
-    is_recipe = config.name in recipe_names()
-    recipe = flatten(load_recipe(config.name).model_dump() if is_recipe else default_settings())
-    settings = {key: value for key, value in flatten(config.model_dump()).items() if "." in key and key != "train.seed"}
-    return [f"{key}={json.dumps(value)}" for key, value in settings.items() if recipe[key] != value]
+def changed_settings(settings: Mapping[str, Any]) -> list[str]:
+    """Settings that differ from those of the recipe of their name, or the defaults, less the seed: train.epochs=5."""
+    is_recipe = settings["name"] in recipe_names()
+    recipe = flatten(load_recipe(settings["name"]).model_dump() if is_recipe else default_settings())
+    # What earlier versions did not know has its default
+    complete = flatten(merge(default_settings(), settings)).items()
+    set_here = {key: value for key, value in complete if "." in key and key != "train.seed"}
+    return [f"{key}={json.dumps(value)}" for key, value in set_here.items() if recipe.get(key) != value]

@@ -72,7 +72,7 @@ def compare_years(folders: Sequence[Path]) -> list[YearsRow]:
                 skill=summary.skill,
                 maes_c=[year.val_mae_c for year in summary.years],
                 folder=str(folder),
-                settings=changed_settings(config),
+                settings=changed_settings(config.model_dump()),
             )
         )
     if len(kinds) > 1:

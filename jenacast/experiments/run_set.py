@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SWEEP = "sweep.json"  # the plan of a sweep's folder
+
 Plan = TypeVar("Plan", bound="DataclassInstance")
 
 

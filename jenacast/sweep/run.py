@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jenacast.config import standard_task
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import ExistsError, JenacastError
+from jenacast.experiments.run_set import SWEEP as LOCATION
 from jenacast.experiments.run_set import RunSet
 from jenacast.experiments.workers import run_side_by_side
 from jenacast.experiments.years import find_years
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOCATION = "sweep.json"
 QUIETED_LOGGERS = ("jenacast.training", "jenacast.experiments", "jenacast.files")  # a sweep says a line a trial
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import ErrorMetrics, measure
 from jenacast.features.datasets import Batches
+from jenacast.files import write_json
 from jenacast.models.checkpoint import BEST, save_checkpoint
 from jenacast.runtime import load_tensorflow
 from jenacast.training import run_folder
@@ -30,6 +31,7 @@ def fit(run: Run) -> Outcome:
     Whatever stops it, the best checkpoint is kept, the state is saved where that is possible, and the command that
     continues it is logged. A JenacastError says that the loss is not finite, or that a file cannot be written.
     """
+    (run.folder / run_folder.FAILURE).unlink(missing_ok=True)
     _log_start(run)
     train_batches, val_batches = Batches(run.train), Batches(run.val) if run.val else None
     done, total = run.progress.epoch * run.steps + run.progress.step, run.config.train.last_epoch * run.steps
@@ -87,7 +89,7 @@ def _should_prune(run: Run, record: dict[str, Any], signals: Deferred) -> bool:
 
 @contextmanager
 def resume_hint(run: Run) -> Iterator[None]:
-    """Say how to continue where something stops the run."""
+    """Say how to continue where something stops the run, and keep the reason of a failure."""
     to_continue = command("jenacast", "train", "--resume", run.folder)
     try:
         yield
@@ -96,7 +98,9 @@ def resume_hint(run: Run) -> Iterator[None]:
         raise JenacastError(
             f"{error}. The last good state is kept; mend the disk, then continue: {to_continue}"
         ) from error
-    except JenacastError:
+    except JenacastError as error:
+        if run_folder.is_run_dir(run.folder):
+            write_json(run.folder / run_folder.FAILURE, {"reason": str(error)})
         raise
     except BaseException:
         best = f"; best so far: {run.folder / BEST}" if run.progress.best_epoch else ""

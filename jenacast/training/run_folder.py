@@ -31,11 +31,12 @@ HISTORY = "history.csv"  # one line an epoch
 METRICS = "metrics.json"  # the result: what `train --json` prints
 CURVES = "learning_curves.png"
 STATE = "state.npz"  # the training state; `train --resume` continues from it
+FAILURE = "failure.json"  # why the run failed, until it is continued
 LOCK = "train.lock"  # while a process trains: its id
 TENSORBOARD = "tensorboard"
 NEW_RUN = "restore a copy, or start a new run"
 _Kind = TypeVar("_Kind")
-FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE)
+FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE, FAILURE)
 # What `evaluate` adds for the best network and the last
 EVALUATION = re.compile(
     r"evaluation-(last-)?(test|val|csv)"
