@@ -144,6 +144,12 @@ def test_it_is_kept_in_the_run_folder_and_drawn(trained_run, years, jenacast, tm
     groups = [each for each in kept["effects"] if each["kind"] == "group"]
     assert [each["difference_c"] for each in groups] == sorted([each["difference_c"] for each in groups], reverse=True)
     assert [line for line in done.stdout.splitlines() if line.startswith(groups[0]["part"])]
+    assert jenacast("report", trained_run, "--out", tmp_path / "page.html").exit_code == 0
+    assert "What it looks at" in (tmp_path / "page.html").read_text()
+    kept["checkpoint_sha256"] = "0" * 64  # of other weights
+    (trained_run / "explain-val.json").write_text(json.dumps(kept))
+    assert jenacast("report", trained_run, "--out", tmp_path / "page.html", "--force").exit_code == 0
+    assert "What it looks at" not in (tmp_path / "page.html").read_text()
 
 
 def test_a_split_of_two_weeks_is_refused(linear, assert_refused, data_dir):

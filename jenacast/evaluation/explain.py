@@ -17,15 +17,17 @@ from jenacast.columns import TARGET, measured_columns
 from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.data.prepared import Prepared, Split, load_prepared
 from jenacast.data.series import Floats, Rows, Series
-from jenacast.errors import DataError
+from jenacast.errors import DataError, command
 from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.hindcast import Hindcast, open_hindcast
 from jenacast.evaluation.metrics import absolute_errors, measure
 from jenacast.features.datasets import Samples, is_whole
 from jenacast.features.shuffle import Kind, Part, cut_stretches, draw_donors, draw_turns, parts_of
+from jenacast.files import file_sha256
 from jenacast.models import PRETRAINED
 from jenacast.models.checkpoint import BEST
 from jenacast.models.inference import forecast_leads_c
+from jenacast.records import read_record
 from jenacast.runtime import load_tensorflow
 from jenacast.tables import Column, Table, wrapped
 
@@ -134,6 +136,21 @@ def explanation_file(checkpoint: Path, split: str) -> Path:
     """Where a run folder keeps the effects on a split, beside the checkpoint."""
     which = "" if checkpoint.name == BEST else f"{checkpoint.stem}-"
     return checkpoint.parent / f"explain-{which}{split}.json"
+
+
+def stored_explanation(run_dir: Path) -> Explanation | None:
+    """What a run folder keeps of its best network, on validation or else on test; None where that is of other weights.
+
+    Raises:
+        JenacastError: it is damaged.
+    """
+    best = run_dir / BEST
+    found = [path for split in ("val", "test") if (path := explanation_file(best, split)).is_file()]
+    if not found or not best.is_file():
+        return None
+    again = f"run: {command('jenacast', 'explain', run_dir)}"
+    explanation = read_record(found[0], Explanation, missing=again, damaged=again)
+    return explanation if explanation.checkpoint_sha256 == file_sha256(best) else None
 
 
 def effects_table(effects: Sequence[Effect]) -> Table:

@@ -4,6 +4,7 @@ from jenacast.config import dump_config
 from jenacast.evaluation import plots
 from jenacast.evaluation.coverage import IntervalScores, intervals_table
 from jenacast.evaluation.evaluate import Evaluation
+from jenacast.evaluation.explain import HEADS, effects_table, stored_explanation
 from jenacast.evaluation.groups import By, Lead, errors_by, group_table
 from jenacast.evaluation.metrics import absolute_errors
 from jenacast.forecasting.plots import forecasts
@@ -29,6 +30,7 @@ def describe_run(run: ReportedRun, anchor: str, *, is_folded: bool) -> Section:
         parts.append(_weeks(run, run.evaluation.judged, anchor))
     if run.scores and run.scores.intervals:
         parts.append(_intervals(run, run.scores.intervals, anchor))
+    parts += _explained(run, anchor)
     return Section(anchor, run.label, parts, dump_config(run.config), is_folded)
 
 
@@ -112,6 +114,21 @@ def _intervals(run: ReportedRun, scores: IntervalScores, anchor: str) -> Part:
     figures = {"levels": LEVELS, "observed": scores.reliability, "synthetic": run.synthetic}
     picture = draw_picture(f"{anchor}-reliability", f"Of the truths, {shares}.", plots.reliability, **figures)
     return Part("How sure it is", pictures=[picture], tables=[intervals_table(scores)])
+
+
+def _explained(run: ReportedRun, anchor: str) -> list[Part]:
+    """Nothing where `jenacast explain` was not run."""
+    explanation = stored_explanation(run.folder)
+    if explanation is None:
+        return []
+    found = {head: effects for kind, head in HEADS.items() if (effects := explanation.of_kind(kind))}
+    largest = next(iter(found.values()))[0]
+    finding = (
+        f"The MAE on {explanation.split} rises most, by {largest.difference_c:.2f} °C, with shuffled {largest.part}: "
+        "taken from another time of the same season and hour."
+    )
+    picture = draw_picture(f"{anchor}-explain", finding, plots.effects, found, synthetic=run.synthetic)
+    return [Part("What it looks at", pictures=[picture], folded=[effects_table(each) for each in found.values()])]
 
 
 def _weeks(run: ReportedRun, judged: Lead, anchor: str) -> Part:

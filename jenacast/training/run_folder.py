@@ -37,10 +37,11 @@ TENSORBOARD = "tensorboard"
 NEW_RUN = "restore a copy, or start a new run"
 _Kind = TypeVar("_Kind")
 FILES = (BEST, LAST, CONFIG, RECORD, HISTORY, METRICS, CURVES, STATE, FAILURE)
-# What `evaluate` adds for the best network and the last
+# What `evaluate` and `explain` add for the best network and the last
 EVALUATION = re.compile(
     r"evaluation-(last-)?(test|val|csv)"
     r"((-days)?\.json|(-reliability|-by-(month|season|hour|year|change|lead))?\.(png|svg|pdf))"
+    r"|explain-(last-)?(test|val)\.json"
 )
 
 
