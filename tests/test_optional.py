@@ -1,8 +1,6 @@
 """The columns of the newer files: rain, radiation, CO2, and the clearness of the sky, from the CSV to a forecast."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,11 +63,10 @@ def test_the_clear_sky_is_haurwitz_s():
     np.testing.assert_allclose(clear_sky_w_per_m2(height), [0, 0, 48.63, 487.9, 1035.1], rtol=1e-4)
 
 
-@pytest.mark.skipif("JENACAST_TEST_LATER" not in os.environ, reason="JENACAST_TEST_LATER does not name the later files")
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["mpi_roof_2017b.zip", "mpi_roof_2024_january_to_may.csv.gz"])
-def test_the_station_s_clock_is_an_hour_ahead_of_utc(name, monkeypatch):
-    series = clean(read_station_csv(Path(os.environ["JENACAST_TEST_LATER"]) / name), "strict").series
+def test_the_station_s_clock_is_an_hour_ahead_of_utc(name, later_files, monkeypatch):
+    series = clean(read_station_csv(later_files[0].parent / name), "strict").series
     radiation, alike = series.column("shortwave_radiation_w_per_m2"), {}
     for hours in (0, 0.5, 1, 1.5, 2):
         monkeypatch.setattr(sun, "CLOCK_HOURS", hours)

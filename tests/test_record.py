@@ -11,7 +11,8 @@ from conftest import refused
 from forecasts import hour, station_file, table, weather
 
 from jenacast.columns import UTC_OFFSET_HOURS
-from jenacast.forecasting.record import RECORD, keep
+from jenacast.forecasting import RECORD
+from jenacast.forecasting.record import keep
 from jenacast.forecasting.record_scores import score_record
 
 pytest_plugins = ["forecasts"]

@@ -21,15 +21,18 @@ from jenacast.cli.app import (
 )
 from jenacast.cli.times import parse_time
 from jenacast.errors import CheckpointError
+from jenacast.forecasting import RECORD
 from jenacast.models import PRETRAINED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
 
     from jenacast.data.series import Series
     from jenacast.forecasting.forecast import Forecasts
+
+    Writer = tuple[Path, Callable[[Forecasts, Path], None]]
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 STATION_FILES = (".csv", ".gz", ".txt", ".zip")  # suffixes; whatever ends otherwise is a checkpoint
@@ -109,24 +112,12 @@ def forecast(
     import numpy as np
 
     from jenacast.experiments.seeds import only_run
-    from jenacast.files import atomic_path, refuse_existing
-    from jenacast.forecasting.files import draw_forecasts, write_forecasts
     from jenacast.forecasting.forecast import forecast as run
-    from jenacast.forecasting.record import RECORD
-    from jenacast.forecasting.record import keep as keep_forecasts
-    from jenacast.plotting import check_suffix
-    from jenacast.report.tomorrow import refuse_foreign_page
 
     checkpoint, paths = _tell_apart(named or [], csv or [])
     _refuse_usage(paths, offline, at, every, predictions, plot, page)
     every_s = None if every is None else _parse_step(every)
-    writers = [(path, write) for path, write in ((predictions, write_forecasts), (plot, draw_forecasts)) if path]
-    for path, _ in writers:
-        refuse_existing(path, force=force)
-    if page:
-        refuse_foreign_page(page, force=force)
-    if plot:
-        check_suffix(plot)
+    writers = _writers(predictions, plot, page, force)
     checkpoint = only_run(checkpoint)
     if not checkpoint.exists():
         raise CheckpointError(f"{checkpoint} not found; expected a checkpoint; {WHAT_ELSE}")
@@ -141,15 +132,49 @@ def forecast(
         every_s=every_s,
         trust_saved_model=trust_saved_model,
     )
+    _write(made, writers, force)
     now, record = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s"), data_dir / RECORD
     if keep:
-        say(f"{keep_forecasts(record, made, utc=now):,} hours added to {record}")
+        _keep(made, record, now)
+    is_list = every_s is not None or len(at or []) > 1
+    _answer(made, None if paths else now, is_list=is_list, json_output=json_output, page=page, record=record)
+
+
+def _writers(predictions: Path | None, plot: Path | None, page: Path | None, force: bool) -> "list[Writer]":
+    """The files that are wanted and what writes them, after none of them is refused."""
+    from jenacast.files import refuse_existing
+    from jenacast.forecasting.files import draw_forecasts, write_forecasts
+    from jenacast.plotting import check_suffix
+
+    both: list[tuple[Path | None, Callable[[Forecasts, Path], None]]] = [
+        (predictions, write_forecasts),
+        (plot, draw_forecasts),
+    ]
+    writers = [(path, write) for path, write in both if path]
+    for path, _ in writers:
+        refuse_existing(path, force=force)
+    if page:
+        from jenacast.report.tomorrow import refuse_foreign_page
+
+        refuse_foreign_page(page, force=force)
+    if plot:
+        check_suffix(plot)
+    return writers
+
+
+def _write(made: "Forecasts", writers: "Sequence[Writer]", force: bool) -> None:
+    from jenacast.files import atomic_path
+
     for path, write in writers:
         with atomic_path(path, force=force) as temporary:
             write(made, temporary)
         say(f"wrote {path}")
-    is_list = every_s is not None or len(at or []) > 1
-    _answer(made, None if paths else now, is_list=is_list, json_output=json_output, page=page, record=record)
+
+
+def _keep(made: "Forecasts", record: Path, now: "np.datetime64") -> None:
+    from jenacast.forecasting.record import keep
+
+    say(f"{keep(record, made, utc=now):,} hours added to {record}")
 
 
 def _read(paths: "Sequence[Path]", data_dir: Path, offline: bool) -> "tuple[list[Series], str]":
@@ -176,7 +201,6 @@ def _answer(
     from jenacast.forecasting.newest import tell_age
     from jenacast.forecasting.screen import describe, describe_many
     from jenacast.forecasting.summary import summarise
-    from jenacast.report.tomorrow import write_forecast_page
 
     if utc is not None:
         tell_age(made.observations.series.times[-1], utc)
@@ -187,6 +211,8 @@ def _answer(
     else:
         said = summarise(made, utc=utc)
         if page:
+            from jenacast.report.tomorrow import write_forecast_page
+
             write_forecast_page(made, said, record, page)
             say(f"wrote {page}")
         echo(json.dumps(as_json(said)) if json_output else describe(said))

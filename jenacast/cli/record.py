@@ -9,6 +9,7 @@ import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo, say
 from jenacast.errors import DataError
+from jenacast.forecasting import RECORD
 
 if TYPE_CHECKING:
     from jenacast.forecasting.record_scores import NetworkScores
@@ -39,7 +40,6 @@ def record(
     Example: jenacast record mpi_roof_2026a.zip --json
     """
     from jenacast.files import atomic_path, refuse_existing
-    from jenacast.forecasting.record import RECORD
     from jenacast.forecasting.record_scores import draw_recent, recent, score_record, write_record
     from jenacast.plotting import check_suffix
 

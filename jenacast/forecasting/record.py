@@ -14,7 +14,6 @@ from jenacast.forecasting.forecast import Forecasts
 from jenacast.forecasting.observations import Observations
 from jenacast.models.intervals import ENDS
 
-RECORD = "record.sqlite"  # in the data folder
 WAIT_S = 60.0  # for another process that is writing
 APPLICATION_ID = 0x4A656E61  # in the file's header: "Jena"
 VERSION = 1
