@@ -52,10 +52,7 @@ class DataOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Result:
-    """The errors of an evaluation beside the baseline's; printed, it is the table of `jenacast evaluate`.
-
-    `scores` has every figure by its name; errors in °C.
-    """
+    """Errors beside the baseline's, printed as by `jenacast evaluate`; `scores` has every figure by name, in °C."""
 
     scores: Scores
 

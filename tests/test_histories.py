@@ -71,7 +71,7 @@ def test_seventeen_years_of_ten_minute_rows_take_a_moment():
     times = START + 600 * np.arange(rows).astype("timedelta64[s]")
     values = np.broadcast_to(MIDDLES, (rows, len(NAMES)))
     flags = np.ones(rows, dtype=bool)
-    found = Observations(Series(times, values), flags, ~flags)
+    found = Observations(Series(times, values), flags, ~flags, values[:, 1])
     began = time.perf_counter()
     moments = complete_rows(found, 120)
     missing_hours(found, times[-1], 240)

@@ -131,5 +131,5 @@ def test_scores_stay_in_their_folder_whatever_the_checkpoint_is_called(
     before = {path for path in tmp_path.rglob("*") if path != out.parent and out.parent not in path.parents}
     done = jenacast("evaluate", odd, "--data-dir", data_dir, "--out", out)
     assert done.exit_code == 0, done.stderr
-    assert len(list(out.iterdir())) == 3
+    assert len(list(out.iterdir())) == 4
     assert {path for path in tmp_path.rglob("*") if out.parent not in (path, *path.parents)} == before
