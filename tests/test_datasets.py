@@ -232,7 +232,7 @@ def test_a_look_back_that_no_window_has_is_refused(place_csv, ramp):
     prepared = load_prepared(folder)
     encoding = encoding_of(prepared)
     column = encoding.columns[0].model_copy(update={"name": DAY_BEFORE})
-    with pytest.raises(DataError, match="none of 557 windows has every value in the 144 h that the columns need; give a"):
+    with pytest.raises(DataError, match="none of 557 windows has every value in the 144 h that the columns need"):
         split_samples(prepared, "train", encoding.model_copy(update={"columns": (column,)}))
 
 
