@@ -315,7 +315,7 @@ def test_a_process_says_nothing_but_its_own_lines(jenacast_process, trained_run,
     other = os.environ | {"KERAS_BACKEND": "jax"}
     done = jenacast_process("evaluate", trained_run, "--data-dir", data_dir, env=other)
     assert done.returncode == 0, done.stderr
-    written = [trained_run / f"evaluation-test{end}" for end in (".json", ".png", "-reliability.png")]
+    written = [trained_run / f"evaluation-test{end}" for end in (".json", "-days.json", ".png", "-reliability.png")]
     assert done.stderr == "".join(f"wrote {path}\n" for path in written)
     assert "\x1b" not in done.stdout
     printed = jenacast_process("models", "dense")
