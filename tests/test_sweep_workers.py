@@ -59,17 +59,17 @@ def states(study):
     return [trial.state.name for trial in study.get_trials()]
 
 
-def work_quickly(folder, trials, together):
+def work_quickly(folder, request, together):
     study = join_study(open_storage(folder / STUDY_FILE), "quick", PLAN)
     together.wait(100)  # else the first may be done before the last has started
-    worker.work(study, Quick(request_of(folder, trials)))
+    worker.work(study, Quick(request))
 
 
 @pytest.mark.system
 def test_many_processes_share_the_file_and_begin_hardly_a_trial_too_many(tmp_path):
     spawn = multiprocessing.get_context("spawn")
-    together = spawn.Barrier(3)
-    processes = [spawn.Process(target=work_quickly, args=(tmp_path, 15, together)) for _ in range(3)]
+    together, request = spawn.Barrier(3), request_of(tmp_path, 15)
+    processes = [spawn.Process(target=work_quickly, args=(tmp_path, request, together)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
