@@ -23,6 +23,7 @@ from jenacast.evaluation.table import describe
 from jenacast.features.datasets import Batches, Samples, split_samples
 from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.files import refuse_existing
+from jenacast.forecasting import MAX_GAP_HOURS
 from jenacast.forecasting.frame import forecast_frame
 from jenacast.models import PRETRAINED
 from jenacast.models.checkpoint import FORMAT, Metadata, save_checkpoint
@@ -71,7 +72,7 @@ class Network:
     forecaster: Forecaster
     encoding: Encoding
 
-    def forecast(self, frame: "pd.DataFrame", *, max_gap_hours: float = 3.0) -> "pd.DataFrame":
+    def forecast(self, frame: "pd.DataFrame", *, max_gap_hours: float = MAX_GAP_HOURS) -> "pd.DataFrame":
         """Forecast the hours after the newest observation.
 
         Args:

@@ -7,7 +7,7 @@ import pytest
 from conftest import refused
 from station_files import write_station_file
 
-from jenacast.columns import OPTIONAL_NAMES, measured_columns, parse_column
+from jenacast.columns import OPTIONAL_NAMES, UTC_OFFSET_HOURS, measured_columns, parse_column
 from jenacast.data.cleaning import clean
 from jenacast.data.prepare import prepare
 from jenacast.data.prepared import load_prepared
@@ -69,10 +69,10 @@ def test_the_station_s_clock_is_an_hour_ahead_of_utc(name, later_files, monkeypa
     series = clean(read_station_csv(later_files[0].parent / name), "strict").series
     radiation, alike = series.column("shortwave_radiation_w_per_m2"), {}
     for hours in (0, 0.5, 1, 1.5, 2):
-        monkeypatch.setattr(sun, "CLOCK_HOURS", hours)
+        monkeypatch.setattr(sun, "UTC_OFFSET_HOURS", hours)
         alike[hours] = np.corrcoef(radiation, clear_sky_w_per_m2(sun_height(series.times)))[0, 1]
     monkeypatch.undo()
-    assert max(alike, key=alike.get) == sun.CLOCK_HOURS == 1
+    assert max(alike, key=alike.get) == UTC_OFFSET_HOURS == 1
     (clearness,) = derive(series, ["clearness"])
     assert 0.9 < np.nanpercentile(clearness, 90) < 1.1  # a clear sky has a clearness of 1
 

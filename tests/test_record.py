@@ -11,9 +11,12 @@ from conftest import refused
 from forecasts import hour, station_file, table, weather
 
 from jenacast.columns import UTC_OFFSET_HOURS
+from jenacast.data import SYNTHETIC_WARNING
+from jenacast.data.station import read_station_csv
 from jenacast.forecasting import RECORD
+from jenacast.forecasting.forecast import forecast
 from jenacast.forecasting.record import keep
-from jenacast.forecasting.record_scores import score_record
+from jenacast.forecasting.record_scores import recent, score_record
 
 pytest_plugins = ["forecasts"]
 ROWS = 96
@@ -93,14 +96,12 @@ def table_of(path):
 
 
 def test_what_was_forecast_afterwards_is_counted_apart(run, folder, past):
-    from jenacast.data.station import read_station_csv
-    from jenacast.forecasting.forecast import forecast
-
     made = forecast(run, [read_station_csv(past)], source="past", data_dir=folder, max_gap_hours=3, every_s=6 * 3600)
     middle = made.valid_at[len(made) // 2, 0]
     keep(folder / RECORD, made, utc=middle - np.timedelta64(UTC_OFFSET_HOURS, "h"))
     scores = {each.kind: each for each in score_record(folder / RECORD)}
     hours = {kind: sum(lead.scored for lead in each.by_lead) for kind, each in scores.items()}
+    assert {each.lead_hours for each in scores.values()} == {24}
     known = np.isfinite(made.truth_c)
     assert hours == {
         "ahead": int((known & (made.valid_at >= middle)).sum()),
@@ -108,9 +109,22 @@ def test_what_was_forecast_afterwards_is_counted_apart(run, folder, past):
     }
 
 
+def test_the_first_hours_from_an_old_observation_are_no_forecast_of_a_day(run, folder, past):
+    made = forecast(run, [read_station_csv(past)], source="past", data_dir=folder, max_gap_hours=3)
+    utc = made.valid_at[0, 2] - np.timedelta64(UTC_OFFSET_HOURS, "h")  # two of its hours are past
+    keep(folder / RECORD, made, utc=utc)
+    scores = {each.kind: each for each in score_record(folder / RECORD)}
+    assert [each.label for each in scores["afterwards"].by_lead] == ["1", "2"]
+    assert scores["afterwards"].lead_hours == 24
+    assert scores["afterwards"].judged.scored == 0
+    assert not len(recent(folder / RECORD, scores["afterwards"], 10).valid_at)
+    assert len(recent(folder / RECORD, scores["ahead"], 10).valid_at) == 1
+
+
 def test_the_screen_fits_eighty_columns_and_says_what_its_words_mean(jenacast, folder, kept):
     done = jenacast("record", "--offline", "--plot", folder / "last.png", "--data-dir", folder)
     assert max(map(len, done.stdout.splitlines())) <= 80
+    assert SYNTHETIC_WARNING in done.stdout  # what `run` was trained on
     assert "Ahead: made before the time forecast for;" in " ".join(done.stdout.split())
     assert (folder / "last.png").exists()
 

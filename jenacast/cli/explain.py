@@ -99,14 +99,15 @@ def _explain_one(
 ) -> None:
     import numpy as np
 
-    from jenacast.data.station import read_station_csv
     from jenacast.forecasting.moved import describe_moved, explain_forecast
+    from jenacast.forecasting.newest import read_files
 
+    files, source = read_files(csv, data_dir)
     moved = explain_forecast(
         path,
-        [read_station_csv(file) for file in csv],
+        files,
         at=np.datetime64(at, "s"),
-        source=", ".join(map(str, csv)),
+        source=source,
         data_dir=data_dir,
         trust_saved_model=trust_saved_model,
     )

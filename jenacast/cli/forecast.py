@@ -1,7 +1,6 @@
 """`jenacast forecast`."""
 
 import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +18,9 @@ from jenacast.cli.app import (
     echo,
     say,
 )
-from jenacast.cli.times import parse_time
+from jenacast.cli.times import parse_step, parse_time
 from jenacast.errors import CheckpointError
-from jenacast.forecasting import RECORD
+from jenacast.forecasting import MAX_GAP_HOURS, RECORD
 from jenacast.models import PRETRAINED
 
 if TYPE_CHECKING:
@@ -29,12 +28,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from jenacast.data.series import Series
     from jenacast.forecasting.forecast import Forecasts
 
     Writer = tuple[Path, Callable[[Forecasts, Path], None]]
 
-SECONDS = {"m": 60, "h": 3600, "d": 86400}
 STATION_FILES = (".csv", ".gz", ".txt", ".zip")  # suffixes; whatever ends otherwise is a checkpoint
 WHAT_ELSE = f"a station file ends in {', '.join(STATION_FILES)}, or stands after --csv"
 
@@ -83,7 +80,7 @@ def forecast(
     offline: Offline = False,
     at: At = None,
     every: Every = None,
-    max_gap: MaxGap = 3.0,
+    max_gap: MaxGap = MAX_GAP_HOURS,
     keep: Keep = False,
     predictions: Annotated[Path | None, typer.Option(help="CSV file for every hour of every forecast.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the forecast: .png, .svg or .pdf.")] = None,
@@ -113,15 +110,16 @@ def forecast(
 
     from jenacast.experiments.seeds import only_run
     from jenacast.forecasting.forecast import forecast as run
+    from jenacast.forecasting.newest import read_files
 
     checkpoint, paths = _tell_apart(named or [], csv or [])
     _refuse_usage(paths, offline, at, every, predictions, plot, page)
-    every_s = None if every is None else _parse_step(every)
+    every_s = None if every is None else parse_step(every)
     writers = _writers(predictions, plot, page, force)
     checkpoint = only_run(checkpoint)
     if not checkpoint.exists():
         raise CheckpointError(f"{checkpoint} not found; expected a checkpoint; {WHAT_ELSE}")
-    files, source = _read(paths, data_dir, offline)
+    files, source = read_files(paths, data_dir, offline=offline)
     made = run(
         checkpoint,
         files,
@@ -132,10 +130,10 @@ def forecast(
         every_s=every_s,
         trust_saved_model=trust_saved_model,
     )
-    _write(made, writers, force)
     now, record = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s"), data_dir / RECORD
     if keep:
         _keep(made, record, now)
+    _write(made, writers, force)
     is_list = every_s is not None or len(at or []) > 1
     _answer(made, None if paths else now, is_list=is_list, json_output=json_output, page=page, record=record)
 
@@ -175,16 +173,6 @@ def _keep(made: "Forecasts", record: Path, now: "np.datetime64") -> None:
     from jenacast.forecasting.record import keep
 
     say(f"{keep(record, made, utc=now):,} hours added to {record}")
-
-
-def _read(paths: "Sequence[Path]", data_dir: Path, offline: bool) -> "tuple[list[Series], str]":
-    """What the station files hold, or without any the newest hours; and their names."""
-    from jenacast.data.station import read_station_csv
-    from jenacast.forecasting.newest import read_newest
-
-    if paths:
-        return [read_station_csv(path) for path in paths], ", ".join(map(str, paths))
-    return read_newest(data_dir, offline=offline)
 
 
 def _answer(
@@ -249,13 +237,6 @@ def _refuse_usage(
         raise typer.BadParameter("--page shows one forecast; leave --every and further times of --at out")
     if plot and len(at or []) > MOST_PANELS:
         raise typer.BadParameter(f"--plot shows up to {MOST_PANELS} times of --at; give fewer, or --every")
-
-
-def _parse_step(text: str) -> int:
-    match = re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", text)
-    if not match:
-        raise typer.BadParameter(f"--every {text!r}: expected a number and m, h or d, such as 30m, 1h or 1d")
-    return int(match[1]) * SECONDS[match[2]]
 
 
 def _print_list(answers: "Iterable[str]") -> None:

@@ -1,6 +1,7 @@
 """`jenacast record`."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo, say
+from jenacast.data import SYNTHETIC_WARNING
 from jenacast.errors import DataError
 from jenacast.forecasting import RECORD
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from jenacast.forecasting.record_scores import NetworkScores
 
 SHOWN_DAYS = 10
+
+logger = logging.getLogger(__name__)
 Files = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[FILE]...", help="Station files with what came.", show_default="the newest hours"),
@@ -53,7 +57,8 @@ def record(
     _add_truths(path, files or [], data_dir, offline)
     scores = score_record(path)
     if csv:
-        write_record(path, csv)
+        with atomic_path(csv, force=force) as temporary:
+            write_record(path, temporary)
         say(f"wrote {csv}")
     if plot:
         with atomic_path(plot, force=force) as temporary:
@@ -68,21 +73,19 @@ def record(
 def _add_truths(path: Path, files: Sequence[Path], data_dir: Path, offline: bool) -> None:
     """Read what came since, where some truth is missing; what cannot be fetched leaves the record as it is."""
     from jenacast.columns import TARGET
-    from jenacast.data.station import read_station_csv
-    from jenacast.forecasting.newest import read_newest
+    from jenacast.forecasting.newest import read_files
     from jenacast.forecasting.observations import join_observations
     from jenacast.forecasting.record import add_truths, awaits_truth
 
     if not awaits_truth(path):
         return
-    if files:
-        found, source = [read_station_csv(file) for file in files], ", ".join(map(str, files))
-    else:
-        try:
-            found, source = read_newest(data_dir, offline=offline)
-        except DataError as error:
-            say(f"warning: what came since is not known: {error}")
-            return
+    try:
+        found, source = read_files(files, data_dir, offline=offline)
+    except DataError as error:
+        if files:
+            raise
+        logger.warning("what came since is not known: %s", error)
+        return
     new = add_truths(path, join_observations(found, columns=[TARGET], max_gap_hours=0, source=source))
     say(f"{new:,} truths added to {path}")
 
@@ -91,4 +94,5 @@ def _describe(scores: "Sequence[NetworkScores]") -> str:
     from jenacast.forecasting.record_tables import MEANING, record_tables
 
     tables = [f"{table.caption}\n{table.as_text()}" for table in record_tables(scores)]
-    return "\n\n".join([*tables, MEANING])
+    warning = [SYNTHETIC_WARNING] * any(each.synthetic for each in scores)
+    return "\n\n".join([*tables, MEANING, *warning])

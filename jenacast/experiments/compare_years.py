@@ -11,7 +11,7 @@ from jenacast.evaluation.metrics import std, with_std
 from jenacast.experiments.compare import changed_settings
 from jenacast.experiments.held_out import read_summary
 from jenacast.experiments.years import years_in
-from jenacast.tables import Column, Table
+from jenacast.tables import SKILL, Column, Table
 from jenacast.training import run_folder
 
 
@@ -84,7 +84,7 @@ def compare_years(folders: Sequence[Path]) -> list[YearsRow]:
 
 def years_comparison_table(rows: Sequence[YearsRow]) -> Table:
     """The mean over the years, and the difference to the best, which is paired by year."""
-    heads = [Column("seeds"), Column("MAE °C"), Column("skill", ".1%"), Column("less the best's °C")]
+    heads = [Column("seeds"), Column("MAE °C"), SKILL, Column("less the best's °C")]
     which = [Column("behind in"), Column("folder", is_left=True), Column("settings", is_left=True)]
     return Table(
         [Column("model"), *heads, *which],

@@ -21,7 +21,7 @@ from jenacast.experiments.workers import run_side_by_side
 from jenacast.experiments.years import YearsPlan, prepare_years, runs_of, years_in
 from jenacast.files import clear_leftovers, write_json
 from jenacast.models.build import check_model
-from jenacast.tables import Column, Table, Value
+from jenacast.tables import SKILL, Column, Table, Value
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def read_summary(folder: Path) -> YearsSummary:
 
 def years_table(summary: YearsSummary) -> Table:
     """A row for each held-out year, and their mean."""
-    errors = [Column("validation MAE °C"), Column("baseline MAE", ".3f", "°C"), Column("skill", ".1%")]
+    errors = [Column("validation MAE °C"), Column("baseline MAE", ".3f", "°C"), SKILL]
     rows: list[list[Value]] = [
         [
             *(year.year, year.windows, with_std(year.val_mae_c, std(year.val_maes_c)), year.baseline_mae_c, year.skill),

@@ -8,10 +8,10 @@ SAND2012-2389).
 
 import numpy as np
 
+from jenacast.columns import UTC_OFFSET_HOURS
 from jenacast.data.series import HOUR_S, Floats, Times
 
 LATITUDE_DEG, LONGITUDE_DEG = 50.910, 11.569  # the institute's roof, Jena-Beutenberg
-CLOCK_HOURS = 1.0  # ahead of UTC all year: so the radiation of 2017, 2021 and 2024 follows the clear sky best
 HALF_INTERVAL = np.timedelta64(5, "m")  # a row is a mean of the ten minutes before its time
 EPOCH = np.datetime64("2000-01-01T12:00:00", "s")
 
@@ -23,7 +23,7 @@ def sun_height(times: Times) -> Floats:
         times: datetime64[s] by the station's clock.
     """
     seconds = (times - HALF_INTERVAL).astype("datetime64[s]").astype(np.int64) - EPOCH.astype(np.int64)
-    hours = seconds / HOUR_S - CLOCK_HOURS
+    hours = seconds / HOUR_S - UTC_OFFSET_HOURS
     days = hours / 24
     anomaly = np.deg2rad(357.528 + 0.9856003 * days)
     longitude = np.deg2rad(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))

@@ -16,6 +16,7 @@ from jenacast.errors import DataError
 from jenacast.features.datasets import Histories, histories_and_windows, is_whole
 from jenacast.features.encoding import Encoding
 from jenacast.features.shuffle import Kind, draw_turns, mixed_inputs, parts_of
+from jenacast.forecasting import MAX_GAP_HOURS
 from jenacast.forecasting.forecast import LEAST_AGE_HOURS
 from jenacast.forecasting.observations import join_observations, minute
 from jenacast.forecasting.origins import find_origins
@@ -26,7 +27,6 @@ from jenacast.tables import Column, Table, Value, wrapped
 DRAWS = 50
 SEASON_DAYS = 15  # before and after the day of the year
 YEAR_DAYS = 365
-MAX_GAP_HOURS = 3.0  # as `forecast` interpolates
 
 
 @dataclass(frozen=True)

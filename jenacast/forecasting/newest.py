@@ -1,6 +1,7 @@
 """The newest hours: the station's running file and, where its period has just begun, the one before."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,17 @@ LONGEST_STEP = np.timedelta64(1, "h")  # from the last row of a period to the fi
 OLD_HOURS = 3.0
 
 logger = logging.getLogger(__name__)
+
+
+def read_files(paths: Sequence[Path], data_dir: Path, *, offline: bool = False) -> tuple[list[Series], str]:
+    """What station files hold, or without any the newest hours as `read_newest` gives them; and the files' names.
+
+    Raises:
+        DataError: a file cannot be had or read.
+    """
+    if paths:
+        return [read_station_csv(path) for path in paths], ", ".join(map(str, paths))
+    return read_newest(data_dir, offline=offline)
 
 
 def read_newest(data_dir: Path, *, offline: bool = False) -> tuple[list[Series], str]:

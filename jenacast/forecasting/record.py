@@ -20,11 +20,13 @@ VERSION = 1
 CHUNK = 1_000  # forecasts that are written at a time
 BANDS = tuple(f"{end}_{name}_c" for name in ENDS for end in ("low", "high"))
 KEY = ("checkpoint_sha256", "last_observation", "lead_hours")
-FORECAST = (*KEY, "network", "valid_at", "made_at", "made_ahead", "temperature_c", "last_observed_c", *BANDS)
+MADE = ("network", "synthetic", "valid_at", "made_at", "made_ahead")
+FORECAST = (*KEY, *MADE, "temperature_c", "last_observed_c", *BANDS)
 SCHEMA = (
     "CREATE TABLE forecasts (checkpoint_sha256 TEXT NOT NULL, last_observation TEXT NOT NULL, "
-    "lead_hours INTEGER NOT NULL, network TEXT NOT NULL, valid_at TEXT NOT NULL, made_at TEXT NOT NULL, "
-    "made_ahead INTEGER NOT NULL, temperature_c REAL NOT NULL, last_observed_c REAL NOT NULL, "
+    "lead_hours INTEGER NOT NULL, network TEXT NOT NULL, synthetic INTEGER NOT NULL, "
+    "valid_at TEXT NOT NULL, made_at TEXT NOT NULL, made_ahead INTEGER NOT NULL, "
+    "temperature_c REAL NOT NULL, last_observed_c REAL NOT NULL, "
     f"{', '.join(f'{band} REAL' for band in BANDS)}, PRIMARY KEY ({', '.join(KEY)})) WITHOUT ROWID",
     "CREATE TABLE truths (valid_at TEXT PRIMARY KEY, truth_c REAL NOT NULL) WITHOUT ROWID",
     "CREATE INDEX by_time ON forecasts (valid_at)",
@@ -149,6 +151,7 @@ def _rows(made: Forecasts, which: slice, made_at: str, now: np.datetime64) -> It
                 str(origin),
                 int(leads[number, place]),
                 made.model,
+                int(made.synthetic),
                 str(time),
                 made_at,
                 int(valid_at[number, place] >= now),

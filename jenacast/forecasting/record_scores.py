@@ -56,7 +56,8 @@ class NetworkScores:
         network: its name.
         checkpoint_sha256: of its file.
         kind: "ahead" of the time forecast for, or "afterwards".
-        lead_hours: the lead that is judged, the longest.
+        synthetic: whether it was trained on a made-up series.
+        lead_hours: the lead that is judged, the network's longest.
         forecasts: how many were kept, by their origins.
         first, last: the times forecast for, by the station's clock.
         judged: the errors at that lead.
@@ -67,6 +68,7 @@ class NetworkScores:
     network: str
     checkpoint_sha256: str
     kind: Kind
+    synthetic: bool
     lead_hours: int
     forecasts: int
     first: str
@@ -88,7 +90,7 @@ def score_record(path: Path) -> list[NetworkScores]:
     """
     with open_record(path) as record:
         found = record.execute(
-            "SELECT checkpoint_sha256, made_ahead, MAX(network), MAX(lead_hours), COUNT(DISTINCT last_observation), "
+            "SELECT checkpoint_sha256, made_ahead, MAX(network), MAX(synthetic), COUNT(DISTINCT last_observation), "
             "MIN(valid_at), MAX(valid_at) FROM forecasts GROUP BY checkpoint_sha256, made_ahead "
             "ORDER BY MAX(made_at) DESC, made_ahead DESC"
         ).fetchall()
@@ -96,8 +98,11 @@ def score_record(path: Path) -> list[NetworkScores]:
 
 
 def _score(
-    record: sqlite3.Connection, sha256: str, ahead: int, network: str, lead: int, kept: int, first: str, last: str
+    record: sqlite3.Connection, sha256: str, ahead: int, network: str, synthetic: int, kept: int, first: str, last: str
 ) -> NetworkScores:
+    # The network's own longest: from an old last observation only its first hours were forecast afterwards.
+    (lead,) = record.execute("SELECT MAX(lead_hours) FROM forecasts WHERE checkpoint_sha256 = ?", (sha256,)).fetchone()
+
     def grouped(label: str, judged: str = "") -> list[Figures]:
         rows = record.execute(
             f"SELECT {label}, {FIGURES} FROM scored WHERE checkpoint_sha256 = ? AND made_ahead = ? {judged} "  # noqa: S608
@@ -112,6 +117,7 @@ def _score(
         network=network,
         checkpoint_sha256=sha256,
         kind="ahead" if ahead else "afterwards",
+        synthetic=bool(synthetic),
         lead_hours=lead,
         forecasts=kept,
         first=first,
@@ -132,11 +138,13 @@ class Recent:
     """The last days of a record: one network's forecasts at the judged lead, in order of time, degC.
 
     Attributes:
+        synthetic: whether the network was trained on a made-up series.
         valid_at: (forecasts,) datetime64[s].
         temperature_c, last_observed_c, truth_c: (forecasts,); NaN where the truth is not known.
         bands: the low and high ends of the intervals by their percentage, (forecasts,) each.
     """
 
+    synthetic: bool
     valid_at: Times
     temperature_c: Floats
     last_observed_c: Floats
@@ -154,11 +162,11 @@ def recent(path: Path, scores: NetworkScores, days: int) -> Recent:
             "WHERE checkpoint_sha256 = ? AND made_ahead = ? AND lead_hours = ? AND valid_at > ? ORDER BY valid_at",
             (scores.checkpoint_sha256, int(scores.kind == "ahead"), scores.lead_hours, since),
         ).fetchall()
-    times, *values = zip(*rows, strict=True)
+    times, *values = list(zip(*rows, strict=True)) or [()] * (4 + len(ends))
     figures = [np.array(column, np.float64) for column in values]  # None becomes NaN
     bands = {name: (figures[3 + 2 * place], figures[4 + 2 * place]) for place, name in enumerate(ENDS)}
     known = {name: band for name, band in bands.items() if np.isfinite(band[0]).any()}
-    return Recent(np.array(times, "datetime64[s]"), figures[0], figures[1], figures[2], known)
+    return Recent(scores.synthetic, np.array(times, "datetime64[s]"), figures[0], figures[1], figures[2], known)
 
 
 def draw_recent(target: Path, shown: Recent, title: str = "") -> None:
@@ -172,7 +180,7 @@ def draw_recent(target: Path, shown: Recent, title: str = "") -> None:
         measured_at=shown.valid_at,
         measured_c=shown.truth_c,
         title=title,
-        synthetic=False,
+        synthetic=shown.synthetic,
     )
 
 
