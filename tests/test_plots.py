@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jenacast import plotting
+from jenacast.columns import NAMES
+from jenacast.data.prepare import prepare
+from jenacast.data.synthetic import synthetic_series
 from jenacast.errors import ConfigError
 from jenacast.evaluation import plots
 from jenacast.evaluation.groups import Group, Lead
@@ -282,3 +285,48 @@ def test_a_matplotlibrc_changes_no_picture(tmp_path, monkeypatch):
 def test_dropout_is_said_where_there_is_some(tmp_path):
     draw_curves(tmp_path / "curves.svg", dropout=True, title="", synthetic=False)
     assert "train, dropout on" in (tmp_path / "curves.svg").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def faulty(place_csv):
+    """A data folder of a made-up hourly series: a gap of nine hours on its third day, and -9999 later on."""
+    times, values = synthetic_series(rows=1400, step_minutes=60, warts=False)
+    values[900, NAMES.index("temperature_c")] = values[1300, NAMES.index("wind_speed_m_per_s")] = -9999
+    kept = np.delete(np.arange(1400), slice(50, 58))
+    folder = place_csv(times[kept], values[kept])
+    prepare(folder, synthetic=True)
+    return folder, times, values[:, NAMES.index("temperature_c")]
+
+
+def test_the_series_is_drawn_as_measured_with_its_faults(faulty, jenacast, tmp_path, monkeypatch):
+    folder, times, temperature_c = faulty
+    drawn = []
+    with monkeypatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path, **_: drawn.extend(figure.axes))
+        done = jenacast("prepare", "--data-dir", folder, "--plot", tmp_path / "series.svg")
+    assert "nothing to do" in done.stderr  # it was prepared before, and is drawn all the same
+    for axis, rows in zip(drawn, (1400, 240), strict=True):  # all of it, and ten days
+        at, values_c = axis.lines[0].get_data()
+        line = dict(zip(at[~np.isnan(values_c)], values_c[~np.isnan(values_c)], strict=True))
+        shown = [row for row in range(rows) if row not in {*range(50, 58), 900}]
+        assert line == pytest.approx({times[row]: temperature_c[row] for row in shown}, abs=1e-4)
+        assert np.isnan(values_c[50])  # no line crosses the gap
+        marks = {mark.get_label(): list(mark.get_xdata()) for mark in axis.lines if mark.get_marker() != "None"}
+        gap, *replaced = marks.values()
+        assert gap == [times[49]]
+        assert replaced == ([[times[900], times[1300]]] if rows == 1400 else [])
+    assert {"gap", "first replaced value of a column"} <= {mark.get_label() for mark in drawn[0].lines}
+
+
+def test_a_picture_of_the_series_names_splits_and_what_is_made_up_and_replaces_nothing(faulty, jenacast, tmp_path):
+    command = ("prepare", "--data-dir", faulty[0], "--plot", tmp_path / "series.svg")
+    assert jenacast(*command).exit_code == 0
+    title = "1,392 rows, 1 an hour; protocol strict  —  SYNTHETIC SERIES, not Jena"
+    assert {title, " validation", " test", "gap", "temperature (°C)"} <= texts(tmp_path / "series.svg")
+    before = (tmp_path / "series.svg").read_bytes()
+    again = jenacast(*command, "--protocol", "book")
+    assert again.exit_code == 1
+    assert "series.svg exists; --force" in again.stderr
+    assert not (faulty[0] / "prepared-other").exists()  # refused before any work
+    assert jenacast(*command, "--force").exit_code == 0
+    assert (tmp_path / "series.svg").read_bytes() == before

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, echo, say
 from jenacast.cli.times import parse_time
 from jenacast.data import Protocol
 from jenacast.tables import Table
@@ -34,6 +34,10 @@ Until = Annotated[
         show_default="half and three quarters of the rows",
     ),
 ]
+Plot = Annotated[
+    Path | None,
+    typer.Option(help="Picture of the temperature: all years, and the first ten days; .png, .svg or .pdf."),
+]
 
 
 def prepare(
@@ -43,6 +47,7 @@ def prepare(
     ] = "strict",
     train_until: Until = None,
     val_until: Until = None,
+    plot: Plot = None,
     data_dir: DataDir = DATA_DIR,
     force: Force = False,
     json_output: Json = False,
@@ -58,14 +63,36 @@ def prepare(
     The result under the other protocol is kept in DATA_DIR/prepared-other, and is back at once when you prepare with
     that protocol again.
 
-    Example: jenacast prepare --protocol book
+    --plot draws what is prepared, also where it was prepared before, and marks gaps and values that were replaced.
+
+    Example: jenacast prepare --protocol book --plot series.png
     Example: jenacast prepare mpi_roof_20*.zip --train-until 2021-01-01 --val-until 2023-01-01
     """
     from jenacast.data.prepare import prepare as run
+    from jenacast.files import refuse_existing
+    from jenacast.plotting import check_suffix
 
     until = _check_borders(protocol, train_until, val_until)
+    if plot:
+        check_suffix(plot)
+        refuse_existing(plot, force=force)
     manifest = run(data_dir, files or (), protocol=protocol, until=until, force=force)
+    if plot:
+        _draw(plot, data_dir, force=force)
     echo(json.dumps(manifest.model_dump()) if json_output else _describe(manifest))
+
+
+def _draw(plot: Path, data_dir: Path, *, force: bool) -> None:
+    from jenacast.data.prepared import load_prepared
+    from jenacast.features import plots
+    from jenacast.files import atomic_path
+
+    prepared = load_prepared(data_dir)
+    manifest = prepared.manifest
+    title = f"{manifest.rows:,} rows, {manifest.rows_per_hour} an hour; protocol {manifest.protocol}"
+    with atomic_path(plot, force=force) as path:
+        plots.series(path, prepared, title=title, synthetic=manifest.synthetic)
+    say(f"wrote {plot}")
 
 
 def _check_borders(protocol: str, train_until: datetime | None, val_until: datetime | None) -> dict[str, str]:
