@@ -45,11 +45,14 @@ def test_known_harmonics_come_back_in_any_order_around_missing_rows(climatology,
     np.testing.assert_allclose(fitted.coefficients_c, climatology.coefficients_c, atol=1e-8)
 
 
-def test_on_noise_it_is_the_least_squares_fit(climatology):
+@pytest.mark.parametrize(("of_year", "terms"), [(3, 49), (1, 21)])  # a constant, cosines and sines: 7 x 7, 3 x 7
+def test_on_noise_it_is_the_least_squares_fit(climatology, of_year, terms):
     times = clock(2 * 365 * 24)
     noisy_c = climatology.at(times) + np.random.default_rng(4).normal(0, 8, len(times))
-    rest_c = noisy_c - fit_climatology(times, noisy_c).at(times)
-    for index in range(49):  # what a least-squares fit leaves is orthogonal to each of its terms
+    fitted = fit_climatology(times, noisy_c, of_year=of_year)
+    assert np.count_nonzero(fitted.coefficients_c) == np.count_nonzero(fitted.coefficients_c[:terms]) == terms
+    rest_c = noisy_c - fitted.at(times)
+    for index in range(terms):  # what a least-squares fit leaves is orthogonal to each of its terms
         alone = Climatology(coefficients_c=tuple(float(other == index) for other in range(49)))
         assert alone.at(times) @ rest_c / len(times) == pytest.approx(0, abs=1e-9)
 

@@ -14,6 +14,10 @@ from jenacast.evaluation.metrics import ErrorMetrics, measure
 from jenacast.evaluation.ridge import PENALTIES, Ridge, fit_ridge, window_features
 from jenacast.features.climatology import Climatology, fit_climatology
 
+# Waves of the year in the climatology. Each of the six years before test held out: 3.632 degC with one wave, 3.639 with
+# two, 3.649 with three, which learn the weather of single years by heart.
+YEAR_WAVES = 1
+
 logger = logging.getLogger(__name__)
 
 
@@ -39,10 +43,10 @@ def fit_baselines(prepared: Prepared, *, history_hours: int, lead_hours: int) ->
         DataError: train spans less than a year, or a split holds no window.
     """
     series, rows = prepared.series, prepared.rows("train")
-    climatology = fit_climatology(rows.times, rows.column(TARGET))
+    climatology = fit_climatology(rows.times, rows.column(TARGET), of_year=YEAR_WAVES)
     logger.info(
         "climatology: %d coefficients from %s train rows, mean %.2f °C",
-        *(len(climatology.coefficients_c), f"{len(rows.times):,}", climatology.coefficients_c[0]),
+        *(np.count_nonzero(climatology.coefficients_c), f"{len(rows.times):,}", climatology.coefficients_c[0]),
     )
     train, val = (
         prepared.windows(split, history_hours=history_hours, lead_hours=lead_hours) for split in ("train", "val")

@@ -33,12 +33,13 @@ class Climatology(Record):
         return expected_c
 
 
-def fit_climatology(times: Times, temperature_c: Floats) -> Climatology:
+def fit_climatology(times: Times, temperature_c: Floats, *, of_year: int = WAVES) -> Climatology:
     """Fit a climatology by least squares.
 
     Args:
         times: (rows,) datetime64, in any order.
         temperature_c: (rows,) degC; rows that are not finite are left out.
+        of_year: how many waves of the year are fitted; the coefficients of the others are 0.
 
     Raises:
         DataError: the rows span less than a year, which leaves the seasons open.
@@ -51,8 +52,10 @@ def fit_climatology(times: Times, temperature_c: Floats) -> Climatology:
             f"the rows span {span_s / DAY_S:.0f} days, and a climatology is fitted on a year or more; "
             "prepare a series of at least two years, half of which trains"
         )
-    terms = _products(times[known])
-    coefficients_c = np.linalg.lstsq(terms, temperature_c[known].astype(np.float64), rcond=None)[0]
+    coefficients_c = np.zeros(TERMS)
+    fitted = slice((1 + 2 * of_year) * (1 + 2 * WAVES))  # the year's terms change slowest
+    terms = _products(times[known])[:, fitted]
+    coefficients_c[fitted] = np.linalg.lstsq(terms, temperature_c[known].astype(np.float64), rcond=None)[0]
     return Climatology(coefficients_c=tuple(coefficients_c.tolist()))
 
 
