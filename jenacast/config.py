@@ -62,7 +62,7 @@ class ModelSettings(_Settings):
     feature_noise: float = Field(ge=0, le=10)
     members: int = Field(ge=1, le=64)
     recurrent_dropout: float = Field(ge=0, lt=1)
-    engine: Literal["keras", "tied", "weight-drop"]
+    engine: Literal["auto", "keras", "tied", "weight-drop"]
     cell: Literal["gru", "lstm", "simple"]
     bidirectional: bool
     unroll: bool
@@ -162,8 +162,22 @@ def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: the file cannot be read, or settings break a rule; all problems in one text.
     """
+    return _load(path, default_settings(), assignments)
+
+
+def load_stored(path: Path, assignments: Iterable[str] = ()) -> Config:
+    """As `load_config`, of a file that a run wrote: see `stored_settings`."""
+    return _load(path, stored_settings({}), assignments)
+
+
+def stored_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that a run wrote, complete: what its version did not know has the value that it went by."""
+    return merge(merge(default_settings(), {"model": {"engine": "keras"}}), up_to_date(settings))
+
+
+def _load(path: Path, defaults: Mapping[str, Any], assignments: Iterable[str]) -> Config:
     recipe = {"name": path.stem, "summary": "", "source": str(path), **up_to_date(read_toml(path))}
-    settings = merge(default_settings(), recipe)
+    settings = merge(defaults, recipe)
     problems = [problem for assignment in assignments if (problem := assign(settings, assignment))]
     return check_settings(settings, problems, where=str(path))
 

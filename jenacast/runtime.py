@@ -1,5 +1,6 @@
 """TensorFlow's start: quiet, with memory taken as needed, and seeds set. Import Keras through here."""
 
+import ctypes
 import logging
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 logger = logging.getLogger(__name__)
+
+DRIVER_LIBRARY = "libcuda.so.1"  # of NVIDIA's driver; TensorFlow loads it by this name, and has no GPU without it
 
 
 @cache
@@ -78,7 +81,7 @@ def make_deterministic() -> None:
 
 def has_gpu() -> bool:
     """Whether TensorFlow sees a GPU."""
-    return count_gpus() > 0
+    return bool(load_tensorflow().config.list_physical_devices("GPU"))
 
 
 def usable_cores() -> list[int]:
@@ -89,7 +92,11 @@ def usable_cores() -> list[int]:
 
 
 def count_gpus() -> int:
-    """GPUs that TensorFlow sees."""
+    """GPUs that TensorFlow sees; it is not started, which takes seconds, where NVIDIA's driver is missing."""
+    try:
+        ctypes.CDLL(DRIVER_LIBRARY)
+    except OSError:
+        return 0
     return len(load_tensorflow().config.list_physical_devices("GPU"))
 
 

@@ -142,7 +142,7 @@ def test_a_training_that_fails_is_a_finding(monkeypatch):
 
     monkeypatch.setattr(examine, "steps_per_second", fail)
     kernels = [
-        examine.RecipeKernels("stacked-gru", Backend.XLA, {"keras": Backend.TENSORFLOW, "weight-drop": Backend.XLA})
+        examine.RecipeKernels("stacked-gru", Backend.XLA, "tied", {"keras": Backend.TENSORFLOW, "tied": Backend.XLA})
     ]
     _, training = examine.measure_speed(kernels, broken={Backend.XLA})
     assert [speed.steps_per_second for speed in training] == [None, None]

@@ -43,7 +43,7 @@ def test_the_head_of_a_recipe_says_what_the_documents_say():
     for name in recipe_names():
         command, result, *_ = (configs_dir() / f"{name}.toml").read_text(encoding="utf-8").splitlines()
         epochs = load_recipe(name).train.last_epoch
-        assert re.match(rf"# jenacast train --model {name} --seeds \d+: {epochs} epochs", command)
+        assert re.match(rf"# jenacast train --model {name}( --set \S+)? --seeds \d+: {epochs} epochs", command)
         if result != "# Not measured.":
             errors = re.match(r"# Validation MAE (.*) °C, test (.*) °C \(hourly series, protocol book\)$", result)
             assert list(errors.groups()) == documented[name], name

@@ -55,13 +55,16 @@ def test_it_trains_each_seed_writes_the_ledger_and_does_not_train_twice(training
     assert lstm["verdict"].endswith("of 4 published test figures within 0.00")
     assert gru["verdict"] == "nothing published"
     page = out.read_text()
-    for fact in ("reproduce lstm gru --edition 3", "--epochs 1", "SHA-256", "adam", "SYNTHETIC", "| lstm | 0, 1 |"):
+    facts = ("reproduce lstm gru --edition 3", "--epochs 1", "SHA-256", "adam", "engine: `keras`", "SYNTHETIC")
+    for fact in (*facts, "| lstm | 0, 1 |"):
         assert fact in page
     assert "LSTM against GRU: lstm (" in page
     assert "no winner" in page
     assert "10-minute rows: 6 times the windows" in page
     assert trainings == [f"{name}-edition3-seed{seed}" for name in ("lstm", "gru") for seed in (0, 1)]
-    assert 'optimizer = "adam"' in (runs / trainings[0] / "config.toml").read_text()
+    settings = (runs / trainings[0] / "config.toml").read_text()
+    assert 'optimizer = "adam"' in settings
+    assert 'engine = "keras"' in settings
 
     refused(jenacast(*options, "--out", out), "--force")
     again = jenacast(*options, "--json")

@@ -49,7 +49,7 @@ STATEFUL = (
 
 # The train windows are a multiple of the batch, since XLA compiles a smaller last one for seconds.
 NETWORKS = {
-    "keras": ("lstm-dropout", ("train.batch_size=35",)),
+    "keras": ("lstm-dropout", ("model.engine=keras", "train.batch_size=35")),
     "stateful": ("lstm-dropout", (*STATEFUL, "data.history_hours=14", "train.batch_size=33")),
     "weight-drop": ("stacked-gru", ("model.engine=weight-drop", "train.batch_size=35")),  # see also test_learner.py
 }

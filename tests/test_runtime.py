@@ -7,6 +7,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
+from jenacast import runtime
 from jenacast.runtime import device_name, load_tensorflow, set_seed, versions
 
 
@@ -46,6 +47,12 @@ def test_a_keras_json_in_the_home_folder_changes_no_result(tmp_path):
     code += "print(k.floatx(), k.epsilon(), k.image_data_format(), os.environ['KERAS_HOME'])"
     done = python(code, KERAS_HOME=str(tmp_path))
     assert done.stdout == f"float32 1e-07 channels_last {tmp_path}\n", done.stderr
+
+
+def test_tensorflow_is_not_started_to_count_gpus_where_the_driver_is_missing(monkeypatch):
+    monkeypatch.setattr(runtime, "DRIVER_LIBRARY", "libmissing.so.1")
+    monkeypatch.setattr(runtime, "load_tensorflow", lambda: pytest.fail("TensorFlow is asked"))
+    assert runtime.count_gpus() == 0
 
 
 def test_one_seed_decides_weights_and_dropout():

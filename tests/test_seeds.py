@@ -13,6 +13,7 @@ import pytest
 from runs import assert_same_run
 from typer.testing import CliRunner
 
+from jenacast import runtime
 from jenacast.cli import app
 from jenacast.config import load_recipe
 from jenacast.errors import ExistsError, InUseError, JenacastError
@@ -196,7 +197,7 @@ def test_processes_that_were_terminated_and_resumed_train_the_same_seeds(data_di
 
 def has_driver():
     try:
-        ctypes.CDLL(workers.DRIVER_LIBRARY)
+        ctypes.CDLL(runtime.DRIVER_LIBRARY)
     except OSError:
         return False
     return True

@@ -18,8 +18,9 @@ NAMES = {"python": "Python", "jenacast": "jenacast", "tensorflow": "TensorFlow",
 def doctor(json_output: Json = False) -> None:
     """Check whether this machine is set up well for training, and name the remedy of every problem.
 
-    Tries cuDNN and XLA, names the code that each recipe would train with here, for each model.engine where there is
-    a choice, and measures the speed: about a quarter of a minute. Needs no data.
+    Tries cuDNN and XLA, names the code that each recipe would train with here, the engine that it takes where
+    model.engine="auto" leaves the choice, and the code of each engine; and measures the speed: about a quarter of a
+    minute. Needs no data.
 
     Exit code 0: no problem was found; 1: there is one.
 
@@ -70,5 +71,8 @@ def _describe_speed(speed: "TrainingSpeed") -> str:
 
 def _kernels_table(findings: "Findings") -> str:
     engines = next(row.engines for row in findings.kernels if row.engines)
-    rows = [[row.recipe, row.kernel, *(row.engines.get(engine, "") for engine in engines)] for row in findings.kernels]
-    return Table(columns("recipe", "trains with", *(f"engine={engine}" for engine in engines)), rows).as_text()
+    rows = [
+        [row.recipe, row.kernel, row.engine, *(row.engines.get(engine, "") for engine in engines)]
+        for row in findings.kernels
+    ]
+    return Table(columns("recipe", "trains with", "engine", *engines), rows).as_text()

@@ -27,7 +27,8 @@ def models(
     The list begins with the lowest validation MAE. Errors (mean ± deviation over seeds, hourly series, protocol
     book) and the seconds of one seed on a CPU are those that the head of each recipe tells; some were not measured.
 
-    `default` prints the settings that all recipes begin with, and what each of them means.
+    `default` prints the settings that all recipes begin with, and what each of them means. With model.engine="auto"
+    GRU and LSTM layers train as `tied` on a CPU and as `weight-drop` on a GPU; the book's were measured with `keras`.
 
     Example: jenacast models stacked-gru > mine.toml
     """

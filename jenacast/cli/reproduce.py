@@ -28,8 +28,9 @@ def reproduce(
 ) -> None:
     """Train the book's recipes under `book` and compare them with the published figures.
 
-    A figure agrees when it lies within the tolerance that the seeds' standard deviation gives. All of it takes about
-    an hour on two cores with the hourly series, six times that with 10-minute rows; called again it continues.
+    A figure agrees when it lies within the tolerance that the seeds' standard deviation gives. Layers are Keras' own,
+    `model.engine=keras`, as in the book. All of it takes about an hour on two cores with the hourly series, six times
+    that with 10-minute rows; called again it continues.
 
     Example: jenacast reproduce dense lstm --seeds 3 --out ledger.md
     """

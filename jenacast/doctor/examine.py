@@ -10,24 +10,26 @@ from jenacast.doctor.hardware import INSTALL_GPU, Cpu, Driver, Gpu, find_cpu, fi
 from jenacast.doctor.probes import Probe, first_sentence, probe
 from jenacast.doctor.speed import make_batches, steps_per_second, windows_per_second
 from jenacast.errors import JenacastError
-from jenacast.models.build import build_model
+from jenacast.models.build import build_model, with_engine
+from jenacast.models.recurrent import AUTO, KERAS
 from jenacast.runtime import load_tensorflow, versions
 from jenacast.training.backend import RecurrentBackend, find_backend
 
 logger = logging.getLogger(__name__)
 
-ENGINES = get_args(ModelSettings.model_fields["engine"].annotation)
-MEASURED_RECIPE, MEASURED_ENGINES = "stacked-gru", ("keras", "weight-drop")
+ENGINES = [name for name in get_args(ModelSettings.model_fields["engine"].annotation) if name != AUTO]
+MEASURED_RECIPE = "stacked-gru"
 SHORT_HISTORY = "data.history_hours=8"  # builds fast; what runs a recurrent layer does not depend on it
 XLA_VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS")
 
 
 @dataclass(frozen=True)
 class RecipeKernels:
-    """What a recipe trains with here; by engine where it has a choice, else empty."""
+    """What a recipe trains with here; where it has a choice by engine, and the one that it takes, else empty."""
 
     recipe: str
     kernel: RecurrentBackend
+    engine: str
     engines: dict[str, RecurrentBackend]
 
 
@@ -104,14 +106,15 @@ def find_kernels() -> list[RecipeKernels]:
     """What every recipe trains with here."""
     found = []
     for name in recipe_names():
-        model = load_recipe(name).model
+        model = with_engine(load_recipe(name)).model
         recurrent = model.architecture == "recurrent"
         short = [SHORT_HISTORY] if recurrent else []
         has_choice = recurrent and model.cell in ("gru", "lstm") and not model.unroll
         by_engine = {
             engine: _kernel(name, [*short, f"model.engine={engine}"]) for engine in (ENGINES if has_choice else ())
         }
-        found.append(RecipeKernels(name, by_engine.get(model.engine) or _kernel(name, short), by_engine))
+        taken = model.engine if has_choice else ""
+        found.append(RecipeKernels(name, by_engine.get(taken) or _kernel(name, short), taken, by_engine))
     return found
 
 
@@ -123,11 +126,11 @@ def _kernel(recipe: str, assignments: list[str]) -> RecurrentBackend:
 def measure_speed(kernels: list[RecipeKernels], broken: set[RecurrentBackend]) -> tuple[float, list[TrainingSpeed]]:
     """Windows a second of the input pipeline, and training steps a second; a kernel that is broken is left alone."""
     failure = load_tensorflow().errors.OpError
-    (by_engine,) = (row.engines for row in kernels if row.recipe == MEASURED_RECIPE)
+    (measured,) = (row for row in kernels if row.recipe == MEASURED_RECIPE)
     batches = make_batches(load_recipe(MEASURED_RECIPE))
     speeds = []
-    for engine in MEASURED_ENGINES:
-        config, kernel = load_recipe(MEASURED_RECIPE, [f"model.engine={engine}"]), by_engine[engine]
+    for engine in (KERAS, measured.engine):
+        config, kernel = load_recipe(MEASURED_RECIPE, [f"model.engine={engine}"]), measured.engines[engine]
         rate, error = None, f"{kernel} does not work" if kernel in broken else ""
         try:
             rate = None if error else steps_per_second(batches, config, kernel)
@@ -155,7 +158,7 @@ def find_problems(found: Findings) -> list[Problem]:
         problems.append(Problem("TensorFlow takes all memory of a GPU at once", "unset TF_FORCE_GPU_ALLOW_GROWTH"))
     if not found.xla.works:
         remedy = _unset_flags() or f"reinstall TensorFlow, on a GPU with {INSTALL_GPU}"
-        remedy += "; until then train with --set model.engine=keras"
+        remedy += f"; until then train with --set model.engine={KERAS}"
         problems.append(Problem(f"XLA does not work: {found.xla.error}", remedy))
     for speed in found.training:
         if speed.error and speed.kernel not in _broken(found.xla, found.cudnn):

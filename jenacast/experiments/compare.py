@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, default_settings, load_config, load_recipe, recipe_names
+from jenacast.config import Config, default_settings, load_recipe, recipe_names, stored_settings
 from jenacast.errors import JenacastError, command
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.evaluation.daily import OTHER_WINDOWS, DailyErrors, pair
@@ -17,8 +17,9 @@ from jenacast.evaluation.files import stored_days, stored_scores, write_evaluati
 from jenacast.evaluation.metrics import skill, std, with_std
 from jenacast.experiments.seeds import run_folders
 from jenacast.models.checkpoint import BEST
+from jenacast.models.recurrent import AUTO, engine_of_auto
 from jenacast.tables import SKILL, Column, Table, columns
-from jenacast.toml_files import flatten, merge
+from jenacast.toml_files import flatten
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -182,7 +183,7 @@ def load_run(path: Path) -> FinishedRun:
     test, days = run_folder.read_as(TestErrors, scores), stored_days(path)
     if days and days.windows_sha256 != test.windows_sha256:  # of another evaluation than the scores
         days = None
-    return FinishedRun(path, load_config(path / run_folder.CONFIG), record, outcome, test, days)
+    return FinishedRun(path, run_folder.read_config(path), record, outcome, test, days)
 
 
 def _refuse_mixtures(runs: Sequence[FinishedRun]) -> None:
@@ -239,10 +240,15 @@ def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
 
 
 def changed_settings(settings: Mapping[str, Any]) -> list[str]:
-    """Settings that differ from those of the recipe of their name, or the defaults, less the seed: train.epochs=5."""
+    """Settings that differ from those of the recipe of their name, or the defaults, less the seed: train.epochs=5.
+
+    Where the recipe has `model.engine = "auto"`, that is what it stands for on a CPU.
+    """
     is_recipe = settings["name"] in recipe_names()
     recipe = flatten(load_recipe(settings["name"]).model_dump() if is_recipe else default_settings())
-    # What earlier versions did not know has its default
-    complete = flatten(merge(default_settings(), settings)).items()
-    set_here = {key: value for key, value in complete if "." in key and key != "train.seed"}
+    complete = stored_settings(settings)
+    engine = complete["model"]["engine"]
+    if recipe["model.engine"] == AUTO and engine == engine_of_auto(complete["model"], on_gpu=False):
+        recipe["model.engine"] = engine
+    set_here = {key: value for key, value in flatten(complete).items() if "." in key and key != "train.seed"}
     return [f"{key}={json.dumps(value)}" for key, value in set_here.items() if recipe.get(key) != value]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jenacast.config import load_config
 from jenacast.errors import JenacastError
 from jenacast.evaluation.metrics import std, with_std
 from jenacast.experiments.compare import changed_settings
@@ -57,7 +56,7 @@ def compare_years(folders: Sequence[Path]) -> list[YearsRow]:
         if not years_in(folder).exists:
             raise JenacastError(f"{folder} holds no held-out years, and others do; compare each kind by itself")
         plan, summary = years_in(folder).read_plan(), read_summary(folder)
-        config = load_config(folder / run_folder.CONFIG)
+        config = run_folder.read_config(folder)
         years = ", ".join(map(str, plan.years))
         kind = (f"series {plan.source_sha256[:12]}", f"protocol {plan.protocol}", f"years {years}")
         kinds.setdefault((*kind, f"{config.data.lead_hours} h of lead"), []).append(str(folder))

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from jenacast.config import Config, load_config
+from jenacast.config import Config
 from jenacast.errors import ExistsError, command
 from jenacast.files import write_json
 from jenacast.locks import process_lock
+from jenacast.models.build import with_engine
 from jenacast.training import run_folder
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class RunSet(Generic[Plan]):
         return run_folder.read_as(self.plan_type, self.folder / self.plan_file)
 
     def write(self, config: Config, plan: Plan) -> None:
-        """Write the settings that all runs share, then the plan."""
-        run_folder.write_config(self.folder, config)
+        """Write the settings that all runs share, their engine too, then the plan."""
+        run_folder.write_config(self.folder, with_engine(config))
         write_json(self.folder / self.plan_file, asdict(plan))
 
     @contextmanager
@@ -92,7 +93,7 @@ class RunSet(Generic[Plan]):
         """
         plan = self.read_plan()
         with process_lock(self.folder / run_folder.LOCK):
-            config = load_config(self.folder / run_folder.CONFIG)
+            config = run_folder.read_config(self.folder)
             with self._resume_hint():
                 yield config, plan
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jenacast.config import Config, load_config
+from jenacast.config import Config
 from jenacast.errors import JenacastError, command
 from jenacast.evaluation.files import stored_scores
 from jenacast.evaluation.metrics import std
@@ -124,7 +124,7 @@ def _row(path: Path, listed: Path) -> RunRow:
 
 
 def _run(path: Path) -> RunRow:
-    config, record = load_config(path / run_folder.CONFIG), run_folder.read_record(path)
+    config, record = run_folder.read_config(path), run_folder.read_record(path)
     outcome = run_folder.read_outcome(path) if (path / run_folder.METRICS).exists() else None
     scores = stored_scores(path)
     state, note = _state_of(path, is_finished=outcome is not None and outcome.finished)
@@ -214,7 +214,7 @@ def _begun(runs: Sequence[Path]) -> Iterator[RunRow]:
 def _together(runs: RunSet[Any], kind: Kind, rows: Sequence[RunRow], *, wanted: int) -> RunRow:
     """What the runs of a set have in common, and the state of the whole."""
     path = runs.folder
-    config: Config = load_config(path / run_folder.CONFIG)
+    config: Config = run_folder.read_config(path)
     finished = sum(row.state == "finished" for row in rows)
     state: State = "stopped"
     if is_held(path / run_folder.LOCK) or _has(rows, "running"):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from jenacast.config import Config, load_config, with_train
+from jenacast.config import Config, with_train
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import JenacastError, command
 from jenacast.evaluation.metrics import std, with_std
@@ -129,7 +129,7 @@ def refit_settings(path: Path, assignments: Iterable[str] = ()) -> Config:
     best_epoch = statistics.median_high(outcome.best_epoch for outcome in outcomes)
     fit_on = "train+val+test" if years.exists and years.read_plan().all_years else "train+val"
     refit = [f"data.fit_on={fit_on}", f"train.stop_epoch={best_epoch}"]
-    return load_config(path / run_folder.CONFIG, [*refit, *assignments])
+    return run_folder.read_config(path, [*refit, *assignments])
 
 
 def run_folders(path: Path) -> list[Path]:

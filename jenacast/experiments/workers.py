@@ -32,7 +32,6 @@ sys.modules["jenacast"] = package = module_from_spec(spec)
 spec.loader.exec_module(package)
 runpy.run_module("jenacast", run_name="__main__", alter_sys=True)
 """
-DRIVER_LIBRARY = "libcuda.so.1"  # of NVIDIA's driver; TensorFlow loads it by this name, and has no GPU without it
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def device_shares(jobs: int, at_once: int | None = None) -> list[DeviceShare]:
 
     With `at_once`, there are so many; where that is more than there are GPUs or cores, shares overlap.
     """
-    cores, seen = usable_cores(), _count_gpus()
+    cores, seen = usable_cores(), count_gpus()
     gpus = os.environ.get(VISIBLE_GPUS, ",".join(map(str, range(seen)))).split(",") if seen else []
     count = min(jobs, at_once or len(gpus) or len(cores))
     return [
@@ -58,15 +57,6 @@ def device_shares(jobs: int, at_once: int | None = None) -> list[DeviceShare]:
         )
         for number in range(count)
     ]
-
-
-def _count_gpus() -> int:
-    """GPUs that TensorFlow sees; it is not started, which takes seconds, where NVIDIA's driver is missing."""
-    try:
-        ctypes.CDLL(DRIVER_LIBRARY)
-    except OSError:
-        return 0
-    return count_gpus()
 
 
 def run_side_by_side(jobs: Mapping[str, Sequence[str]], at_once: int | None = None) -> list[str]:

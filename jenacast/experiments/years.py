@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jenacast.config import Config, DataSettings, differences, load_config
+from jenacast.config import Config, DataSettings, differences
 from jenacast.data.prepare import prepare_fold
 from jenacast.data.prepared import FOLDER, Prepared, load_prepared
 from jenacast.data.windows import Borders, find_windows
@@ -137,7 +137,7 @@ def calibrating_runs(folder: Path, config: Config, data_dir: Path) -> list[Path]
         JenacastError: an unfinished or damaged run.
     """
     plan, seed = years_in(folder).read_plan(), config.train.seed
-    theirs = load_config(folder / run_folder.CONFIG).model_dump()
+    theirs = run_folder.read_config(folder).model_dump()
     changed = [line for line in differences(config, theirs) if line.partition(":")[0] not in MAY_DIFFER]
     if changed:
         raise ConfigError(f"{folder} was trained with other settings; a refit keeps them:\n  " + "\n  ".join(changed))

@@ -13,8 +13,8 @@ from jenacast.config import Config, default_settings
 from jenacast.errors import ConfigError
 from jenacast.models.feedforward import conv1d, dense, dense_batchnorm
 from jenacast.models.lagged import lagged
-from jenacast.models.recurrent import recurrent
-from jenacast.runtime import load_tensorflow
+from jenacast.models.recurrent import AUTO, KERAS, engine_of_auto, recurrent
+from jenacast.runtime import count_gpus, load_tensorflow
 
 BUILDERS: dict[str, Callable[..., Any]] = {
     "conv1d": conv1d,
@@ -34,6 +34,7 @@ def build_model(config: Config) -> Any:
         ConfigError: an unknown architecture, or a setting that it does not use and yet was changed.
     """
     check_model(config)
+    config = with_engine(config)
     builder = BUILDERS[config.model.architecture]
     load_tensorflow()
     import keras
@@ -47,6 +48,17 @@ def build_model(config: Config) -> Any:
     return keras.Model(inputs, builder(x, **used), name=config.name.replace("-", "_"))
 
 
+def with_engine(config: Config) -> Config:
+    """`config` with the engine that `auto` stands for on this machine; as it is where it names one.
+
+    A run records what this gives, so that it goes on with the engine that it began with, wherever it is resumed.
+    """
+    if config.model.engine != AUTO:
+        return config
+    engine = engine_of_auto(config.model.model_dump(), on_gpu=count_gpus() > 0)
+    return config.model_copy(update={"model": config.model.model_copy(update={"engine": engine})})
+
+
 def check_model(config: Config) -> None:
     """Check the `[model]` settings against the architecture, without building it.
 
@@ -58,7 +70,7 @@ def check_model(config: Config) -> None:
         raise ConfigError(f"model.architecture: expected one of {', '.join(BUILDERS)}, received {name!r}")
     settings, defaults = config.model.model_dump(), default_settings()["model"]
     unused = [key for key in settings if key not in ("architecture", "any_history", "noise", *_uses(BUILDERS[name]))]
-    changed = [key for key in unused if settings[key] != defaults[key]]
+    changed = [key for key in unused if settings[key] != defaults[key] and (key, settings[key]) != ("engine", KERAS)]
     if changed:
         problems = [f"  model.{key}: received {settings[key]!r}; {name} does not use it" for key in changed]
         raise ConfigError("\n".join([f"{len(changed)} problem(s) in the settings:", *problems]))

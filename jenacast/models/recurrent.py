@@ -1,8 +1,14 @@
 """Recurrent layers, one or many: the book's (10.2.5, 10.3.1, 10.4), and those of the texts on deep RNNs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from jenacast.errors import ConfigError
+
+AUTO = "auto"
+KERAS = "keras"  # Keras' own layers, which every cell has
+# The fastest of those that cost no accuracy over seeds: docs/experiments.md has both
+FAST_ON_CPU, FAST_ON_GPU = "tied", "weight-drop"
 
 
 def recurrent(
@@ -41,6 +47,12 @@ def recurrent(
     return keras.layers.Dense(outputs)(x)
 
 
+def engine_of_auto(model: Mapping[str, Any], *, on_gpu: bool) -> str:
+    """The engine that `model.engine = "auto"` stands for in these settings of `[model]`."""
+    is_fast = model["architecture"] == "recurrent" and model["cell"] in ("gru", "lstm") and not model["unroll"]
+    return (FAST_ON_GPU if on_gpu else FAST_ON_CPU) if is_fast else KERAS
+
+
 def layer_class(cell: str, engine: str, *, unroll: bool = False) -> Any:
     """The class of a layer; all take Keras' arguments."""
     import keras
@@ -48,15 +60,15 @@ def layer_class(cell: str, engine: str, *, unroll: bool = False) -> Any:
     from jenacast.models import layers
 
     known = {
-        ("gru", "keras"): keras.layers.GRU,
-        ("lstm", "keras"): keras.layers.LSTM,
-        ("simple", "keras"): keras.layers.SimpleRNN,
+        ("gru", KERAS): keras.layers.GRU,
+        ("lstm", KERAS): keras.layers.LSTM,
+        ("simple", KERAS): keras.layers.SimpleRNN,
         ("gru", "tied"): layers.TiedGRU,
         ("lstm", "tied"): layers.TiedLSTM,
         ("gru", "weight-drop"): layers.WeightDropGRU,
         ("lstm", "weight-drop"): layers.WeightDropLSTM,
     }
-    if (cell, engine) not in known or (unroll and engine != "keras"):
+    if (cell, engine) not in known or (unroll and engine != KERAS):
         what = "an unrolled layer" if unroll else f"cell {cell!r}"
-        raise ConfigError(f"model.engine: {engine!r} does not have {what}; set model.engine=keras")
+        raise ConfigError(f"model.engine: {engine!r} does not have {what}; set model.engine={KERAS}")
     return known[cell, engine]

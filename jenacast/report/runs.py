@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, load_config
+from jenacast.config import Config
 from jenacast.data.prepared import Manifest, load_prepared
 from jenacast.errors import DataError, JenacastError
 from jenacast.evaluation.daily import DailyErrors
@@ -86,7 +86,7 @@ def _read(folder: Path) -> ReportedRun:
         raise JenacastError(f"{folder} is not a run folder; give one that `jenacast train` made, or a folder of seeds")
     record, outcome = run_folder.read_record(folder), run_folder.read_outcome(folder)
     manifest, trouble = _open_data(record)
-    config, history = load_config(folder / run_folder.CONFIG), run_folder.read_history(folder)
+    config, history = run_folder.read_config(folder), run_folder.read_history(folder)
     return ReportedRun(folder, config, record, outcome, history, manifest, trouble)
 
 

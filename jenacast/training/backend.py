@@ -5,6 +5,8 @@ from typing import Any
 
 from jenacast.config import Config
 from jenacast.errors import JenacastError
+from jenacast.models.build import with_engine
+from jenacast.models.recurrent import KERAS
 from jenacast.runtime import has_gpu, load_tensorflow
 
 CUDNN_OPERATION = "CudnnRNN"  # begins the names of TensorFlow's operations that call it
@@ -25,12 +27,14 @@ def find_backend(model: Any, config: Config) -> RecurrentBackend:
     Keras decides for cuDNN by a layer's settings and by whether there is a GPU. Where it does not, the layers of
     `models/layers.py` are compiled by XLA, which they are made for; Keras' own are not, since on a CPU XLA makes as
     many of them slower as faster (`docs/experiments.md`). XLA is not deterministic on a GPU, so `deterministic` goes
-    without.
+    without it there.
     """
-    if has_gpu() and _calls_cudnn(model):
+    on_gpu = has_gpu()
+    if on_gpu and _calls_cudnn(model):
         return RecurrentBackend.CUDNN
-    made_for_xla = config.model.engine != "keras"  # another architecture refuses to be given an engine
-    return RecurrentBackend.XLA if made_for_xla and not config.train.deterministic else RecurrentBackend.TENSORFLOW
+    made_for_xla = with_engine(config).model.engine != KERAS
+    is_usable = not (on_gpu and config.train.deterministic)
+    return RecurrentBackend.XLA if made_for_xla and is_usable else RecurrentBackend.TENSORFLOW
 
 
 def refuse_other_than_cudnn(backend: RecurrentBackend, config: Config) -> None:

@@ -67,9 +67,10 @@ def _log_start(run: Run) -> None:
         "%s: %s parameters, %s %s windows, %s steps an epoch",
         *(run.config.name, f"{run.record.parameters:,}", f"{len(run.train):,}", run.config.data.fit_on, run.steps),
     )
+    model = run.config.model
     logger.info(
-        "on %s with %s; %s",
-        *(run.record.device, run.backend),
+        "%son %s with %s; %s",
+        *(f"engine {model.engine}, " if model.architecture == "recurrent" else "", run.record.device, run.backend),
         "no validation" if run.baseline_mae_c is None else f"validation baseline {run.baseline_mae_c:.3f} °C",
     )
     if run.record.windows_dropped:

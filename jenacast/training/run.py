@@ -6,16 +6,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, TrainSettings, default_settings, differences, load_config, with_train
+from jenacast.config import Config, TrainSettings, differences, stored_settings, with_train
 from jenacast.data.prepared import Prepared, load_prepared, remedy
 from jenacast.errors import ConfigError, DataError, JenacastError, install_extra
 from jenacast.features.datasets import batch_count, split_samples
 from jenacast.features.encoding import fit_encoding
 from jenacast.features.repair import tell_of_breaks
 from jenacast.files import write_json
-from jenacast.models.build import build_model, check_model
+from jenacast.models.build import build_model, check_model, with_engine
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
-from jenacast.toml_files import merge, up_to_date
 from jenacast.training import run_folder
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
 from jenacast.training.learner import Learner
@@ -57,6 +56,7 @@ def train(
         JenacastError: no prepared data, settings that do not fit, or a training that diverges.
     """
     check_model(config)
+    config = with_engine(config)
     _warn_of_dropout(config)
     warn_of_memory(config)
     if tensorboard:
@@ -98,7 +98,7 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
         JenacastError: not a run, one that a living process holds, or one whose settings or data have changed.
     """
     with run_folder.resumed_run_dir(run_dir):
-        config = load_config(run_dir / run_folder.CONFIG)
+        config = run_folder.read_config(run_dir)
         if epochs is not None:
             _refuse_epochs(epochs, config.train)
             config = with_train(config, epochs=epochs)
@@ -206,8 +206,8 @@ def _refuse_epochs(epochs: int, settings: TrainSettings) -> None:
 
 
 def _refuse_other_settings(config: Config, begun_with: dict[str, Any], run_dir: Path) -> None:
-    begun_with = merge(default_settings(), up_to_date(begun_with))  # by a version that had fewer settings, perhaps
-    changed = [line for line in differences(config, begun_with) if not line.startswith("train.epochs:")]
+    lines = differences(config, stored_settings(begun_with))
+    changed = [line for line in lines if not line.startswith("train.epochs:")]
     if changed:
         raise ConfigError(
             f"{run_dir / run_folder.CONFIG} is not what the run began with, so it cannot continue; put it back, or "

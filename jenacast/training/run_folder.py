@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, Field
 
 from jenacast import records
-from jenacast.config import Config, FitSplit, dump_config, load_config
+from jenacast.config import Config, FitSplit, dump_config, load_stored
 from jenacast.data.prepared import FOLDER as PREPARED
 from jenacast.errors import ExistsError, JenacastError, command
 from jenacast.features.repair import Repair
@@ -190,7 +190,7 @@ def holds_finished(path: Path, config: Config) -> bool:
     """Whether `path` holds a finished run of exactly these settings."""
     if not ((path / METRICS).is_file() and (path / CONFIG).is_file()):
         return False
-    return read_outcome(path).finished and load_config(path / CONFIG) == config
+    return read_outcome(path).finished and read_config(path) == config
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -202,6 +202,11 @@ def write_config(folder: Path, config: Config) -> None:
     """Write the complete settings of a run, or those that the runs of a folder share."""
     with atomic_path(folder / CONFIG) as path:
         path.write_text(dump_config(config), encoding="utf-8")
+
+
+def read_config(folder: Path, assignments: Iterable[str] = ()) -> Config:
+    """What `write_config` wrote, then `assignments`; a ConfigError where it is missing or damaged."""
+    return load_stored(folder / CONFIG, assignments)
 
 
 def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
