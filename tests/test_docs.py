@@ -45,10 +45,11 @@ def test_every_relative_link_in_the_documents_leads_somewhere():
         assert not anchor or anchor in headings(target), f"{page.name}: {link}"
 
 
-def test_the_search_space_of_the_guide_can_be_searched(tmp_path):
-    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-    (space := tmp_path / "space.toml").write_text(re.search(r"```toml\n(.*?)```", guide, flags=re.DOTALL)[1])
-    assert len(load_space(space).domains) == 5
+@pytest.mark.parametrize(("page", "domains"), [("guide", 5), ("course", 3)])
+def test_the_search_space_of_a_page_can_be_searched(page, domains, tmp_path):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    (space := tmp_path / "space.toml").write_text(re.search(r"```toml\n(.*?)```", text, flags=re.DOTALL)[1])
+    assert len(load_space(space).domains) == domains
 
 
 def test_the_search_space_of_the_experiments_can_be_searched():
