@@ -27,7 +27,9 @@ from jenacast.models.checkpoint import Metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train
 
-pytest.register_assert_rewrite("archive_site", "download_server", "forecasts", "runs")
+pytest.register_assert_rewrite("archive_site", "download_server", "forecasts", "held_out_runs", "runs")
+for pool in ("INTRAOP", "INTEROP"):  # of TensorFlow: each core has a process of the tests already
+    os.environ.setdefault(f"TF_NUM_{pool}_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` lets it be ignored, and so would every child
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

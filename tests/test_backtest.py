@@ -22,7 +22,7 @@ from jenacast.training.run import train
 from jenacast.training.run_folder import data_of_run
 
 ROWS = 3 * 365 * 24  # hourly
-SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.save_every_seconds=0.01")
+SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=1", "train.batch_size=4096")
 CONFIG = load_recipe("dense", SMALL)
 SETTINGS = ("--model", "dense", *(word for setting in SMALL for word in ("--set", setting)))
 WHEN = ("--from", "2010-07", "--step", "6m")
@@ -53,27 +53,32 @@ def figures(answer):
     return {key: value for key, value in found.items() if key[1] not in ("run", "seconds")}
 
 
-def test_what_comes_after_a_folds_validation_changes_nothing_in_its_network(whole, place_csv, tmp_path):
+@pytest.fixture(scope="module")
+def alone(whole, tmp_path_factory):
+    """A training on the data of the second fold alone: what it gave, and its folder."""
+    run = tmp_path_factory.mktemp("alone") / "run"
+    return train(CONFIG, data_dir=whole[0] / NAMED[1], run_dir=run), run
+
+
+def test_what_comes_after_a_folds_validation_changes_nothing_in_its_network(whole, alone, place_csv, tmp_path):
     times, values = synthetic_series(rows=ROWS, step_minutes=60, seed=3, warts=False)
-    later = times >= np.datetime64("2010-07-01")
+    later = times >= np.datetime64("2011-01-01")
     values[later] = synthetic_series(rows=ROWS, step_minutes=60, seed=4, warts=False)[1][later]
     values[-100:, 0] = -9999
     folder = place_csv(times, values)
     prepare(folder)
-    prepared, fold = load_prepared(folder), Fold(*map(np.datetime64, ("2010-01-01", "2010-07-01", "2011-01-01")))
+    prepared, fold = load_prepared(folder), Fold(*map(np.datetime64, ("2010-07-01", "2011-01-01", "2011-07-01")))
     manifest = prepare_fold(prepared, fold.borders(times), tmp_path / "changed", fold=fold.period)
     assert manifest.columns == load_prepared(whole[0] / fold.name).manifest.columns
-    train(CONFIG, data_dir=whole[0] / fold.name, run_dir=tmp_path / "run")
     train(CONFIG, data_dir=tmp_path / "changed", run_dir=tmp_path / "run-of-changed")
-    np.testing.assert_array_equal(weights(tmp_path / "run-of-changed"), weights(tmp_path / "run"))
+    np.testing.assert_array_equal(weights(tmp_path / "run-of-changed"), weights(alone[1]))
 
 
-def test_a_folds_figures_are_those_of_train_and_evaluate(whole, tmp_path):
-    place = whole[0] / "2011-01-01"
-    outcome = train(CONFIG, data_dir=place, run_dir=tmp_path / "run")
-    scores = evaluate(tmp_path / "run", data_dir=place).scores
+def test_a_folds_figures_are_those_of_train_and_evaluate(whole, alone):
+    place, (outcome, run) = whole[0] / NAMED[1], alone
+    scores = evaluate(run, data_dir=place).scores
     fold = whole[1]["folds"][1]
-    assert (fold["epochs"], fold["best_epoch"]) == (2, outcome.best_epoch)
+    assert (fold["epochs"], fold["best_epoch"]) == (1, outcome.best_epoch)
     assert fold["val_mae_c"] == pytest.approx(outcome.val_mae_c, rel=1e-5)
     for key, value in (("test_mae_c", scores.mae_c), ("baseline_mae_c", scores.baseline_mae_c)):
         assert fold[key] == pytest.approx(value, rel=1e-5)
@@ -136,7 +141,8 @@ def test_folds_are_not_ranked_in_one_table_since_their_windows_are_others(whole,
 @pytest.mark.system
 def test_a_backtest_killed_in_its_second_fold_and_resumed_has_the_same_figures(years, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    options = ("backtest", *SETTINGS, *WHEN, "--data-dir", years, "--run-dir")
+    often = ("--set", "train.epochs=2", "--set", "train.save_every_seconds=0.01")
+    options = ("backtest", *SETTINGS, *often, *WHEN, "--data-dir", years, "--run-dir")
     undisturbed, process = Command(*options, whole, "--json"), Command(*options, cut)
     first, second = cut / NAMED[0], cut / NAMED[1]
     process.wait_until((second / "run" / "state.npz").exists)

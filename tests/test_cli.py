@@ -212,10 +212,10 @@ def test_quiet_leaves_the_answer_and_what_went_wrong(jenacast, data_dir, tmp_pat
     assert (done.exit_code, done.stdout, done.stderr) == (0, loud.stdout, "")
     assert "nothing to do" in jenacast("prepare", "--data-dir", data_dir).stderr  # of that command alone
     refused(jenacast("prepare", "--data-dir", tmp_path / "no", "--quiet"), "not found")
-    settings = ("--set", "model.recurrent_dropout=0.7", "--set", "data.history_hours=12", "--epochs", "1")
-    options = ("--model", "gru", *settings, "--data-dir", data_dir, "--run-dir", tmp_path / "run", "--quiet")
+    settings = ("--set", "model.dropout=0.7", "--set", "data.history_hours=12", "--epochs", "1")
+    options = ("--model", "dense", *settings, "--data-dir", data_dir, "--run-dir", tmp_path / "run", "--quiet")
     (line,) = jenacast("train", *options).stderr.splitlines()
-    assert line.startswith("warning: model.recurrent_dropout=0.7 drops more than half")
+    assert line.startswith("warning: model.dropout=0.7 drops more than half")
 
 
 def test_control_characters_from_files_are_not_obeyed_in_answers_either(jenacast, tmp_path, data_dir):

@@ -55,18 +55,11 @@ def assert_close(received, expected, relative):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=relative * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize(
-    ("options", "xla"),
-    [
-        ({"return_sequences": True, "return_state": True}, True),
-        ({"go_backwards": True}, False),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("options", [{"return_sequences": True, "return_state": True}, {"go_backwards": True}], ids=str)
 @pytest.mark.parametrize("ours", OURS)
-def test_without_dropout_values_and_gradients_are_those_of_keras(ours, options, xla):
+def test_without_dropout_values_and_gradients_are_those_of_keras(ours, options):
     mine, theirs = with_weights(ours(UNITS, **options)), with_weights(keras_class(ours)(UNITS, **options))
-    received = values_and_gradients(mine, windows(), xla=xla, training=True)
+    received = values_and_gradients(mine, windows(), training=True)
     expected = values_and_gradients(theirs, windows(), training=True)
     assert_close(received[0], expected[0], 1e-5)
     assert_close(received[1], expected[1], 1e-4)

@@ -36,11 +36,11 @@ def zero_model(keras):
 def recurrent_model(seed):
     set_seed(seed)
     columns = 'data.columns=["pressure_mbar", "temperature_c", "dew_point_c"]'
-    assignments = ["data.history_hours=4", columns, "model.units=4", "model.layers=1"]
+    assignments = ["data.history_hours=2", columns, "model.units=4", "model.layers=1"]
     return build_model(load_recipe("stacked-gru", assignments))
 
 
-def samples(windows, steps=4, columns=3):
+def samples(windows, steps=2, columns=3):
     rng = np.random.default_rng(1)
     nothing = np.zeros(windows, np.float32)
     return Samples(
@@ -126,7 +126,7 @@ def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout(keras):
     np.testing.assert_array_equal(learner.predict(batches, between=NOTHING), before)
     for inputs, targets in batches.shuffled(batch_size=20, seed=0, epoch=0):
         learner.train_batch(inputs, targets)
-    windows = np.stack([samples(20).inputs[start : start + 4] for start in range(20)])
+    windows = np.stack([samples(20).inputs[start : start + 2] for start in range(20)])
     expected = learner.model(windows, training=False).numpy()
     np.testing.assert_allclose(learner.predict(batches, between=NOTHING), expected, atol=1e-6)
     assert not np.allclose(before, expected)
@@ -134,7 +134,7 @@ def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout(keras):
 
 def test_what_was_taken_out_in_the_middle_and_put_back_goes_on_as_if_nothing_had_been(keras):
     """With two layers that each draw masks; whole runs of other networks are killed in `test_resume.py`."""
-    about = ["data.history_hours=4", 'data.columns=["pressure_mbar", "temperature_c", "dew_point_c"]']
+    about = ["data.history_hours=2", 'data.columns=["pressure_mbar", "temperature_c", "dew_point_c"]']
     config = load_recipe("stacked-gru", [*about, "model.engine=weight-drop", "model.units=4"])
     ways = []
     for seed in (0, 1):

@@ -18,6 +18,7 @@ from jenacast.data.prepare import prepare
 from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.evaluation import OVER_DAYS
 from jenacast.evaluation.bootstrap import mean_interval
+from jenacast.experiments.compare import compare
 from jenacast.report.page import digits, span
 from jenacast.training.run import train
 from jenacast.training.run_folder import write_config
@@ -40,6 +41,7 @@ def _runs(days, tmp_path_factory):
     folder = tmp_path_factory.mktemp("paired")
     for name, settings in (("a", ["train.seed=1"]), ("b", ["train.seed=2"]), ("c", ["train.learning_rate=0.003"])):
         train(load_recipe("dense", [*SMALL, *settings]), data_dir=days, run_dir=folder / name)
+    compare([folder / name for name in "abc"])  # which judges them
     return folder
 
 

@@ -119,7 +119,7 @@ def test_text_of_a_run_is_never_markup_and_a_name_that_is_no_text_does_no_harm(t
     (run / "config.toml").write_text(re.sub("^summary = .*$", f'summary = "{HOSTILE}"', config, flags=re.MULTILINE))
     change(run / "run.json", commit=HOSTILE, kernel=HOSTILE, started=HOSTILE, versions={HOSTILE: HOSTILE})
     change(run / "metrics.json", device=f'"><img src=x onerror="{HOSTILE}')
-    names = (HOSTILE.replace("/", "-"), "run-\udcff", "耶拿-\x1b")  # the last two are no text for a picture
+    names = ("run-\udcff", "耶拿-\x1b")  # no text for a picture
     page = report(run, *(shutil.copytree(run, tmp_path / name) for name in names))
     assert len(page.all("script")) == 1
     assert not page.all("img")

@@ -10,11 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import assert_same_run
-from typer.testing import CliRunner
+from runs import assert_same_run, in_this_process
 
 from jenacast import runtime
-from jenacast.cli import app
 from jenacast.config import load_recipe
 from jenacast.errors import ExistsError, InUseError, JenacastError
 from jenacast.experiments import seeds, workers
@@ -24,11 +22,6 @@ from jenacast.training.run_folder import is_run_dir, read_outcome
 
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=2", "train.batch_size=133")  # of 665 windows
 CONFIG = load_recipe("dense", SMALL)
-
-
-def in_this_process(jobs):
-    """In place of `run_side_by_side`: the same commands, one after the other."""
-    return [name for name, arguments in jobs.items() if CliRunner().invoke(app, arguments).exit_code]
 
 
 @pytest.fixture(scope="module")
