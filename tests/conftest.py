@@ -1,3 +1,4 @@
+import functools
 import gc
 import json
 import logging
@@ -9,27 +10,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+import typer.testing
 from regional import regional_series
 from spoil import snapshot
 from typer.testing import CliRunner
 
 from jenacast.cli import app
 from jenacast.columns import COLUMNS, NAMES, TARGET
-from jenacast.config import load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
-from jenacast.data.prepared import load_prepared
 from jenacast.data.synthetic import synthetic_series, write_csv
-from jenacast.features.encoding import fit_encoding
-from jenacast.models.checkpoint import Metadata, save_checkpoint
-from jenacast.runtime import load_tensorflow
-from jenacast.training.run import train
 
-pytest.register_assert_rewrite("archive_site", "download_server", "forecasts", "held_out_runs", "runs")
+pytest.register_assert_rewrite("archive_site", "download_server", "forecasts", "held_out_runs", "networks", "runs")
+pytest_plugins = ["networks"]
 for pool in ("INTRAOP", "INTEROP"):  # of TensorFlow: each core has a process of the tests already
     os.environ.setdefault(f"TF_NUM_{pool}_THREADS", "1")
+typer.testing._get_command = functools.cache(typer.testing._get_command)  # else it is built for each command anew
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` lets it be ignored, and so would every child
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -149,20 +146,6 @@ def data_dir(_synthetic_data_dir, tmp_path):
     return Path(shutil.copytree(_synthetic_data_dir, tmp_path / "data"))
 
 
-@pytest.fixture(scope="session")
-def _trained_run(_synthetic_data_dir, tmp_path_factory):
-    config = load_recipe("dense", ["data.history_hours=12", "model.units=4", "train.epochs=2"])
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    train(config, data_dir=_synthetic_data_dir, run_dir=folder)
-    return folder
-
-
-@pytest.fixture
-def trained_run(_trained_run, tmp_path):
-    """A run folder of its own: the `dense` recipe, 12 h of history, two epochs on the series of `data_dir`."""
-    return Path(shutil.copytree(_trained_run, tmp_path / "run"))
-
-
 @pytest.fixture
 def jenacast():
     """A function that runs a command in this process: `.exit_code`, `.stdout`, `.stderr`."""
@@ -183,25 +166,6 @@ def ask(jenacast, _synthetic_data_dir):
         done = jenacast(*arguments, "--data-dir", _synthetic_data_dir, "--json")
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def _forecasts():
-    return {}
-
-
-@pytest.fixture
-def forecasts(ask, _forecasts, tmp_path):
-    """A function: what `evaluate --predictions` says of checkpoints, by the time forecast for; asked once a module."""
-
-    def run(*arguments):
-        if arguments not in _forecasts:
-            table = tmp_path / "forecasts.csv"
-            ask("evaluate", *arguments, "--predictions", table, "--force", "--out", tmp_path / "scores")
-            _forecasts[arguments] = pd.read_csv(table, index_col="valid_at")
-        return _forecasts[arguments]
 
     return run
 
@@ -248,45 +212,6 @@ def refused_checkpoint(assert_refused, data_dir):
 
 
 @pytest.fixture
-def linear(tmp_path):
-    """A function that writes a checkpoint which forecasts `weight` times the last temperature plus `shift_c`."""
-    load_tensorflow()
-    import keras
-
-    def write(data_dir, weight, shift_c, name="linear.keras", history=12, lead=24, outputs=1, calibration=None):
-        prepared = load_prepared(data_dir)
-        manifest = prepared.manifest
-        every_hour = f"data.every_hour={str(outputs > 1).lower()}"
-        config = load_recipe("dense", [f"data.history_hours={history}", f"data.lead_hours={lead}", every_hour])
-        encoding = fit_encoding(prepared, config.data)
-        inputs = keras.Input((history, len(NAMES)))
-        output = keras.layers.Dense(outputs)
-        model = keras.Model(inputs, output(keras.layers.Flatten()(inputs)))
-        kernel = np.zeros((history, len(NAMES), outputs))
-        kernel[-1, NAMES.index(TARGET)] = weight * manifest.columns[TARGET].deviation
-        bias = weight * manifest.columns[TARGET].mean + shift_c
-        output.set_weights([kernel.reshape(-1, outputs), np.full(outputs, bias)])
-        metadata = Metadata(
-            format=1,
-            model="linear",
-            config=config.model_dump(),
-            encoding=encoding,
-            protocol=manifest.protocol,
-            source_sha256=manifest.source_sha256,
-            synthetic=manifest.synthetic,
-            seed=0,
-            epoch=1,
-            val_mae_c=1.0,
-            versions={},
-            calibration=calibration,
-        )
-        save_checkpoint(model, metadata, tmp_path / name)
-        return tmp_path / name
-
-    return write
-
-
-@pytest.fixture
 def ramp_dir(place_csv, ramp):
     """Hourly rows whose temperature rises by 0.01 degC each: -20 degC in row 0."""
     folder = place_csv(*ramp(1_400), name="ramp")
@@ -304,22 +229,6 @@ def scores(jenacast):
         return json.loads(done.stdout)
 
     return evaluate
-
-
-@pytest.fixture
-def train_small(jenacast, data_dir, tmp_path):
-    """A function that trains a small dense network for two epochs into `tmp_path`/NAME, and returns that."""
-
-    small = ("--set", "data.history_hours=12", "--set", "model.units=4")
-
-    def run(name, *arguments, model="dense", epochs=2):
-        which = ("--model", model) if model else ()
-        where = ("--data-dir", data_dir, "--run-dir", tmp_path / name)
-        done = jenacast("train", *which, *small, "--epochs", epochs, *where, *arguments)
-        assert done.exit_code == 0, done.output
-        return tmp_path / name
-
-    return run
 
 
 @pytest.fixture
@@ -347,11 +256,3 @@ def fake_nvidia_smi(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
     return fake
-
-
-@pytest.fixture
-def lone_checkpoint(trained_run, tmp_path):
-    """A checkpoint alone in a folder."""
-    folder = tmp_path / "alone"
-    folder.mkdir()
-    return Path(shutil.copy(trained_run / "best.keras", folder))

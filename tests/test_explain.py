@@ -4,15 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from networks import write_linear
 
 from jenacast.columns import NAMES, TARGET
 from jenacast.config import load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import load_prepared
-from jenacast.features.encoding import fit_encoding
 from jenacast.features.shuffle import draw_donors
-from jenacast.models.checkpoint import Metadata, read_metadata, save_checkpoint
-from jenacast.runtime import load_tensorflow
+from jenacast.models.checkpoint import read_metadata
 
 
 @pytest.fixture
@@ -30,36 +29,13 @@ def explained(jenacast, years):
 @pytest.fixture
 def looks_at(years, tmp_path):
     """A function that writes a network which forecasts the present temperature plus the last value of one column."""
-    load_tensorflow()
-    import keras
 
     def write(column, columns):
         names = ", ".join(f'"{name}"' for name in columns)
         settings = ["data.history_hours=12", 'data.target="change"', f"data.columns=[{names}]"]
-        config = load_recipe("dense", settings)
-        encoding = fit_encoding(load_prepared(years), config.data)
-        inputs = keras.Input((12, len(columns)))
-        output = keras.layers.Dense(1)
-        model = keras.Model(inputs, output(keras.layers.Flatten()(inputs)))
-        kernel = np.zeros((12, len(columns), 1))
-        kernel[-1, columns.index(column)] = 1
-        output.set_weights([kernel.reshape(-1, 1), np.zeros(1)])
-        prepared = load_prepared(years).manifest
-        metadata = Metadata(
-            format=1,
-            model="known",
-            config=config.model_dump(),
-            encoding=encoding,
-            protocol=prepared.protocol,
-            source_sha256=prepared.source_sha256,
-            synthetic=prepared.synthetic,
-            seed=0,
-            epoch=1,
-            val_mae_c=1.0,
-            versions={},
-        )
-        save_checkpoint(model, metadata, tmp_path / "known.keras")
-        return tmp_path / "known.keras"
+        weights = np.zeros((12, len(columns), 1))
+        weights[-1, columns.index(column)] = 1
+        return write_linear(tmp_path / "known.keras", years, load_recipe("dense", settings), weights, np.zeros(1))
 
     return write
 
