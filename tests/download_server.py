@@ -196,3 +196,9 @@ def place(data, content):
 def given(tmp_path, content, name="given"):
     (tmp_path / name).write_bytes(content)
     return str(tmp_path / name)
+
+
+def redirect(handler, to):
+    handler.send_response(302)
+    handler.send_header("Location", to)
+    handler.end_headers()

@@ -1,13 +1,25 @@
-"""Spaces and sweeps, made by hand."""
+"""Spaces and sweeps, made by hand; loaded as a pytest plugin for `place` and `made_up`."""
 
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from jenacast.files import write_json
 from jenacast.sweep.results import SweepResult, TrialResult
 from jenacast.sweep.space_file import load_space
 from jenacast.training import run_folder
+
+SPACE = """
+name = "small"
+recipe = "dense"
+data.history_hours = 12
+train.epochs = 3
+train.batch_size = 64
+train.learning_rate = { low = 1e-3, high = 1e-2, log = true }
+model.units = { low = 2, high = 6 }
+"""
 
 
 def load(text):
@@ -76,3 +88,21 @@ def made_up_training(config, *, data_dir, run_dir, callback=None):
     )
     write_json(run_dir / run_folder.METRICS, asdict(outcome))
     return outcome
+
+
+@pytest.fixture
+def place(tmp_path, _synthetic_data_dir):
+    """A function that writes a space and returns the arguments of its sweep."""
+
+    def arguments(space=SPACE, folder="sweep", **options):
+        (tmp_path / "space.toml").write_text(space)
+        given = {"trials": 3, "pruner": "none", "run-dir": tmp_path / folder, "data-dir": _synthetic_data_dir} | options
+        return ["sweep", tmp_path / "space.toml", *(f"--{name}={value}" for name, value in given.items())]
+
+    return arguments
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Trainings that take no time."""
+    monkeypatch.setattr("jenacast.sweep.trials.train_or_resume", made_up_training)

@@ -195,8 +195,7 @@ def test_a_run_folder_that_is_taken_away_is_not_made_anew(data_dir, tmp_path, je
     ended.set()
     taking.join()
     message = assert_one_message(done.exit_code, done.stdout, done.stderr)
-    assert f"{run} was removed, or its disk was, while it was trained in" in message
-    assert "or start a new run" in message
+    assert all(text in message for text in (f"{run} was removed, or its disk was, while", "or start a new run"))
     assert not run.exists()
 
 

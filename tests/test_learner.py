@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,26 +8,18 @@ from jenacast.config import load_recipe
 from jenacast.features.datasets import Batches, Samples
 from jenacast.models.build import build_model
 from jenacast.models.inference import forward_function, predict
-from jenacast.runtime import load_tensorflow, set_seed
+from jenacast.runtime import set_seed
 from jenacast.training.learner import Learner
 
 RATE = 0.001
 NOTHING = lambda: None  # noqa: E731
 
 
-@pytest.fixture(scope="module")
-def keras():
-    load_tensorflow()
-    import keras
-
-    return keras
-
-
 def settings(*assignments):
     return load_recipe("dense", [f"train.learning_rate={RATE}", *assignments]).train
 
 
-def zero_model(keras):
+def zero_model():
     """One weight and one bias, both 0: the output is 0 whatever goes in."""
     inputs = keras.Input((1, 1))
     zeros = keras.layers.Dense(1, kernel_initializer="zeros")(keras.layers.Flatten()(inputs))
@@ -65,9 +58,9 @@ def flat(model):
     return np.concatenate([weights.ravel() for weights in model.get_weights()])
 
 
-def test_epoch_means_weigh_every_window_alike_whatever_its_batch(keras):
+def test_epoch_means_weigh_every_window_alike_whatever_its_batch():
     # A rate so small that the output stays 0: the errors are the targets.
-    learner = Learner(zero_model(keras), settings("train.learning_rate=1e-30"))
+    learner = Learner(zero_model(), settings("train.learning_rate=1e-30"))
     learner.train_batch(*batch(1, -2))
     learner.train_batch(*batch(3))
     assert learner.epoch_means() == pytest.approx(((1 + 4 + 9) / 3, (1 + 2 + 3) / 3), rel=1e-12)
@@ -83,23 +76,23 @@ def test_epoch_means_weigh_every_window_alike_whatever_its_batch(keras):
         ("rmsprop", RATE / np.sqrt(0.1)),  # the mean square begins with a tenth of the first one
     ],
 )
-def test_the_first_step_is_the_one_of_the_named_optimizer(keras, optimizer, first_step):
-    model = zero_model(keras)
+def test_the_first_step_is_the_one_of_the_named_optimizer(optimizer, first_step):
+    model = zero_model()
     Learner(model, settings(f"train.optimizer={optimizer}")).train_batch(*batch(5, 7))
     assert flat(model) == pytest.approx([first_step, first_step], rel=1e-4)  # towards the targets
 
 
 @pytest.mark.parametrize(("clip_norm", "expected"), [(0, np.sqrt(200)), (1.5, 1.5), (100, np.sqrt(200))])
-def test_clip_norm_bounds_the_gradient_of_all_weights_together(keras, clip_norm, expected):
+def test_clip_norm_bounds_the_gradient_of_all_weights_together(clip_norm, expected):
     # The loss is (w x + b - 5)^2 at w = b = 0, x = 1: the gradient is (-10, -10), its length sqrt(200).
-    learner = Learner(zero_model(keras), settings("train.optimizer=rmsprop", f"train.clip_norm={clip_norm}"))
+    learner = Learner(zero_model(), settings("train.optimizer=rmsprop", f"train.clip_norm={clip_norm}"))
     learner.train_batch(*batch(5))
     squares = [v.numpy().sum() for v in learner.optimizer.variables if "velocity" in v.path]
     assert len(squares) == 2
     assert np.sqrt(sum(squares) / 0.1) == pytest.approx(expected, rel=1e-5)  # a tenth of each square
 
 
-def test_forecasts_do_not_depend_on_the_size_of_their_batches(keras):
+def test_forecasts_do_not_depend_on_the_size_of_their_batches():
     batches, forward = Batches(samples(50)), forward_function(recurrent_model(seed=0))
     whole = predict(forward, batches)
     by_seven = predict(forward, SimpleNamespace(in_order=lambda: batches.in_order(batch_size=7)))
@@ -107,7 +100,7 @@ def test_forecasts_do_not_depend_on_the_size_of_their_batches(keras):
     np.testing.assert_allclose(by_seven, whole, atol=1e-5)
 
 
-def test_forecasts_between_two_steps_do_not_change_the_second(keras):
+def test_forecasts_between_two_steps_do_not_change_the_second():
     # Keras draws masks of recurrent dropout at inference too; left alone, a validation changes the training.
     weights = []
     for forecasts in (0, 2):
@@ -120,7 +113,7 @@ def test_forecasts_between_two_steps_do_not_change_the_second(keras):
     np.testing.assert_array_equal(*weights)
 
 
-def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout(keras):
+def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout():
     learner, batches = Learner(recurrent_model(seed=0), settings()), Batches(samples(20))
     before = learner.predict(batches, between=NOTHING)
     np.testing.assert_array_equal(learner.predict(batches, between=NOTHING), before)
@@ -132,7 +125,7 @@ def test_forecasts_are_of_the_weights_of_the_moment_and_without_dropout(keras):
     assert not np.allclose(before, expected)
 
 
-def test_what_was_taken_out_in_the_middle_and_put_back_goes_on_as_if_nothing_had_been(keras):
+def test_what_was_taken_out_in_the_middle_and_put_back_goes_on_as_if_nothing_had_been():
     """With two layers that each draw masks; whole runs of other networks are killed in `test_resume.py`."""
     about = ["data.history_hours=2", 'data.columns=["pressure_mbar", "temperature_c", "dew_point_c"]']
     config = load_recipe("stacked-gru", [*about, "model.engine=weight-drop", "model.units=4"])
@@ -155,7 +148,7 @@ def test_what_was_taken_out_in_the_middle_and_put_back_goes_on_as_if_nothing_had
     assert not np.array_equal(taken[0], whole.variables()[0])
 
 
-def test_two_learners_with_one_seed_end_alike(keras):
+def test_two_learners_with_one_seed_end_alike():
     weights = []
     for _ in range(2):
         learner = Learner(recurrent_model(seed=3), settings())
@@ -175,9 +168,9 @@ def test_two_learners_with_one_seed_end_alike(keras):
         (["train.loss=huber"], lambda error: np.where(abs(error) < 1, error**2 / 2, abs(error) - 1 / 2)),
     ],
 )
-def test_the_loss_is_the_mean_of_its_formula(keras, assignments, expected):
+def test_the_loss_is_the_mean_of_its_formula(assignments, expected):
     targets = np.array([-3, -1, -0.25, 0, 0.5, 1, 4], np.float32)
-    learner = Learner(zero_model(keras), settings("train.learning_rate=1e-30", *assignments))
+    learner = Learner(zero_model(), settings("train.learning_rate=1e-30", *assignments))
     learner.train_batch(*batch(*targets))
     assert learner.epoch_means() == pytest.approx((expected(-targets).mean(), abs(targets).mean()), rel=1e-6)
 
@@ -189,8 +182,8 @@ def test_the_loss_is_the_mean_of_its_formula(keras, assignments, expected):
         (4, {0: 0, 1: RATE / 4, 4: RATE, 8: RATE / 2, 12: 0}),
     ],
 )
-def test_a_cosine_schedule_rises_and_falls_to_nothing_at_the_last_step(keras, warmup, expected):
-    learner = Learner(zero_model(keras), settings("train.schedule=cosine", f"train.warmup_steps={warmup}"), steps=12)
+def test_a_cosine_schedule_rises_and_falls_to_nothing_at_the_last_step(warmup, expected):
+    learner = Learner(zero_model(), settings("train.schedule=cosine", f"train.warmup_steps={warmup}"), steps=12)
     rates, moves = [], []
     for _ in range(12):
         before = flat(learner.model)
@@ -204,16 +197,16 @@ def test_a_cosine_schedule_rises_and_falls_to_nothing_at_the_last_step(keras, wa
 
 
 @pytest.mark.parametrize(("decay", "left"), [(0.5, 1 - 0.1 * 0.5), (0, 1)])
-def test_adamw_takes_its_share_off_every_weight_where_there_is_no_error(keras, decay, left):
+def test_adamw_takes_its_share_off_every_weight_where_there_is_no_error(decay, left):
     adamw = ["train.optimizer=adamw", "train.learning_rate=0.1", f"train.weight_decay={decay}"]
-    learner = Learner(zero_model(keras), settings(*adamw))
+    learner = Learner(zero_model(), settings(*adamw))
     learner.model.set_weights([np.array([[2.0]]), np.array([1.0])])
     learner.train_batch(*batch(3))
     assert flat(learner.model) == pytest.approx([2 * left, 1 * left], rel=1e-6)
 
 
-def test_the_mean_of_the_weights_is_that_of_its_recursion_and_goes_as_it_came(keras):
-    learner = Learner(zero_model(keras), settings("train.ema=0.5", "train.learning_rate=0.1"))
+def test_the_mean_of_the_weights_is_that_of_its_recursion_and_goes_as_it_came():
+    learner = Learner(zero_model(), settings("train.ema=0.5", "train.learning_rate=0.1"))
     expected = flat(learner.model)
     for step in range(1, 21):
         learner.train_batch(*batch(5, inputs=step / 10))
@@ -229,15 +222,15 @@ def test_the_mean_of_the_weights_is_that_of_its_recursion_and_goes_as_it_came(ke
     np.testing.assert_array_equal(flat(learner.model), last)
 
 
-def test_without_a_mean_the_weights_are_the_last(keras):
-    learner = Learner(zero_model(keras), settings())
+def test_without_a_mean_the_weights_are_the_last():
+    learner = Learner(zero_model(), settings())
     learner.train_batch(*batch(5))
     last = flat(learner.model)
     with learner.averaged():
         np.testing.assert_array_equal(flat(learner.model), last)
 
 
-def test_what_is_not_known_of_many_outputs_counts_for_nothing(keras):
+def test_what_is_not_known_of_many_outputs_counts_for_nothing():
     """The loss is the mean over outputs, the MAE told that of the last; a gap leaves its output's weights alone."""
     inputs = keras.Input((1, 1))
     model = keras.Model(inputs, keras.layers.Dense(3, kernel_initializer="zeros")(keras.layers.Flatten()(inputs)))
