@@ -12,11 +12,7 @@ from jenacast.forecasting.plots import Panel, forecasts, panels
 from jenacast.training.curves import learning_curves
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
 NAN = float("nan")
-
-
 BASELINE = "baseline: the same as now"
 
 

@@ -8,14 +8,7 @@ from jenacast.data.prepare import prepare
 from jenacast.data.synthetic import synthetic_series
 
 ROWS = 3 * 365 * 24  # hourly
-
-
-SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=1", "train.batch_size=4096")
-
-
-SETTINGS = ("--model", "dense", *(word for setting in SMALL for word in ("--set", setting)))
-
-
+SETTINGS = ("--model", "dense", "--set", "data.history_hours=12")
 WHEN = ("--from", "2010-07", "--step", "6m")
 
 

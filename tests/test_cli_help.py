@@ -10,8 +10,6 @@ from jenacast.cli import app
 from jenacast.cli.help import GROUPS
 
 COMMANDS = get_command(app).commands
-
-
 HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "numpy")
 
 
