@@ -20,11 +20,6 @@ def collect(dataset):
     return inputs, targets, [len(batch) for _, batch in batches]
 
 
-def book_data(prepared_dir):
-    prepare(prepared_dir, protocol="book", force=True)
-    return load_prepared(prepared_dir)
-
-
 def encoding_of(prepared, **data):
     return fit_encoding(prepared, standard_task().model_copy(update=data))
 
