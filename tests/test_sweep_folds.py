@@ -9,6 +9,7 @@ from jenacast.config import load_config
 from jenacast.sweep import trials
 from jenacast.sweep.results import read_result
 from jenacast.sweep.run import open_study
+from jenacast.training.run import train_or_resume
 from jenacast.training.run_folder import read_outcome
 
 SPACE = """
@@ -70,20 +71,20 @@ def test_a_trial_that_was_stopped_goes_on_with_the_years_that_are_missing(place,
         if len(done) == stops[0]:
             stops[0] = -1
             raise KeyboardInterrupt
-        outcome = made_up_training(config, run_dir=run_dir, **options)
+        outcome = train_or_resume(config, run_dir=run_dir, **options)
         done.append((run_dir.parents[1].name, run_dir.parent.name))
         return outcome
 
     monkeypatch.setattr(trials, "train_or_resume", stopped_once)
     assert jenacast(*place(trials=1, sampler="random"), "--seeds", "2").exit_code == 130
     assert done == [("trial-0000", "2009"), ("trial-0000", "2010")]
-    kept = (tmp_path / "sweep" / "trial-0000" / "2009" / "seed-0" / "metrics.json").stat().st_mtime_ns
+    kept = (tmp_path / "sweep" / "trial-0000" / "2009" / "seed-0" / "best.keras").stat().st_mtime_ns
     again = jenacast(*place(trials=1, sampler="random"), "--seeds", "2", "--json")
     assert again.exit_code == 0, again.stderr
     best = json.loads(again.stdout)["best"]
     assert best["run"] == str(tmp_path / "sweep" / "trial-0000")
     assert best["val_mae_std_c"] is not None
-    assert (tmp_path / "sweep" / "trial-0000" / "2009" / "seed-0" / "metrics.json").stat().st_mtime_ns == kept
+    assert (tmp_path / "sweep" / "trial-0000" / "2009" / "seed-0" / "best.keras").stat().st_mtime_ns == kept
 
 
 def test_the_pruner_spares_a_hopeless_trial_the_later_years(place, jenacast, monkeypatch, tmp_path):
