@@ -8,7 +8,7 @@ from jenacast.config import dump_config, load_config, load_recipe
 from jenacast.errors import JenacastError
 from jenacast.experiments.compare import changed_settings
 from jenacast.experiments.seeds import SeedsPlan, seeds_in
-from jenacast.models import build
+from jenacast.models import build, compiled
 from jenacast.models.build import build_model, with_engine
 from jenacast.models.checkpoint import read_metadata
 from jenacast.training import backend
@@ -39,10 +39,12 @@ def as_on_a_gpu(monkeypatch):
         ("lstm-dropout", ["model.engine=tied", "train.deterministic=true"], RecurrentBackend.XLA),
     ],
 )
-def test_on_a_cpu_the_layers_made_for_xla_are_compiled_by_it(recipe, assignments, expected):
+def test_on_a_cpu_our_layers_are_compiled(recipe, assignments, expected):
     if backend.has_gpu():
         pytest.skip("there is a GPU")
     assert kernel_of(recipe, *assignments) is expected
+    if expected is RecurrentBackend.XLA and compiled.has_compiler():
+        assert kernel_of(recipe, *assignments, "model.units=8") is RecurrentBackend.COMPILED
 
 
 @pytest.mark.parametrize(

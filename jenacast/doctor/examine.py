@@ -10,6 +10,7 @@ from jenacast.doctor.hardware import INSTALL_GPU, Cpu, Driver, Gpu, find_cpu, fi
 from jenacast.doctor.probes import Probe, first_sentence, probe
 from jenacast.doctor.speed import make_batches, steps_per_second, windows_per_second
 from jenacast.errors import JenacastError
+from jenacast.models import compiled
 from jenacast.models.build import build_model, with_engine
 from jenacast.models.recurrent import AUTO, KERAS
 from jenacast.runtime import load_tensorflow, versions
@@ -86,6 +87,8 @@ def examine() -> Findings:
     logger.info("measuring speed on a made-up series, a few seconds")
     delivered, training = measure_speed(kernels, _broken(xla, cudnn))
     notes = [] if gpus or driver.loaded or driver.gpus else ["no GPU: training runs on the CPU"]
+    if not gpus and not compiled.has_compiler():
+        notes.append("no C compiler (cc): XLA runs recurrent loops, at half the speed; install gcc or clang")
     findings = Findings(
         versions=versions(),
         cpu=find_cpu(),

@@ -8,7 +8,8 @@ serves all gates, drawn once a batch for all steps, in one of two forms:
   (a variational form of Merity et al. 2017), so that cuDNN can be handed the masked kernel.
 
 Weights and settings are Keras' own: without dropout these layers compute what Keras' do, and at inference they run
-Keras' code. Where cuDNN can be used it is; elsewhere the loop of the training is that of `recurrence.py`, made for XLA.
+Keras' code. Where cuDNN can be used it is; elsewhere the loop of the training is that of `compiled.py`, or that of
+`recurrence.py`, made for XLA.
 """
 
 from typing import Any
@@ -21,9 +22,14 @@ from keras import ops
 from keras.src.backend import gru as cudnn_gru
 from keras.src.backend import lstm as cudnn_lstm
 
-from jenacast.models import recurrence
+from jenacast.models import compiled, recurrence
 
 _registered = keras.saving.register_keras_serializable("jenacast")
+
+
+def _swapped(sequences: Any) -> Any:
+    """Windows and steps, the first two axes, in each other's place."""
+    return ops.transpose(sequences, (1, 0, 2))
 
 
 class _SharedMask(keras.layers.RNN):
@@ -69,10 +75,14 @@ class _SharedMask(keras.layers.RNN):
                 pass
         if not training:
             return super().inner_loop(sequences, initial_state, mask, training)
-        steps_first = ops.transpose(ops.flip(sequences, axis=1) if self.go_backwards else sequences, (1, 0, 2))
+        sequences = ops.flip(sequences, axis=1) if self.go_backwards else sequences
         weights = (ops.copy(self.cell.kernel), kernel, ops.copy(self.cell.bias))
-        outputs, states = self._loop(steps_first, *weights, *initial_state, dropped)
-        return states[0], ops.transpose(outputs, (1, 0, 2)), states
+        if compiled.runs(self.units):
+            outputs, states = self._loop(compiled, sequences, *weights, *initial_state, dropped)
+        else:
+            outputs, states = self._loop(recurrence, _swapped(sequences), *weights, *initial_state, dropped)
+            outputs = _swapped(outputs)
+        return outputs[:, -1], outputs, [outputs[:, -1], *states]
 
     def _options(self, kernel: Any) -> dict[str, Any]:
         """What Keras hands to cuDNN, with `kernel` for its own."""
@@ -92,18 +102,17 @@ class _SharedMaskGRU(_SharedMask, keras.layers.GRU):
     def _cudnn(self, sequences: Any, initial_state: Any, kernel: Any) -> Any:
         return cudnn_gru(sequences, *initial_state, None, **self._options(kernel), reset_after=True)
 
-    def _loop(self, *arguments: Any) -> tuple[Any, list[Any]]:
-        states = recurrence.gru(*arguments)
-        return states, [states[-1]]
+    def _loop(self, loops: Any, *arguments: Any) -> tuple[Any, list[Any]]:
+        return loops.gru(*arguments), []
 
 
 class _SharedMaskLSTM(_SharedMask, keras.layers.LSTM):
     def _cudnn(self, sequences: Any, initial_state: Any, kernel: Any) -> Any:
         return cudnn_lstm(sequences, *initial_state, None, **self._options(kernel))
 
-    def _loop(self, *arguments: Any) -> tuple[Any, list[Any]]:
-        states, memory = recurrence.lstm(*arguments)
-        return states, [states[-1], memory]
+    def _loop(self, loops: Any, *arguments: Any) -> tuple[Any, list[Any]]:
+        states, memory = loops.lstm(*arguments)
+        return states, [memory]
 
 
 @_registered

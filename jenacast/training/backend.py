@@ -1,10 +1,11 @@
-"""Which code runs a network's recurrent loops: cuDNN's, XLA's, or TensorFlow's operation by operation."""
+"""Which code runs a network's recurrent loops: cuDNN's, C, XLA's, or TensorFlow's operation by operation."""
 
 from enum import StrEnum
 from typing import Any
 
 from jenacast.config import Config
 from jenacast.errors import JenacastError
+from jenacast.models import compiled
 from jenacast.models.build import with_engine
 from jenacast.models.recurrent import KERAS
 from jenacast.runtime import has_gpu, load_tensorflow
@@ -17,6 +18,7 @@ class RecurrentBackend(StrEnum):
     """What runs a training step. A network without recurrent layers has `TENSORFLOW`."""
 
     CUDNN = "cuDNN"
+    COMPILED = "compiled C"
     XLA = "XLA"
     TENSORFLOW = "TensorFlow"
 
@@ -25,16 +27,19 @@ def find_backend(model: Any, config: Config) -> RecurrentBackend:
     """The backend that a network trains with here: read off the graph TensorFlow makes of it, not assumed.
 
     Keras decides for cuDNN by a layer's settings and by whether there is a GPU. Where it does not, the layers of
-    `models/layers.py` are compiled by XLA, which they are made for; Keras' own are not, since on a CPU XLA makes as
-    many of them slower as faster (`docs/experiments.md`). XLA is not deterministic on a GPU, so `deterministic` goes
-    without it there.
+    `models/layers.py` run the C of `models/compiled.py`, or are compiled by XLA; Keras' own are not, since on a CPU XLA
+    makes as many of them slower as faster (`docs/experiments.md`). XLA is not deterministic on a GPU, so
+    `deterministic` goes without it there.
     """
     on_gpu = has_gpu()
     if on_gpu and _calls_cudnn(model):
         return RecurrentBackend.CUDNN
-    made_for_xla = with_engine(config).model.engine != KERAS
+    if with_engine(config).model.engine == KERAS:
+        return RecurrentBackend.TENSORFLOW
+    if not on_gpu and compiled.runs(config.model.units):
+        return RecurrentBackend.COMPILED
     is_usable = not (on_gpu and config.train.deterministic)
-    return RecurrentBackend.XLA if made_for_xla and is_usable else RecurrentBackend.TENSORFLOW
+    return RecurrentBackend.XLA if is_usable else RecurrentBackend.TENSORFLOW
 
 
 def refuse_other_than_cudnn(backend: RecurrentBackend, config: Config) -> None:
