@@ -1,129 +1,76 @@
 """The settings of a run: what is forecast, with which network, trained how.
 
 The values live in the TOML files of `configs/`: `default.toml` is complete and commented, a recipe such
-as `stacked-gru.toml` states only its difference. This module owns the rules: names, types and bounds.
+as `stacked-gru.toml` states only its difference. The rules are those of `settings.py`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import tomli_w
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, create_model
 
-from jenacast.columns import check_columns
 from jenacast.errors import ConfigError, did_you_mean
-from jenacast.records import Record
-from jenacast.toml_files import assign, flatten, merge, name_of_today, read_toml, up_to_date
-
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"  # names a folder
-MAX_NAME = 60  # characters of it
-MAX_TEXT = 10_000  # characters; a checkpoint repeats all settings
-MAX_ENTRIES = 1000
-MAX_STEPS = 10**9
-TargetKind = Literal["absolute", "change", "departure", "departure-change"]
-FitSplit = Literal["train", "train+val", "train+val+test"]
-
-
-class _Settings(Record):
-    model_config = ConfigDict(strict=True)
+from jenacast.network_file import OwnNetwork, is_file, network_of, read_network
+from jenacast.settings import (
+    MAX_NAME,
+    MAX_TEXT,
+    NAME_PATTERN,
+    DataSettings,
+    ModelSettings,
+    NetworkSettings,
+    Settings,
+    TrainSettings,
+)
+from jenacast.toml_files import assign, describe_problem, flatten, merge, name_of_today, read_toml, up_to_date
 
 
-Hours = Annotated[int, Field(ge=1, le=24 * 60)]
+class Config(Settings):
+    """All settings of one run. `name` is the recipe's, and begins the run folder's name.
 
-
-class DataSettings(_Settings):
-    """What is forecast from what, in hours, whatever the series' own step."""
-
-    history_hours: int = Field(ge=1, le=24 * 60)
-    lead_hours: int = Field(ge=1, le=24 * 14)
-    windows_per_hour: Literal[0, 1, 2, 3, 6]
-    columns: list[str] = Field(min_length=1, max_length=MAX_ENTRIES)
-    target: TargetKind
-    every_hour: bool
-    warming_c_per_decade: float = Field(ge=-2, le=2)
-    fit_on: FitSplit
-    homogenise: bool
-
-    @field_validator("columns")
-    @classmethod
-    def _known(cls, columns: list[str]) -> list[str]:
-        return check_columns(columns)
-
-
-class ModelSettings(_Settings):
-    """The network. A setting that an architecture does not use keeps its value in `default.toml`."""
-
-    architecture: str
-    units: int = Field(ge=1, le=4096)
-    layers: int = Field(ge=1, le=16)
-    dropout: float = Field(ge=0, lt=1)
-    noise: float = Field(ge=0, le=10)
-    feature_noise: float = Field(ge=0, le=10)
-    members: int = Field(ge=1, le=64)
-    recurrent_dropout: float = Field(ge=0, lt=1)
-    engine: Literal["auto", "keras", "tied", "weight-drop"]
-    cell: Literal["gru", "lstm", "simple"]
-    bidirectional: bool
-    unroll: bool
-    any_history: bool
-    change_hours: list[Hours] = Field(max_length=MAX_ENTRIES)
-    mean_hours: list[Hours] = Field(max_length=MAX_ENTRIES)
-
-    @property
-    def has_dropout(self) -> bool:
-        """Whether a training drops anything out."""
-        return bool(self.dropout or self.recurrent_dropout)
-
-
-class TrainSettings(_Settings):
-    """How the network is trained."""
-
-    epochs: int = Field(ge=1, le=100_000)
-    stop_epoch: int = Field(ge=0)
-    batch_size: int = Field(ge=1, le=65_536)
-    loss: Literal["mse", "mae", "huber"]
-    optimizer: Literal["rmsprop", "adam", "adamw"]
-    weight_decay: float = Field(ge=0, lt=1)
-    learning_rate: float = Field(gt=0, le=10)
-    schedule: Literal["constant", "cosine"]
-    warmup_steps: int = Field(ge=0, le=MAX_STEPS)
-    ema: float = Field(ge=0, lt=1)
-    clip_norm: float = Field(ge=0)
-    patience: int = Field(ge=0)
-    save_every_seconds: float = Field(gt=0)
-    seed: int = Field(ge=0, lt=2**32)
-    deterministic: bool
-
-    @property
-    def last_epoch(self) -> int:
-        """The epoch that ends a run if patience does not."""
-        return self.stop_epoch or self.epochs
-
-    @model_validator(mode="after")
-    def _no_unused_settings(self) -> "TrainSettings":
-        for setting, is_changed, owner, is_set in (
-            ("weight_decay", self.weight_decay > 0, "optimizer=adamw", self.optimizer == "adamw"),
-            ("warmup_steps", self.warmup_steps > 0, "schedule=cosine", self.schedule == "cosine"),
-        ):
-            if is_changed and not is_set:
-                raise ValueError(f"{setting} is used with train.{owner} alone; set that, or leave it at its default")
-        if self.stop_epoch > self.epochs:
-            raise ValueError(
-                f"stop_epoch={self.stop_epoch} lies beyond train.epochs={self.epochs}; lower it, or raise that"
-            )
-        return self
-
-
-class Config(_Settings):
-    """All settings of one run. `name` is the recipe's, and begins the run folder's name."""
+    `network` is the file of a network of the user's own; None where jenacast builds it.
+    """
 
     name: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
     summary: str = Field(max_length=MAX_TEXT)
     source: str = Field(max_length=MAX_TEXT)
     data: DataSettings
-    model: ModelSettings
+    model: NetworkSettings
     train: TrainSettings
+    network: ClassVar[OwnNetwork | None] = None
+
+
+class RecipeConfig(Config):
+    """The settings of a run whose network jenacast builds."""
+
+    model: ModelSettings
+
+
+_Kind = TypeVar("_Kind", bound=Config)
+
+
+def kind_of(network: OwnNetwork | None) -> type[Config]:
+    """The settings that there are with a network of the user's own: its arguments, with the types of their defaults."""
+    if network is None:
+        return RecipeConfig
+    fixed = {"architecture": network.code.path.name, "code_sha256": network.code.sha256}
+    fields: dict[str, Any] = {name: (Literal[value], ...) for name, value in fixed.items()}
+    for name, value in network.settings.items():
+        is_list = isinstance(value, list)
+        fields[name] = (list[type(value[0])] if is_list else type(value), ...)  # type: ignore[misc]
+    settings = create_model("Settings", __base__=NetworkSettings, **fields)
+    own: type[Config] = create_model("OwnConfig", __base__=Config, model=(settings, ...))
+    own.network = network
+    return own
+
+
+def settings_in(kind: type[Config]) -> list[str]:
+    """The full names of the settings of a kind of runs, such as train.epochs."""
+    sections = {name: getattr(field.annotation, "model_fields", {}) for name, field in kind.model_fields.items()}
+    return [f"{section}.{key}" for section, fields in sections.items() for key in fields]
 
 
 def configs_dir() -> Path:
@@ -143,7 +90,7 @@ def default_settings() -> dict[str, Any]:
     return read_toml(configs_dir() / "default.toml")
 
 
-def load_recipe(name: str, assignments: Iterable[str] = ()) -> Config:
+def load_recipe(name: str, assignments: Iterable[str] = ()) -> RecipeConfig:
     """The recipe `name`, also by a former name, over the defaults, then `assignments` such as `train.epochs=5`.
 
     Raises:
@@ -153,21 +100,29 @@ def load_recipe(name: str, assignments: Iterable[str] = ()) -> Config:
     if name not in recipe_names():
         known, alike = ", ".join(recipe_names()), did_you_mean(name, recipe_names())
         raise ConfigError(f"model {name!r} is not known; choose one of: {known} (jenacast models lists them){alike}")
-    return load_config(configs_dir() / f"{name}.toml", assignments)
+    path = configs_dir() / f"{name}.toml"
+    return _load(_read(path), default_settings(), assignments, str(path), RecipeConfig)
 
 
 def load_config(path: Path, assignments: Iterable[str] = ()) -> Config:
     """The settings in the TOML file `path` over the defaults, then `assignments`.
 
+    A network of the user's own that it names, by a path from its folder, is read, and not run.
+
     Raises:
-        ConfigError: the file cannot be read, or settings break a rule; all problems in one text.
+        ConfigError: a file cannot be read or is not the one it was, or settings break a rule; all problems in one text.
     """
-    return _load(path, default_settings(), assignments)
+    recipe = _read(path)
+    network = network_of(recipe, path.parent)
+    return _load(recipe, defaults_with(network), assignments, str(path), kind_of(network))
 
 
 def load_stored(path: Path, assignments: Iterable[str] = ()) -> Config:
     """As `load_config`, of a file that a run wrote: see `stored_settings`."""
-    return _load(path, stored_settings({}), assignments)
+    recipe = _read(path)
+    network = network_of(recipe, path.parent)
+    below = defaults_with(network) if network else stored_settings({})
+    return _load(recipe, below, assignments, str(path), kind_of(network))
 
 
 def stored_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,11 +130,49 @@ def stored_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return merge(merge(default_settings(), {"model": {"engine": "keras"}}), up_to_date(settings))
 
 
-def _load(path: Path, defaults: Mapping[str, Any], assignments: Iterable[str]) -> Config:
-    recipe = {"name": path.stem, "summary": "", "source": str(path), **up_to_date(read_toml(path))}
-    settings = merge(defaults, recipe)
+def load_network(path: Path, assignments: Iterable[str] = ()) -> Config:
+    """The settings of a network of the user's own, in the Python file `path`, then `assignments`; it is not run.
+
+    Raises:
+        ConfigError: it cannot be read, is no network, or settings break a rule; all problems in one text.
+    """
+    network = read_network(path)
+    name = re.sub("[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_")[:MAX_NAME]  # "My Net.py" is a good name too
+    about = {"name": name or "own", "summary": network.summary, "source": path.name}
+    return _load(about, defaults_with(network), assignments, str(path), kind_of(network))
+
+
+def code_beside(settings: Path) -> Path | None:
+    """The file of a network of the user's own that lies beside the TOML that names it; it is not read."""
+    model: Any = None
+    with suppress(ConfigError):  # no settings, or damaged ones
+        model = read_toml(settings).get("model")
+    name = model.get("architecture") if isinstance(model, dict) else None
+    if not is_file(name) or Path(str(name)).name != name:
+        return None
+    return beside if (beside := settings.parent / str(name)).is_file() else None
+
+
+def defaults_with(network: OwnNetwork | None) -> dict[str, Any]:
+    """The default settings; under [model] those of a network of the user's own, if one is given."""
+    defaults = default_settings()
+    if network is not None:
+        common = {key: defaults["model"][key] for key in ("noise", "any_history")}
+        code = network.code
+        defaults["model"] = {"architecture": code.path.name, "code_sha256": code.sha256, **network.settings, **common}
+    return defaults
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return {"name": path.stem, "summary": "", "source": str(path), **up_to_date(read_toml(path))}
+
+
+def _load(
+    recipe: Mapping[str, Any], below: Mapping[str, Any], assignments: Iterable[str], where: str, kind: type[_Kind]
+) -> _Kind:
+    settings = merge(below, recipe)
     problems = [problem for assignment in assignments if (problem := assign(settings, assignment))]
-    return check_settings(settings, problems, where=str(path))
+    return check_settings(settings, problems, where=where, kind=kind)
 
 
 def with_train(config: Config, **changes: Any) -> Config:
@@ -190,7 +183,7 @@ def with_train(config: Config, **changes: Any) -> Config:
     """
     settings = config.model_dump()
     settings["train"].update({key: value for key, value in changes.items() if value is not None})
-    return check_settings(settings, where="options")
+    return check_settings(settings, where="options", kind=type(config))
 
 
 def standard_task() -> DataSettings:
@@ -210,54 +203,34 @@ def dump_config(config: Config) -> str:
 
 
 def dump_difference(config: Config) -> str:
-    """The settings that differ from `default.toml`, as a short TOML that `load_config` takes back."""
+    """The settings that differ from the defaults, as a short TOML that `load_config` takes back."""
     short = config.model_dump()
-    for section, defaults in default_settings().items():
-        changed = {key: value for key, value in short.pop(section).items() if value != defaults[key]}
+    for section, defaults in defaults_with(config.network).items():
+        needed = ("architecture", "code_sha256") if config.network else ()  # without these, other defaults would hold
+        changed = {key: each for key, each in short.pop(section).items() if key in needed or each != defaults[key]}
         short |= {section: changed} if changed else {}
     return tomli_w.dumps(short)
 
 
-def check_settings(settings: Mapping[str, Any], problems: Sequence[str] = (), *, where: str) -> Config:
+def check_settings(
+    settings: Mapping[str, Any], problems: Sequence[str] = (), *, where: str, kind: type[_Kind]
+) -> _Kind:
     """Complete settings as a config.
 
     Args:
         settings: as `Config.model_dump` gives them.
         problems: that were found before.
         where: what they are the settings of, for the error.
+        kind: the settings that there are; see `kind_of`.
 
     Raises:
         ConfigError: they break rules, or there were problems before; all in one text.
     """
     found = list(problems)
     try:
-        config = Config.model_validate(settings)  # strict mode too takes TOML's 1 where a float is meant
+        config = kind.model_validate(settings)  # strict mode too takes TOML's 1 where a float is meant
     except ValidationError as error:
-        found += [describe_problem(dict(problem)) for problem in error.errors()]
+        found += [describe_problem(dict(problem), settings_in(kind)) for problem in error.errors()]
     if found:
         raise ConfigError(f"{len(found)} problem(s) in the settings ({where}):\n  " + "\n  ".join(found))
     return config
-
-
-def no_such_setting(name: str) -> str:
-    """The problem of a setting that does not exist."""
-    return (
-        f"{name}: no such setting; `jenacast models NAME` prints those there are"
-        f"{did_you_mean(name, flatten(default_settings()))}"
-    )
-
-
-def describe_problem(problem: Mapping[str, Any]) -> str:
-    """A problem that pydantic found in settings as one line: the setting, the rule and the value received."""
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return no_such_setting(key)
-    if problem["type"] == "string_pattern_mismatch":  # the name, by default the file's
-        return f"{key}: expected lower-case letters, digits, - and _, received {problem['input']!r}"
-    if problem["type"] == "value_error":  # a rule of our own, which says what it received
-        return f"{key}: {problem['ctx']['error']}"
-    if problem["type"] == "model_type":
-        return f"{key}: expected a table, received {problem['input']!r}"
-    rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ").removeprefix("String should have ")
-    received = repr(problem["input"])
-    return f"{key}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
-from jenacast.config import Config, TargetKind, check_settings, default_settings
+from jenacast.config import Config, RecipeConfig, check_settings, default_settings
 from jenacast.data import Protocol
 from jenacast.data.prepare import prepare as _prepare
 from jenacast.data.prepared import Prepared, Split, load_prepared
@@ -31,6 +31,7 @@ from jenacast.models.forecaster import Forecaster, check_shapes, forecaster_of, 
 from jenacast.models.inference import forecast_leads_c
 from jenacast.models.intervals import calibrate
 from jenacast.runtime import versions
+from jenacast.settings import TargetKind
 from jenacast.toml_files import merge
 
 if TYPE_CHECKING:
@@ -185,11 +186,11 @@ class Data:
         return split_samples(self.prepared, split, self.encoding, windows_per_hour=self.config.data.windows_per_hour)
 
     def _metadata(self, name: str) -> Metadata:
-        manifest = self.prepared.manifest
+        manifest, settings = self.prepared.manifest, self.config.model_dump() | {"name": name}
         return Metadata(
             format=FORMAT,
             model=name,
-            config=check_settings(self.config.model_dump() | {"name": name}, where="name").model_dump(),
+            config=check_settings(settings, where="name", kind=RecipeConfig).model_dump(),
             encoding=self.encoding,
             protocol=manifest.protocol,
             source_sha256=manifest.source_sha256,
@@ -231,7 +232,7 @@ def open_data(data_dir: str | os.PathLike[str] = "data", **options: Unpack[DataO
         DataError: no prepared data, or columns that these data cannot give.
     """
     settings = {"name": OWN, "summary": "", "source": "", "data": dict(options), "model": {"architecture": OWN}}
-    config = check_settings(merge(default_settings(), settings), where="open_data")
+    config = check_settings(merge(default_settings(), settings), where="open_data", kind=RecipeConfig)
     prepared = load_prepared(Path(data_dir))
     return Data(prepared, fit_encoding(prepared, config.data), config)
 

@@ -1,12 +1,12 @@
-"""Settings as TOML: files read, tables laid over one another, single values assigned."""
+"""Settings as TOML: files read, tables laid over one another, single values assigned, problems described."""
 
 import logging
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jenacast.errors import ConfigError
+from jenacast.errors import ConfigError, did_you_mean
 from jenacast.files import read_regular
 
 logger = logging.getLogger(__name__)
@@ -88,3 +88,24 @@ def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     sections = {section: content for section, content in settings.items() if isinstance(content, dict)}
     named = {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
     return {key: value for key, value in settings.items() if key not in sections} | named
+
+
+def no_such_setting(name: str, known: Iterable[str]) -> str:
+    """The problem of a setting that is none of those that are known, by their full names."""
+    return f"{name}: no such setting; `jenacast models NAME` prints those there are{did_you_mean(name, known)}"
+
+
+def describe_problem(problem: Mapping[str, Any], known: Iterable[str]) -> str:
+    """A problem that pydantic found in settings as one line: the setting, the rule and the value received."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return no_such_setting(key, known)
+    if problem["type"] == "string_pattern_mismatch":  # the name, by default the file's
+        return f"{key}: expected lower-case letters, digits, - and _, received {problem['input']!r}"
+    if problem["type"] == "value_error":  # a rule of our own, which says what it received
+        return f"{key}: {problem['ctx']['error']}"
+    if problem["type"] == "model_type":
+        return f"{key}: expected a table, received {problem['input']!r}"
+    rule = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ").removeprefix("String should have ")
+    received = repr(problem["input"])
+    return f"{key}: expected {rule}, received {received if len(received) <= 80 else received[:80] + '...'}"

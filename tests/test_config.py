@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jenacast.config import (
-    Config,
+    RecipeConfig,
     default_settings,
     dump_config,
     load_config,
@@ -221,7 +221,7 @@ def test_any_config_comes_back_from_its_dump(tmp_path_factory, summary, **values
     for key, value in values.items():
         section = next(name for name in SECTIONS if key in settings[name])
         settings[section][key] = value
-    config = Config.model_validate(settings)
+    config = RecipeConfig.model_validate(settings)
     path = tmp_path_factory.getbasetemp() / "drawn.toml"
     path.write_text(dump_config(config), encoding="utf-8", newline="")
     assert load_config(path) == config

@@ -7,7 +7,7 @@ import pytest
 
 from jenacast import config as module
 from jenacast.config import (
-    Config,
+    RecipeConfig,
     configs_dir,
     default_settings,
     dump_config,
@@ -52,10 +52,10 @@ def test_the_head_of_a_recipe_says_what_the_documents_say():
 
 
 def test_the_default_is_complete_and_holds_nothing_else():
-    expected = {name: set(Config.model_fields[name].annotation.model_fields) for name in SECTIONS}
+    expected = {name: set(RecipeConfig.model_fields[name].annotation.model_fields) for name in SECTIONS}
     assert {name: set(values) for name, values in default_settings().items()} == expected
-    assert set(Config.model_fields) == {"name", "summary", "source", *SECTIONS}
-    fields = [Config.model_fields[name].annotation.model_fields for name in SECTIONS]
+    assert set(RecipeConfig.model_fields) == {"name", "summary", "source", *SECTIONS}
+    fields = [RecipeConfig.model_fields[name].annotation.model_fields for name in SECTIONS]
     assert all(field.is_required() for section in fields for field in section.values())  # no second home for values
 
 

@@ -15,7 +15,8 @@ from warm import Command
 
 from jenacast.config import load_config, load_recipe
 from jenacast.models.checkpoint import read_metadata
-from jenacast.training import finish, run_folder
+from jenacast.training import finish
+from jenacast.training import history as epochs_file
 from jenacast.training.run import train
 
 KILLS = int(os.environ.get("JENACAST_KILLS", "1"))  # for each network; `make crash-test` asks for many
@@ -203,7 +204,7 @@ def test_a_run_stopped_after_its_last_epoch_is_not_finished_until_it_is_calibrat
 ):
     cut = tmp_path / "cut"
     options = ("--model", "dense", *settings(2), "--data-dir", data_dir, "--run-dir")
-    write = run_folder.write_history
+    write = epochs_file.write_history
 
     def stopped_at_the_end(path, epochs):
         write(path, epochs)
@@ -211,7 +212,7 @@ def test_a_run_stopped_after_its_last_epoch_is_not_finished_until_it_is_calibrat
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_folder, "write_history", stopped_at_the_end)
+        patched.setattr(epochs_file, "write_history", stopped_at_the_end)
         assert jenacast("train", *options, cut).exit_code == 143
     assert outcome(cut) == outcome(whole) | {"finished": False}
     assert calibration(cut) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_sweeps import load
 from optuna.trial import FixedTrial
 
-from jenacast.config import Config, default_settings, load_recipe, recipe_names
+from jenacast.config import RecipeConfig, default_settings, load_recipe, recipe_names
 from jenacast.models.build import BUILDERS
 from jenacast.sweep.samplers import draw
 from jenacast.sweep.space_file import NOT_SEARCHABLE
@@ -19,7 +19,7 @@ LR = "train.learning_rate = { low = 1e-4, high = 1e-2, log = true }\n"
 KINDS = {
     f"{section}.{key}": field.annotation
     for section in ("data", "model", "train")
-    for key, field in Config.model_fields[section].annotation.model_fields.items()
+    for key, field in RecipeConfig.model_fields[section].annotation.model_fields.items()
     if f"{section}.{key}" not in NOT_SEARCHABLE
 }
 # Where a setting is not used by itself, what else must be set

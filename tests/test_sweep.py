@@ -19,6 +19,7 @@ from jenacast.sweep import storage as storages
 from jenacast.sweep.results import read_result
 from jenacast.sweep.run import open_study
 from jenacast.training import run_folder
+from jenacast.training.history import read_history
 
 pytest_plugins = ["made_sweeps"]
 
@@ -36,7 +37,7 @@ def test_a_sweep_is_run_folders_and_a_study_and_its_winner_can_be_trained(place,
     params = [", ".join(f"{name}={value}" for name, value in trial.params.items()) for trial in result.trials]
     assert params == announced
     for trial in result.trials:
-        outcome, epochs = run_folder.read_outcome(Path(trial.run)), run_folder.read_history(Path(trial.run))
+        outcome, epochs = run_folder.read_outcome(Path(trial.run)), read_history(Path(trial.run))
         config = load_config(Path(trial.run) / run_folder.CONFIG)
         assert trial.params == {"train.learning_rate": config.train.learning_rate, "model.units": config.model.units}
         assert trial.curve_c == list(accumulate((epoch["val_mae_c"] for epoch in epochs), min))

@@ -8,7 +8,7 @@ import os
 import sys
 from importlib import import_module
 
-from jenacast.cli.app import app, with_quiet
+from jenacast.cli.app import app, with_shared_options
 from jenacast.cli.help import Command
 from jenacast.evaluation import OVER_DAYS
 
@@ -18,10 +18,13 @@ __all__ = ["app", "main"]
 FIRST_STEPS = ("download", "prepare", "baseline", "models", "train", "evaluate", "ensemble", "export")
 FORECASTS = ("info", "forecast", "record")
 COMPARISONS = ("runs", "explain", "compare", "report", "backtest", "sweep", "sweep_report", "reproduce")
+# What builds networks or loads them, and takes --code
+NETWORKS = ("train", "evaluate", "ensemble", "export", "forecast", "explain", "compare", "report", "backtest", "sweep")
 WITH_INTERVALS = ("evaluate", "compare", "backtest")  # their help ends in what such an interval means
 for name in (*FIRST_STEPS, *FORECASTS, *COMPARISONS, "demo", "doctor"):
     epilog = OVER_DAYS if name in WITH_INTERVALS else None
-    app.command(cls=Command, epilog=epilog)(with_quiet(getattr(import_module(f"jenacast.cli.{name}"), name)))
+    function = getattr(import_module(f"jenacast.cli.{name}"), name)
+    app.command(cls=Command, epilog=epilog)(with_shared_options(function, takes_code=name in NETWORKS))
 
 
 def _open_standard_streams() -> None:

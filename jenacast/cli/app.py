@@ -24,6 +24,10 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object with full precision.")]
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr but warnings and errors.")]
+Code = Annotated[
+    list[Path] | None,
+    typer.Option("--code", metavar="FILE.py", help="Run this file of your own where a network needs it; repeatable."),
+]
 
 
 def complete_recipe(incomplete: str) -> list[tuple[str, str]]:
@@ -167,20 +171,32 @@ def echo(text: object, *, nl: bool = True) -> None:
     typer.echo(_printable(str(text)), nl=nl)
 
 
-def with_quiet(function: Callable[..., None]) -> Callable[..., None]:
-    """The function of a command, with one more option: --quiet."""
+def with_shared_options(function: Callable[..., None], *, takes_code: bool) -> Callable[..., None]:
+    """The function of a command, with one more option, --quiet; and --code where it builds networks or loads them."""
 
     @wraps(function)
-    def run(*arguments: Any, quiet: bool, **options: Any) -> None:
+    def run(*arguments: Any, quiet: bool, code: list[Path] | None = None, **options: Any) -> None:
         if quiet:
             logging.getLogger("jenacast").setLevel(logging.WARNING)
+        for path in code or []:
+            allow_code(path)
         function(*arguments, **options)
 
-    option = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
-    signature = inspect.signature(function)
-    vars(run)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), option])
-    run.__annotations__ = {**function.__annotations__, "quiet": Quiet}
+    shared: dict[str, Any] = {"quiet": Quiet, **({"code": Code} if takes_code else {})}
+    defaults = {"quiet": False, "code": None}
+    kind, signature = inspect.Parameter.KEYWORD_ONLY, inspect.signature(function)
+    options = [inspect.Parameter(name, kind, default=defaults[name], annotation=each) for name, each in shared.items()]
+    vars(run)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), *options])
+    run.__annotations__ = {**function.__annotations__, **shared}
     return run
+
+
+def allow_code(path: Path) -> None:
+    """Let a Python file be run that the user has named on the command line."""
+    from jenacast.models.own import allow
+    from jenacast.network_file import read_code
+
+    allow(read_code(path))
 
 
 def _printable(text: str) -> str:

@@ -154,9 +154,9 @@ def _run_of(evaluation: "Evaluation") -> Path | None:
 
 def _why_no_intervals(scores: "Scores") -> str | None:
     """The reason that lies in the checkpoint's run; None where there is none."""
-    from jenacast.training.run_folder import METRICS, read_outcome
+    from jenacast.training.run_folder import METRICS, read_outcome, resume_words
 
     run = Path(scores.checkpoint).parent
     if scores.members or scores.trained_on != "train" or not (run / METRICS).is_file() or read_outcome(run).finished:
         return None
-    return f"its run is not finished; continue it: {command('jenacast', 'train', '--resume', run)}"
+    return f"its run is not finished; continue it: {command('jenacast', 'train', *resume_words(run))}"

@@ -8,11 +8,28 @@ from typing import Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, checkpoint_path, echo, is_given, say
+from jenacast.cli.app import (
+    DATA_DIR,
+    DataDir,
+    Force,
+    Json,
+    TrustSavedModel,
+    checkpoint_path,
+    complete_checkpoint,
+    echo,
+    is_given,
+    say,
+)
 from jenacast.cli.times import parse_time
 
 Checkpoint = Annotated[
-    Path, typer.Argument(metavar="CKPT", parser=checkpoint_path, help="A .keras file, a run folder or `pretrained`.")
+    Path,
+    typer.Argument(
+        metavar="CKPT",
+        parser=checkpoint_path,
+        autocompletion=complete_checkpoint,
+        help="A .keras file, a run folder or `pretrained`.",
+    ),
 ]
 SplitName = Annotated[Literal["val", "test"], typer.Option(help="Which windows of the prepared data.")]
 Repeats = Annotated[int, typer.Option(min=1, max=100, help="How often each part is shuffled.")]

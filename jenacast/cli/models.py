@@ -2,13 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
+import tomli_w
 import typer
 
 from jenacast.cli.app import Json, complete_recipe, echo, say
 from jenacast.tables import Column, Table, Value, columns
 
+TEMPLATE = "my_net.py"  # beside the recipes
 ERROR = r"(\d\.\d{3}) ± (\d\.\d{3}) °C"
 # The first lines of a recipe: how to train it, what that costs, and what it gave
 HEAD = re.compile(rf"# .* --seeds (\d+): \d+ epochs, (\d+) s a seed .*\n# Validation MAE {ERROR}, test {ERROR} ")
@@ -18,8 +21,14 @@ MEASURED = ("seeds", "seconds", "val_mae_c", "val_mae_std_c", "test_mae_c", "tes
 def models(
     name: Annotated[
         str | None,
-        typer.Argument(autocompletion=complete_recipe, help="Print this recipe's complete settings as TOML."),
+        typer.Argument(
+            autocompletion=complete_recipe,
+            help="Print the complete settings of this recipe, or of a network in a Python file, as TOML.",
+        ),
     ] = None,
+    template: Annotated[
+        bool, typer.Option("--template", help="Print a Python file to start a network of your own from.")
+    ] = False,
     json_output: Json = False,
 ) -> None:
     """List the recipes `train --model` knows, or print one as TOML for `train --config`.
@@ -31,9 +40,20 @@ def models(
     GRU and LSTM layers train as `tied` on a CPU and as `weight-drop` on a GPU; the book's were measured with `keras`.
 
     Example: jenacast models stacked-gru > mine.toml
+    Example: jenacast models --template > my_net.py
     """
     from jenacast.config import configs_dir, dump_config, load_recipe, recipe_names
+    from jenacast.network_file import is_file
 
+    if template:
+        if name is not None or json_output:
+            raise typer.BadParameter("--template stands alone: it prints a Python file")
+        echo((configs_dir() / TEMPLATE).read_text(encoding="utf-8").rstrip())
+        return
+    if is_file(name):
+        settings = _settings_of(Path(str(name)))
+        echo(json.dumps(settings) if json_output else tomli_w.dumps(settings).rstrip())
+        return
     if name == "default" and not json_output:
         echo((configs_dir() / "default.toml").read_text(encoding="utf-8").rstrip())
         return
@@ -44,6 +64,16 @@ def models(
     say("building each model to count its parameters ...")
     rows = sorted(map(_row, recipe_names()), key=lambda row: (row["val_mae_c"] is None, row["val_mae_c"], row["name"]))
     echo(json.dumps(rows) if json_output else _describe(rows))
+
+
+def _settings_of(path: Path) -> dict[str, Any]:
+    """The settings of a network in a Python file, for a TOML in this folder, whatever becomes of the file."""
+    from jenacast.config import load_network
+
+    settings = load_network(path).model_dump()
+    del settings["model"]["code_sha256"]
+    settings["model"]["architecture"] = str(path)
+    return settings
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def _arguments(space: Path, request: "SweepRequest", worker: int) -> list[str]:
         "--storage": request.storage or None,
         "--timeout": request.timeout_s,
         "--worker": worker,
+        "--code": network.code.path if (network := request.space.kind.network) else None,
     }
     given = [(name, str(value)) for name, value in options.items() if value is not None]
     flags = ["--folds"] if request.folds else []

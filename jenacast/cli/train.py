@@ -15,6 +15,7 @@ from jenacast.cli.app import (
     Force,
     Json,
     ModelName,
+    allow_code,
     echo,
     run_dir_option,
     say,
@@ -229,7 +230,8 @@ def load_settings(
     Raises:
         ConfigError: they break a rule.
     """
-    from jenacast.config import load_config, load_recipe
+    from jenacast.config import load_config, load_network, load_recipe
+    from jenacast.network_file import is_file
 
     if sum(each is not None for each in (model, config, refit)) != 1:
         raise typer.BadParameter(
@@ -241,4 +243,7 @@ def load_settings(
         return refit_settings(refit, assignments)
     if config is not None:
         return load_config(config, assignments)
+    if is_file(model):
+        allow_code(Path(str(model)))
+        return load_network(Path(str(model)), assignments)
     return load_recipe(str(model), assignments)

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from jenacast.config import ModelSettings, load_recipe, recipe_names
+from jenacast.config import load_recipe, recipe_names
 from jenacast.doctor.hardware import INSTALL_GPU, Cpu, Driver, Gpu, find_cpu, find_driver, find_gpus, why_unseen
 from jenacast.doctor.probes import Probe, first_sentence, probe
 from jenacast.doctor.speed import make_batches, steps_per_second, windows_per_second
@@ -14,6 +14,7 @@ from jenacast.models import compiled
 from jenacast.models.build import build_model, with_engine
 from jenacast.models.recurrent import AUTO, KERAS
 from jenacast.runtime import load_tensorflow, versions
+from jenacast.settings import ModelSettings
 from jenacast.training.backend import RecurrentBackend, find_backend
 
 logger = logging.getLogger(__name__)

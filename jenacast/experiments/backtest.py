@@ -25,9 +25,9 @@ from jenacast.experiments import plots
 from jenacast.experiments.folds import Fold, FoldScores, find_edges, load_series, make_folds
 from jenacast.experiments.run_set import RunSet, remove_runs
 from jenacast.files import clear_leftovers, write_json
-from jenacast.models.build import check_model
 from jenacast.models.checkpoint import BEST
 from jenacast.training import run_folder
+from jenacast.training.contract import check_network
 from jenacast.training.run import train_or_resume
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def backtest(
         JenacastError: no prepared data, no fold in it, settings that do not fit, or a fold that failed; those before
             it are kept.
     """
-    check_model(config)
+    check_network(config)
     prepared = load_prepared(data_dir)
     edges = find_edges(prepared, first, step_months, config.data)
     if edges[-1] <= prepared.series.times.max():

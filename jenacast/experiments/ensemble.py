@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from jenacast.config import MAX_NAME, NAME_PATTERN
 from jenacast.data.prepared import load_prepared
 from jenacast.data.series import Floats
 from jenacast.errors import CheckpointError, ConfigError, DataError
@@ -21,6 +20,7 @@ from jenacast.models.checkpoint import FORMAT, Checkpoint, HeldOut, Member, Meta
 from jenacast.models.inference import forecast_leads_c, forward_function
 from jenacast.models.intervals import Calibration, calibrate
 from jenacast.runtime import versions
+from jenacast.settings import MAX_NAME, NAME_PATTERN
 from jenacast.training import run_folder
 from jenacast.training.cross_fit import cross_fit
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jenacast.config import DataSettings
 from jenacast.data.prepared import Prepared, load_prepared, remedy
 from jenacast.data.series import Times
 from jenacast.data.windows import Borders, find_windows
 from jenacast.errors import DataError
 from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval
+from jenacast.settings import DataSettings
 
 LEAST_TRAIN_MONTHS = 12  # so that train has seen every season, and a climatology can be fitted on it
 DAY = np.timedelta64(1, "D")

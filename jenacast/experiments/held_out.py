@@ -20,9 +20,9 @@ from jenacast.experiments.run_set import remove_runs, train_arguments
 from jenacast.experiments.workers import run_side_by_side
 from jenacast.experiments.years import YearsPlan, prepare_years, runs_of, years_in
 from jenacast.files import clear_leftovers, write_json
-from jenacast.models.build import check_model
 from jenacast.tables import SKILL, Column, Table, Value
 from jenacast.training import run_folder
+from jenacast.training.contract import check_network
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def train_years(config: Config, plan: YearsPlan, folder: Path, *, force: bool = 
         JenacastError: settings that do not fit, no prepared data, old runs that a living process holds, or trainings
             that failed; the others are kept.
     """
-    check_model(config)
+    check_network(config)
     with years_in(folder).begun(config, plan, _remove_years, force=force):
         return _train_all(config, plan, folder)
 
@@ -141,7 +141,9 @@ def read_summary(folder: Path) -> YearsSummary:
         JenacastError: it is not finished, or damaged.
     """
     if not (folder / SUMMARY).is_file():
-        raise JenacastError(f"{folder} is not finished; run: {command('jenacast', 'train', '--resume', folder)}")
+        raise JenacastError(
+            f"{folder} is not finished; run: {command('jenacast', 'train', *run_folder.resume_words(folder))}"
+        )
     return replace(run_folder.read_as(YearsSummary, folder / SUMMARY), folder=str(folder))
 
 

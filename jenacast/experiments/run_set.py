@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from jenacast.config import Config
+from jenacast.config import Config, code_beside
 from jenacast.errors import ExistsError, command
 from jenacast.files import write_json
 from jenacast.locks import process_lock
@@ -122,7 +122,7 @@ class RunSet(Generic[Plan]):
         if existed and not force:
             raise ExistsError(
                 f"{folder} holds {self.contents} already; choose another --run-dir, continue with "
-                f"{command('--resume', folder)}, or replace it with --force"
+                f"{command(*run_folder.resume_words(folder))}, or replace it with --force"
             )
 
     @contextmanager
@@ -130,7 +130,7 @@ class RunSet(Generic[Plan]):
         try:
             yield
         except BaseException:
-            logger.warning("stopped. To continue: %s %s", self.command, command("--resume", self.folder))
+            logger.warning("stopped. To continue: %s %s", self.command, command(*run_folder.resume_words(self.folder)))
             raise
 
 
@@ -139,9 +139,10 @@ def train_arguments(
 ) -> list[str]:
     """The `jenacast train` that trains one run of a set with the settings that all share, or continues it."""
     if (run / run_folder.CONFIG).is_file() and run_folder.is_run_dir(run):
-        return ["train", "--resume", str(run)]
+        return ["train", *run_folder.resume_words(run)]
     options = {"--config": config, "--seed": seed, "--run-dir": run, "--data-dir": data_dir}
     options |= {"--calibrate-on": calibrate_on} if calibrate_on else {}
+    options |= {"--code": code} if (code := code_beside(config)) else {}
     given = [f"--{name.replace('_', '-')}" for name, is_wanted in flags.items() if is_wanted]
     return ["train", *(str(word) for option in options.items() for word in option), "--force", *given]
 

@@ -246,4 +246,4 @@ def _has(rows: Sequence[RunRow], state: State) -> bool:
 
 
 def _resume(begin: str, path: Path, state: State) -> str | None:
-    return f"{begin} {command('--resume', path)}" if state in ("stopped", "failed") else None
+    return f"{begin} {command(*run_folder.resume_words(path))}" if state in ("stopped", "failed") else None

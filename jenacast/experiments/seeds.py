@@ -19,8 +19,8 @@ from jenacast.experiments.run_set import RunSet, remove_runs, train_arguments
 from jenacast.experiments.workers import run_side_by_side
 from jenacast.experiments.years import finished_runs, runs_of, years_in
 from jenacast.files import write_json
-from jenacast.models.build import check_model
 from jenacast.training import run_folder
+from jenacast.training.contract import check_network
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def train_seeds(config: Config, plan: SeedsPlan, folder: Path, *, force: bool = 
         JenacastError: settings that do not fit, no prepared data, old seeds that a living process holds, or seeds
             that failed; the others are kept.
     """
-    check_model(config)
+    check_network(config)
     load_prepared(Path(plan.data_dir))
     with seeds_in(folder).begun(config, plan, _remove_seeds, force=force):
         return _train_all(config, plan, folder)

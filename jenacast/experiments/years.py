@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jenacast.config import Config, DataSettings, differences
+from jenacast.config import Config, differences
 from jenacast.data.prepare import prepare_fold
 from jenacast.data.prepared import FOLDER, Prepared, load_prepared
 from jenacast.data.windows import Borders, find_windows
@@ -14,6 +14,7 @@ from jenacast.errors import ConfigError, DataError, JenacastError, command
 from jenacast.evaluation.bootstrap import LEAST_DAYS
 from jenacast.experiments.folds import first_row_from, load_series
 from jenacast.experiments.run_set import RunSet
+from jenacast.settings import DataSettings
 from jenacast.training import run_folder
 
 PLAN = "years.json"
@@ -124,7 +125,9 @@ def finished_runs(folder: Path) -> list[Path]:
     runs = [run for _, _, run in runs_of(years_in(folder).read_plan(), folder)]
     for run in runs:
         if not ((run / run_folder.METRICS).is_file() and run_folder.read_outcome(run).finished):
-            raise JenacastError(f"{run} is not finished; run: {command('jenacast', 'train', '--resume', folder)}")
+            raise JenacastError(
+                f"{run} is not finished; run: {command('jenacast', 'train', *run_folder.resume_words(folder))}"
+            )
     return runs
 
 

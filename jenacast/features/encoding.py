@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from jenacast.columns import TARGET, check_columns, parse_column
-from jenacast.config import DataSettings, TargetKind
 from jenacast.data.prepared import Prepared
 from jenacast.data.series import Floats, Series, Times
 from jenacast.data.windows import persistence, truth
@@ -19,6 +18,7 @@ from jenacast.features.derived import derive, refuse_years_without
 from jenacast.features.repair import Repair, find_repairs, raised_by_c, repaired
 from jenacast.features.warming import warming_c, without_warming
 from jenacast.records import Record
+from jenacast.settings import DataSettings, TargetKind
 
 
 class ColumnEncoding(Record):

@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from jenacast.columns import NAMES
-from jenacast.config import FitSplit
 from jenacast.data.air import columns_at
 from jenacast.data.prepared import Prepared, remedy
 from jenacast.data.series import Floats, Series, Times
 from jenacast.errors import DataError
 from jenacast.records import Record
+from jenacast.settings import FitSplit
 
 logger = logging.getLogger(__name__)
 

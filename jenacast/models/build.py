@@ -2,20 +2,24 @@
 
 A builder takes the Keras input, (windows, steps, columns) float32 standardised, and by keyword those
 settings of `[model]` it uses, or `columns`, their names, and `outputs`, how many; it returns the outputs, (windows,
-outputs). A recipe in `configs/` names a builder in `model.architecture` and states its settings.
+outputs). A recipe in `configs/` names a builder in `model.architecture` and states its settings. The `build` of a file
+of the user's own is such a builder, and is called as they are.
 """
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from jenacast.config import Config, default_settings
 from jenacast.errors import ConfigError
 from jenacast.models.feedforward import conv1d, dense, dense_batchnorm
 from jenacast.models.lagged import lagged
+from jenacast.models.own import load_builder, refuse_unnamed
 from jenacast.models.recurrent import AUTO, KERAS, engine_of_auto, recurrent
 from jenacast.runtime import count_gpus, load_tensorflow
+from jenacast.settings import ModelSettings
 
+_Kind = TypeVar("_Kind", bound=Config)
 BUILDERS: dict[str, Callable[..., Any]] = {
     "conv1d": conv1d,
     "dense": dense,
@@ -35,9 +39,10 @@ def build_model(config: Config) -> Any:
     """
     check_model(config)
     config = with_engine(config)
-    builder = BUILDERS[config.model.architecture]
     load_tensorflow()
     import keras
+
+    builder = load_builder(config.network) if config.network else BUILDERS[config.model.architecture]
 
     steps = None if config.model.any_history else config.data.history_hours
     inputs = keras.Input((steps, len(config.data.columns)), name="history")
@@ -48,23 +53,28 @@ def build_model(config: Config) -> Any:
     return keras.Model(inputs, builder(x, **used), name=config.name.replace("-", "_"))
 
 
-def with_engine(config: Config) -> Config:
+def with_engine(config: _Kind) -> _Kind:
     """`config` with the engine that `auto` stands for on this machine; as it is where it names one.
 
     A run records what this gives, so that it goes on with the engine that it began with, wherever it is resumed.
     """
-    if config.model.engine != AUTO:
+    model = config.model
+    if not isinstance(model, ModelSettings) or model.engine != AUTO:
         return config
-    engine = engine_of_auto(config.model.model_dump(), on_gpu=count_gpus() > 0)
-    return config.model_copy(update={"model": config.model.model_copy(update={"engine": engine})})
+    engine = engine_of_auto(model.model_dump(), on_gpu=count_gpus() > 0)
+    return config.model_copy(update={"model": model.model_copy(update={"engine": engine})})
 
 
 def check_model(config: Config) -> None:
     """Check the `[model]` settings against the architecture, without building it.
 
     Raises:
-        ConfigError: an unknown architecture, or a setting that it does not use and yet was changed.
+        ConfigError: an unknown architecture, or a setting that it does not use and yet was changed; or a network of the
+            user's own, which they have not named.
     """
+    if config.network:
+        refuse_unnamed(config.network.code)
+        return
     name = config.model.architecture
     if name not in BUILDERS:
         raise ConfigError(f"model.architecture: expected one of {', '.join(BUILDERS)}, received {name!r}")

@@ -16,21 +16,21 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from jenacast.config import MAX_NAME, NAME_PATTERN, FitSplit
 from jenacast.errors import CheckpointError
 from jenacast.features.encoding import Encoding
 from jenacast.files import atomic_path
-from jenacast.models.guards import refuse_hostile_members
+from jenacast.models.guards import keras_reason, refuse_hostile_members
 from jenacast.models.intervals import CALENDAR_TERMS, Calibration
+from jenacast.models.own import register_layers, unknown_layer_remedy
 from jenacast.records import Record, check_record
 from jenacast.runtime import load_tensorflow
+from jenacast.settings import MAX_NAME, NAME_PATTERN, FitSplit
 from jenacast.toml_files import up_to_date
 
 FORMAT = 1
 MEMBER = "jenacast.json"
 BEST = "best.keras"  # of a run folder: the lowest validation MAE; where there is no validation, the last
 MAX_MEMBER_BYTES = 10_000_000
-MAX_REASON = 300  # characters of an error of Keras
 ZIP_MAGIC = b"PK\x03\x04"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -140,12 +140,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if magic.startswith(ZIP_MAGIC):
         metadata = read_metadata(path)
         with _named(path, ".keras") as copy:
-            model = _load(copy, path)
+            model = _load(copy, path, metadata)
     elif magic == HDF5_MAGIC:
         metadata = None
         with _named(path, ".h5", always_copy=True) as copy:
             _forget_time_major(copy, path)
-            model = _load(copy, path)
+            model = _load(copy, path, None)
     else:
         raise CheckpointError(
             f"{path} begins with {magic!r}, which is neither a .keras zip nor HDF5; give a Keras model file"
@@ -192,36 +192,28 @@ def _named(path: Path, suffix: str, *, always_copy: bool = False) -> Iterator[Pa
         yield copy
 
 
-def _load(path: Path, shown: Path) -> Any:
+def _load(path: Path, shown: Path, metadata: Metadata | None) -> Any:
     load_tensorflow()
     import keras
 
-    register_layers()
+    register_layers(*configs_of(metadata))
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
-        raise CheckpointError(
-            f"{shown} was not loaded, with Keras' safe mode on: {keras_reason(error)}; "
-            "give a network that jenacast train made"
-        ) from error
+        raise not_loaded(shown, error, metadata) from error
 
 
-def register_layers() -> None:
-    """Make the layers of this package known to Keras, which a network may hold."""
-    import jenacast.models.layers
-    import jenacast.models.members  # noqa: F401
+def not_loaded(path: Path, error: Exception, metadata: Metadata | None) -> CheckpointError:
+    """The error of a network that Keras did not load, with its remedy."""
+    remedy = "give a network that jenacast train made"
+    if "Could not locate" in str(error):
+        remedy = unknown_layer_remedy(path, *configs_of(metadata))
+    return CheckpointError(f"{path} was not loaded, with Keras' safe mode on: {keras_reason(error)}; {remedy}")
 
 
-def keras_reason(error: Exception) -> str:
-    """The sentence of an error of Keras or TensorFlow that says what is wrong, without what it quotes around it."""
-    text = str(error)
-    for opening in ("Exception encountered: ", "Example error message for object "):
-        text = text.rpartition(opening)[2]
-    text = text.partition("List of objects that could not be loaded")[0]
-    if text.startswith("Graph execution error"):  # then TensorFlow's call stack, the reason, and which node it is of
-        text = text.partition("\t [[")[0].rstrip().splitlines()[-1]
-    sentence = " ".join(text.split()).split(". ")[0].rstrip(".") or type(error).__name__
-    return sentence if len(sentence) <= MAX_REASON else f"{sentence[:MAX_REASON]}..."
+def configs_of(metadata: Metadata | None) -> list[dict[str, Any]]:
+    """The settings of a network and of its members."""
+    return [metadata.config, *(member.config for member in metadata.members)] if metadata else []
 
 
 def _forget_time_major(path: Path, shown: Path) -> None:

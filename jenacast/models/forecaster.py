@@ -15,13 +15,15 @@ from jenacast.models.checkpoint import (
     BEST,
     MEMBER,
     Metadata,
-    keras_reason,
+    configs_of,
     load_checkpoint,
+    not_loaded,
     parse_metadata,
-    register_layers,
 )
+from jenacast.models.guards import keras_reason
 from jenacast.models.inference import forward_function
 from jenacast.models.intervals import Calibration
+from jenacast.models.own import register_layers
 from jenacast.runtime import load_tensorflow
 
 logger = logging.getLogger(__name__)
@@ -104,7 +106,7 @@ def _open_export(folder: Path, trust_saved_model: bool) -> Forecaster:
     metadata = parse_metadata((folder / MEMBER).read_bytes(), folder)
     readers: dict[str, Callable[[Path], Any]] = {
         KERAS_FILE: lambda path: load_checkpoint(path).model,
-        ARCHITECTURE_FILE: _read_architecture,
+        ARCHITECTURE_FILE: lambda path: _read_architecture(path, metadata),
         SAVED_MODEL_FOLDER: _read_saved_model,
         ONNX_FILE: _read_onnx,
     }
@@ -145,17 +147,17 @@ def _checked(forward: Callable[[Any], Any], path: Path, shape: Any) -> Callable[
     return checked
 
 
-def _read_architecture(path: Path) -> Any:
+def _read_architecture(path: Path, metadata: Metadata) -> Any:
     load_tensorflow()
     import keras
 
-    register_layers()
+    register_layers(*configs_of(metadata))
     try:
         # Keras' safe mode is on by default and refuses code in the JSON.
         model = keras.models.model_from_json(path.read_text(encoding="utf-8"))
         model.load_weights(path.parent / WEIGHTS_FILE)
     except Exception as error:  # Keras raises every kind for a file that it cannot or will not load
-        raise CheckpointError(f"{path} was not loaded, with Keras' safe mode on: {keras_reason(error)}") from error
+        raise not_loaded(path, error, metadata) from error
     return model
 
 

@@ -1,5 +1,6 @@
-"""What a `.keras` zip from elsewhere must not hold: found before anything of it is unpacked."""
+"""What a `.keras` zip from elsewhere must not hold, found before it is unpacked; and what Keras says of one."""
 
+import re
 import stat
 import zipfile
 from collections import Counter
@@ -11,6 +12,8 @@ from jenacast.errors import CheckpointError
 # weights uncompressed, so that no network does both.
 MAX_UNPACKED_BYTES = 1_000_000_000
 MAX_EXPANSION = 20
+MAX_REASON = 300  # characters of an error of Keras
+BOLD = re.compile("\x1b\\[1m(.*?)\x1b\\[0m", re.DOTALL)
 FETCH_ANEW = "fetch it anew from where it was trained"
 
 
@@ -33,3 +36,17 @@ def refuse_hostile_members(archive: zipfile.ZipFile, path: Path) -> None:
             f"{path} has {size:,} bytes and would unpack to {unpacked:,}, more than {MAX_EXPANSION} times as many; "
             f"refused: {FETCH_ANEW}"
         )
+
+
+def keras_reason(error: Exception) -> str:
+    """The sentence of an error of Keras or TensorFlow that says what is wrong, without what it quotes around it."""
+    text = str(error)
+    if inner := BOLD.search(text):  # around it: which layer was called with what
+        text = inner[1]
+    for opening in ("Exception encountered: ", "Example error message for object "):
+        text = text.rpartition(opening)[2]
+    text = text.partition("List of objects that could not be loaded")[0]
+    if text.startswith("Graph execution error"):  # then TensorFlow's call stack, the reason, and which node it is of
+        text = text.partition("\t [[")[0].rstrip().splitlines()[-1]
+    sentence = " ".join(text.split()).split(". ")[0].rstrip(".") or type(error).__name__
+    return sentence if len(sentence) <= MAX_REASON else f"{sentence[:MAX_REASON]}..."

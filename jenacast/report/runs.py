@@ -15,6 +15,7 @@ from jenacast.evaluation.files import stored_days, stored_scores
 from jenacast.experiments.seeds import run_folders
 from jenacast.experiments.years import runs_of, years_in
 from jenacast.training import run_folder
+from jenacast.training.history import read_history
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def _read(folder: Path) -> ReportedRun:
         raise JenacastError(f"{folder} is not a run folder; give one that `jenacast train` made, or a folder of seeds")
     record, outcome = run_folder.read_record(folder), run_folder.read_outcome(folder)
     manifest, trouble = _open_data(record)
-    config, history = run_folder.read_config(folder), run_folder.read_history(folder)
+    config, history = run_folder.read_config(folder), read_history(folder)
     return ReportedRun(folder, config, record, outcome, history, manifest, trouble)
 
 

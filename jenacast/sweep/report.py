@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from jenacast.config import check_settings, dump_difference
+from jenacast.config import check_settings, dump_difference, kind_of
 from jenacast.data import SAME_AS_NOW
 from jenacast.errors import ExistsError, JenacastError
 from jenacast.files import atomic_folder
+from jenacast.network_file import network_of
 from jenacast.report.page import Head, Part, Section, Tile, write_page
 from jenacast.report.pictures import draw_picture
 from jenacast.sweep import plots
@@ -44,20 +45,25 @@ def write_report(study: "Study", out: Path, *, force: bool = False) -> Path:
         write_sweep_page(result, folder / PAGE)
         for name, draw in plots.drawable(result).items():
             draw(folder / f"{name}.png", result, title=result.name)
-        (folder / WINNER).write_text(_winner(study, result), encoding="utf-8")
+        _write_winner(study, result, folder)
     return out / WINNER
 
 
-def _winner(study: "Study", result: SweepResult) -> str:
+def _write_winner(study: "Study", result: SweepResult, folder: Path) -> None:
+    """Write the settings of the best trial, and beside them the file of a network of the user's own."""
     best = result.complete[0]
-    settings = study.get_trials(deepcopy=False)[best.number].user_attrs[SETTINGS]
+    settings = up_to_date(study.get_trials(deepcopy=False)[best.number].user_attrs[SETTINGS])
     over = f", the mean over {', '.join(best.folds_c)}, each held out" if best.folds_c else ""
     about = {
         "name": f"{result.name}-best",
         "summary": f"the best of {len(result.complete)} complete trials: validation MAE {best.val_mae_c:.3f} °C{over}",
         "source": f"the sweep {result.name}, trial {best.number}",
     }
-    return dump_difference(check_settings({**up_to_date(settings), **about}, where=f"trial {best.number}"))
+    network = network_of(settings, Path(best.run))
+    config = check_settings({**settings, **about}, where=f"trial {best.number}", kind=kind_of(network))
+    (folder / WINNER).write_text(dump_difference(config), encoding="utf-8")
+    if network:
+        (folder / network.code.path.name).write_bytes(network.code.content)
 
 
 def write_sweep_page(result: SweepResult, out: Path) -> None:

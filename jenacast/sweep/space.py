@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from jenacast.config import Config, check_settings
+from jenacast.config import Config, RecipeConfig, check_settings
 from jenacast.errors import ConfigError
 from jenacast.models.build import check_model
 from jenacast.sweep.domains import Domain, Label
@@ -27,11 +27,13 @@ class Space:
         name: of the sweep.
         bases: complete settings that the trials change, by recipe; there is one where the recipe is not searched.
         domains: what may be chosen, by setting such as `train.learning_rate`; what a condition asks for comes first.
+        kind: the settings that there are: those of recipes, or of a network of the user's own.
     """
 
     name: str
     bases: Mapping[str, Mapping[str, Any]]
     domains: Mapping[str, Domain]
+    kind: type[Config] = RecipeConfig
 
     def suggest(self, trial: "BaseTrial") -> Chosen:
         """Let the trial's sampler choose, leaving out what no choice enables."""
@@ -57,7 +59,7 @@ class Space:
             ConfigError: its settings break a rule, or do not fit together.
         """
         about = {"name": name, "summary": f"a trial of the sweep {self.name}", "source": self.name}
-        config = check_settings({**self.settings(chosen), **about}, where=f"the sweep {self.name}")
+        config = check_settings({**self.settings(chosen), **about}, where=f"the sweep {self.name}", kind=self.kind)
         check_model(config)
         return config
 

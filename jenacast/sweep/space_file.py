@@ -8,20 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jenacast.config import (
-    NAME_PATTERN,
-    Config,
-    check_settings,
-    default_settings,
-    describe_problem,
-    load_recipe,
-    no_such_setting,
-)
+from jenacast.config import Config, check_settings, default_settings, defaults_with, kind_of, load_recipe, settings_in
 from jenacast.errors import ConfigError
 from jenacast.models.build import check_model
+from jenacast.network_file import OwnNetwork, network_of
+from jenacast.settings import NAME_PATTERN
 from jenacast.sweep.domains import Choice, Domain, IntegerRange, Range
 from jenacast.sweep.space import RECIPE, Chosen, Space
-from jenacast.toml_files import merge, read_toml
+from jenacast.toml_files import describe_problem, merge, no_such_setting, read_toml
 
 LONGEST_NAME = 40  # characters; the trials are named NAME-123
 OTHER_WINDOWS = "their errors cannot be compared"
@@ -49,16 +43,20 @@ def load_space(path: Path) -> Space:
     content = {"name": path.stem, **read_toml(path)}
     problems = _name_problems(content["name"])
     fixed, searched = _split(content)
-    domains = {setting: domain for setting, each in searched.items() if (domain := _domain(setting, each, problems))}
-    bases = _bases(domains.get(RECIPE), fixed, problems)
+    network = network_of(fixed, path.parent)
+    kind = kind_of(network)
+    found = {setting: _domain(setting, each, problems, kind) for setting, each in searched.items()}
+    domains = {setting: domain for setting, domain in found.items() if domain}
+    bases = _bases(domains.get(RECIPE), fixed, problems, network)
     problems += [] if searched else [NOTHING_SEARCHED]
     problems += _condition_problems(domains, searched)
     if not problems:
-        space = Space(content["name"], bases, _ordered(domains))
+        space = Space(content["name"], bases, _ordered(domains), kind)
         never = [setting for setting, needed in space.needs().items() if not all(needed.values())]
         problems = [f"{setting}.when: asks for choices that exclude each other, so never holds" for setting in never]
     if problems:
-        space = Space(path.stem, bases, {name: each.model_copy(update={"when": {}}) for name, each in domains.items()})
+        alone = {name: each.model_copy(update={"when": {}}) for name, each in domains.items()}
+        space = Space(path.stem, bases, alone, kind)
     problems += _value_problems(space, alone=bool(problems))
     if problems:
         raise ConfigError(f"{len(problems)} problem(s) in the search space ({path}):\n  " + "\n  ".join(problems))
@@ -87,13 +85,13 @@ def _split(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return fixed, searched
 
 
-def _domain(setting: str, content: Mapping[str, Any], problems: list[str]) -> Domain | None:
+def _domain(setting: str, content: Mapping[str, Any], problems: list[str], settings: type[Config]) -> Domain | None:
     """The domain of a setting; None where it cannot be read, after which there are more problems."""
-    value_type = _type_of(setting)
+    value_type = _type_of(setting, settings)
     if setting in NOT_SEARCHABLE:
         problems.append(f"{setting}: cannot be searched: {NOT_SEARCHABLE[setting]}")
     elif value_type is None:
-        problems.append(no_such_setting(setting))
+        problems.append(no_such_setting(setting, settings_in(settings)))
     else:
         kind: type[Domain] = {int: IntegerRange, float: Range}.get(value_type, Choice)
         kind = Choice if "choices" in content else kind
@@ -104,12 +102,12 @@ def _domain(setting: str, content: Mapping[str, Any], problems: list[str]) -> Do
     return None
 
 
-def _type_of(setting: str) -> Any:
+def _type_of(setting: str, kind: type[Config]) -> Any:
     """The type of a setting's values; None where there is no such setting."""
     if setting == RECIPE:
         return str
     section, _, key = setting.partition(".")
-    settings = Config.model_fields[section].annotation if section in Config.model_fields else None
+    settings = kind.model_fields[section].annotation if section in kind.model_fields else None
     fields = getattr(settings, "model_fields", {})
     return fields[key].annotation if key in fields else None
 
@@ -121,12 +119,15 @@ def _describe(setting: str, kind: type[Domain], problem: Mapping[str, Any]) -> s
     if problem["type"] == "missing":
         choices = '{ choices = ["...", "..."] }'
         return f"{place}: missing; write {choices if kind is Choice else '{ low = ..., high = ... } or ' + choices}"
-    return describe_problem({**problem, "loc": [place]})
+    return describe_problem({**problem, "loc": [place]}, ())
 
 
-def _bases(recipe: Domain | None, fixed: dict[str, Any], problems: list[str]) -> dict[str, dict[str, Any]]:
+def _bases(
+    recipe: Domain | None, fixed: dict[str, Any], problems: list[str], network: OwnNetwork | None
+) -> dict[str, dict[str, Any]]:
     """What the trials change, by what is chosen as `recipe`; there is one where that is not searched."""
     bases = {}
+    own = {"model": defaults_with(network)["model"]} if network else {}
     shared = {key: value for key, value in fixed.items() if key != RECIPE}
     for label in recipe.bounds() if recipe else [fixed.get(RECIPE)]:
         settings = {**default_settings(), "summary": "", "source": ""}
@@ -135,7 +136,7 @@ def _bases(recipe: Domain | None, fixed: dict[str, Any], problems: list[str]) ->
                 settings = load_recipe(str(recipe.value(label) if recipe else label)).model_dump()
             except ConfigError as error:
                 problems.append(f"{RECIPE}: {error}")
-        bases[str(label or "default")] = merge(settings, shared)
+        bases[str(label or "default")] = merge({**settings, **own}, shared)
     for key in ("lead_hours", "windows_per_hour"):  # history_hours may differ where columns look further back
         found = {name: base["data"].get(key) for name, base in bases.items() if isinstance(base["data"], dict)}
         if len(set(map(repr, found.values()))) > 1:
@@ -179,7 +180,7 @@ def _value_problems(space: Space, *, alone: bool) -> list[str]:
     found: dict[str, list[tuple[str, Chosen]]] = {}
     corners = space.corner_choices()
     for chosen in corners:
-        for line in _broken_rules(space.settings(chosen), alone=alone):
+        for line in _broken_rules(space.settings(chosen), space.kind, alone=alone):
             found.setdefault(re.sub(r"\d\S*", "#", line), []).append((line, chosen))  # whatever the numbers
     problems = []
     for broken in found.values():
@@ -191,14 +192,14 @@ def _value_problems(space: Space, *, alone: bool) -> list[str]:
     return problems
 
 
-def _broken_rules(settings: Mapping[str, Any], *, alone: bool) -> list[str]:
+def _broken_rules(settings: Mapping[str, Any], kind: type[Config], *, alone: bool) -> list[str]:
     problems = []
     data = settings.get("data")
     if isinstance(data, dict) and data.get("fit_on") in ("train+val", "train+val+test"):
         rule = f"{NOT_SEARCHABLE['data.fit_on']}, so expected 'train', received {data['fit_on']!r}"
         problems.append(f"data.fit_on: {rule}")
     try:
-        config = check_settings({**settings, "name": "trial"}, where="")
+        config = check_settings({**settings, "name": "trial"}, where="", kind=kind)
         if not alone:
             check_model(config)
     except ConfigError as error:

@@ -9,6 +9,7 @@ from jenacast.models import compiled
 from jenacast.models.build import with_engine
 from jenacast.models.recurrent import KERAS
 from jenacast.runtime import has_gpu, load_tensorflow
+from jenacast.settings import ModelSettings
 
 CUDNN_OPERATION = "CudnnRNN"  # begins the names of TensorFlow's operations that call it
 TRACED_WINDOWS = 2  # any number: nothing is computed
@@ -34,9 +35,10 @@ def find_backend(model: Any, config: Config) -> RecurrentBackend:
     on_gpu = has_gpu()
     if on_gpu and _calls_cudnn(model):
         return RecurrentBackend.CUDNN
-    if with_engine(config).model.engine == KERAS:
+    settings = with_engine(config).model
+    if not isinstance(settings, ModelSettings) or settings.engine == KERAS:
         return RecurrentBackend.TENSORFLOW
-    if not on_gpu and compiled.runs(config.model.units):
+    if not on_gpu and compiled.runs(settings.units):
         return RecurrentBackend.COMPILED
     is_usable = not (on_gpu and config.train.deterministic)
     return RecurrentBackend.XLA if is_usable else RecurrentBackend.TENSORFLOW
@@ -46,9 +48,10 @@ def refuse_other_than_cudnn(backend: RecurrentBackend, config: Config) -> None:
     """Raise a JenacastError, which says why and the remedy, where anything but cuDNN runs."""
     if backend is RecurrentBackend.CUDNN:
         return
+    model = config.model
     if not has_gpu():
         reason = "TensorFlow sees no GPU; `jenacast doctor` says what is missing"
-    elif config.model.recurrent_dropout and config.model.engine != "weight-drop":
+    elif isinstance(model, ModelSettings) and model.recurrent_dropout and model.engine != "weight-drop":
         reason = "cuDNN cannot drop a state by window or gate; try --set model.engine=weight-drop"
     else:
         reason = "this network has no layer that cuDNN knows; use a GRU or an LSTM that is not unrolled"

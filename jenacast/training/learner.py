@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from jenacast.config import TrainSettings
 from jenacast.data.series import Floats
 from jenacast.features.datasets import Batches
 from jenacast.models.inference import forward_function, predict
 from jenacast.runtime import has_gpu, load_tensorflow
+from jenacast.settings import TrainSettings
 
 HUBER_DELTA = 1.0  # units of the encoded target: from there on an error counts by its size, not by its square
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jenacast.errors import JenacastError, command
+from jenacast.errors import JenacastError
 from jenacast.evaluation.metrics import ErrorMetrics, measure
 from jenacast.features.datasets import Batches
 from jenacast.files import write_json
 from jenacast.models.checkpoint import BEST, save_checkpoint
 from jenacast.runtime import load_tensorflow
-from jenacast.training import run_folder
+from jenacast.settings import ModelSettings
+from jenacast.training import history, run_folder
 from jenacast.training.finish import calibrate_best, write_outcome
 from jenacast.training.interrupts import Deferred, deferred_signals
 from jenacast.training.parts import Run
@@ -67,10 +68,12 @@ def _log_start(run: Run) -> None:
         "%s: %s parameters, %s %s windows, %s steps an epoch",
         *(run.config.name, f"{run.record.parameters:,}", f"{len(run.train):,}", run.config.data.fit_on, run.steps),
     )
-    model = run.config.model
+    model, engine = run.config.model, ""
+    if isinstance(model, ModelSettings) and model.architecture == "recurrent":
+        engine = f"engine {model.engine}, "
     logger.info(
         "%son %s with %s; %s",
-        *(f"engine {model.engine}, " if model.architecture == "recurrent" else "", run.record.device, run.backend),
+        *(engine, run.record.device, run.backend),
         "no validation" if run.baseline_mae_c is None else f"validation baseline {run.baseline_mae_c:.3f} °C",
     )
     if run.record.windows_dropped:
@@ -91,7 +94,7 @@ def _should_prune(run: Run, record: dict[str, Any], signals: Deferred) -> bool:
 @contextmanager
 def resume_hint(run: Run) -> Iterator[None]:
     """Say how to continue where something stops the run, and keep the reason of a failure."""
-    to_continue = command("jenacast", "train", "--resume", run.folder)
+    to_continue = run.resume_command
     try:
         yield
     except OSError as error:
@@ -163,7 +166,7 @@ def _end_epoch(run: Run, batches: Batches | None, signals: Deferred) -> None:
         save_checkpoint(run.learner.model, metadata, run.folder / run_folder.LAST)
         if better:
             save_checkpoint(run.learner.model, metadata, run.folder / BEST)
-    run_folder.write_history(run.folder / run_folder.HISTORY, progress.history)
+    history.write_history(run.folder / run_folder.HISTORY, progress.history)
     if run.writer:
         _write_summaries(run.writer, progress.history[-1])
     run.save()

@@ -4,6 +4,7 @@ import logging
 
 from jenacast.config import Config
 from jenacast.runtime import memory_bytes
+from jenacast.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +16,8 @@ SMALLER = "try a smaller train.batch_size, model.units, model.layers or data.his
 def least_bytes(config: Config) -> int:
     """Memory that a training takes at least: weights between its layers with what is kept for each, and activations."""
     model, train = config.model, config.train
+    if not isinstance(model, ModelSettings):
+        return 0  # of a network of the user's own nothing is known before it is built
     is_recurrent = model.architecture == "recurrent"
     gates, ways = (GATES[model.cell], 1 + model.bidirectional) if is_recurrent else (1, 1)
     matrices = (model.layers - 1) * gates * ways**2 + is_recurrent * model.layers * gates * ways
@@ -27,8 +30,8 @@ def least_bytes(config: Config) -> int:
 def warn_of_memory(config: Config) -> None:
     """Warn of settings whose product cannot fit into this machine."""
     needed, there = least_bytes(config), memory_bytes()
-    if needed > there:
-        model, train = config.model, config.train
+    model, train = config.model, config.train
+    if needed > there and isinstance(model, ModelSettings):
         logger.warning(
             "%d layers of %s units take %.1f GB or more in batches of %s windows of %d h, and this machine has "
             "%.1f GB: the training may be killed; %s",

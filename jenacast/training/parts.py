@@ -56,6 +56,11 @@ class Run:
     calibrated: bool = False
 
     @property
+    def resume_command(self) -> str:
+        """What continues the run."""
+        return command("jenacast", "train", *run_folder.resume_words(self.folder))
+
+    @property
     def steps(self) -> int:
         """Train batches in an epoch."""
         return batch_count(len(self.train), self.config.train.batch_size)
@@ -98,7 +103,7 @@ class Run:
         if not (self.folder / run_folder.RECORD).is_file():
             raise JenacastError(
                 f"{self.folder} was removed, or its disk was, while it was trained in: {run_folder.RECORD} not found; "
-                f"bring it back and continue with: {command('jenacast', 'train', '--resume', self.folder)}, or start a "
+                f"bring it back and continue with: {self.resume_command}, or start a "
                 "new run"
             )
 

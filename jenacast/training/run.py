@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, TrainSettings, differences, stored_settings, with_train
+from jenacast.config import Config, differences, stored_settings, with_train
 from jenacast.data.prepared import Prepared, load_prepared, remedy
 from jenacast.errors import ConfigError, DataError, JenacastError, install_extra
 from jenacast.features.datasets import batch_count, split_samples
@@ -15,8 +15,10 @@ from jenacast.features.repair import tell_of_breaks
 from jenacast.files import write_json
 from jenacast.models.build import build_model, check_model, with_engine
 from jenacast.runtime import commit, device_name, has_gpu, load_tensorflow, make_deterministic, set_seed, versions
+from jenacast.settings import TrainSettings
 from jenacast.training import run_folder
 from jenacast.training.backend import RecurrentBackend, find_backend, refuse_other_than_cudnn
+from jenacast.training.contract import check_network
 from jenacast.training.learner import Learner
 from jenacast.training.loop import fit
 from jenacast.training.memory import warn_of_memory
@@ -55,7 +57,7 @@ def train(
     Raises:
         JenacastError: no prepared data, settings that do not fit, or a training that diverges.
     """
-    check_model(config)
+    check_network(config)
     config = with_engine(config)
     _warn_of_dropout(config)
     warn_of_memory(config)
@@ -99,6 +101,7 @@ def resume(run_dir: Path, *, epochs: int | None = None, callback: EpochCallback 
     """
     with run_folder.resumed_run_dir(run_dir):
         config = run_folder.read_config(run_dir)
+        check_model(config)
         if epochs is not None:
             _refuse_epochs(epochs, config.train)
             config = with_train(config, epochs=epochs)
@@ -230,9 +233,8 @@ def _refuse_other_data(prepared: Prepared, record: RunRecord, data_dir: Path) ->
 
 
 def _warn_of_dropout(config: Config) -> None:
-    for name in ("dropout", "recurrent_dropout"):
-        rate = getattr(config.model, name)
-        if rate > HIGH_DROPOUT:
+    for name, rate in config.model:
+        if name.endswith("dropout") and isinstance(rate, float) and rate > HIGH_DROPOUT:
             logger.warning("model.%s=%g drops more than half; training may not learn", name, rate)
 
 

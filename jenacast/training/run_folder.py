@@ -1,33 +1,31 @@
 """The files of a run folder, and the refusal to overwrite one."""
 
-import csv
-import io
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ConfigDict, Field
 
 from jenacast import records
-from jenacast.config import Config, FitSplit, dump_config, load_stored
+from jenacast.config import Config, code_beside, dump_config, load_stored
 from jenacast.data.prepared import FOLDER as PREPARED
 from jenacast.errors import ExistsError, JenacastError, command
 from jenacast.features.repair import Repair
-from jenacast.files import TEMPORARY, atomic_path, clear_leftovers, open_regular
+from jenacast.files import TEMPORARY, atomic_path, clear_leftovers
 from jenacast.locks import process_lock
 from jenacast.models.checkpoint import BEST
-from jenacast.training.state import check_history, load_state
+from jenacast.settings import FitSplit
 
 LAST = "last.keras"  # the network after the last whole epoch
 CONFIG = "config.toml"  # the complete settings; `train --config` takes it back
 RECORD = "run.json"  # where the data lie, their hash, versions, device
-HISTORY = "history.csv"  # one line an epoch
+HISTORY = "history.csv"  # one line an epoch: `history.py`
 METRICS = "metrics.json"  # the result: what `train --json` prints
 CURVES = "learning_curves.png"
 STATE = "state.npz"  # the training state; `train --resume` continues from it
@@ -138,7 +136,7 @@ def claimed_run_dir(path: Path, *, force: bool) -> Iterator[None]:
         if present and not force:
             raise ExistsError(
                 f"{path} holds a run already; choose another --run-dir, continue with "
-                f"{command('--resume', path)}, or replace it with --force"
+                f"{command(*resume_words(path))}, or replace it with --force"
             )
         for file in own_files(path):
             file.unlink()
@@ -168,6 +166,7 @@ def own_files(path: Path) -> list[Path]:
     """The files of a run and of evaluations of it, by their exact names; an ExistsError for what is no regular file."""
     named = [file for file in path.iterdir() if file.name in FILES or EVALUATION.fullmatch(file.name)]
     named += (path / TENSORBOARD).glob("events.out.tfevents.*")
+    named += [copy] if (copy := code_beside(path / CONFIG)) else []
     for file in named:
         if not stat.S_ISREG(file.lstat().st_mode):
             raise ExistsError(f"{file} is not a regular file, so the run is not replaced; move it away")
@@ -190,7 +189,7 @@ def holds_finished(path: Path, config: Config) -> bool:
     """Whether `path` holds a finished run of exactly these settings."""
     if not ((path / METRICS).is_file() and (path / CONFIG).is_file()):
         return False
-    return read_outcome(path).finished and read_config(path) == config
+    return read_outcome(path).finished and read_config(path).model_dump() == config.model_dump()
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -199,9 +198,12 @@ def read_outcome(folder: Path) -> Outcome:
 
 
 def write_config(folder: Path, config: Config) -> None:
-    """Write the complete settings of a run, or those that the runs of a folder share."""
+    """Write the complete settings of a run, or those that the runs of a folder share, and a network's own file."""
     with atomic_path(folder / CONFIG) as path:
         path.write_text(dump_config(config), encoding="utf-8")
+    if config.network:
+        with atomic_path(folder / config.network.code.path.name) as path:
+            path.write_bytes(config.network.code.content)
 
 
 def read_config(folder: Path, assignments: Iterable[str] = ()) -> Config:
@@ -209,36 +211,10 @@ def read_config(folder: Path, assignments: Iterable[str] = ()) -> Config:
     return load_stored(folder / CONFIG, assignments)
 
 
-def write_history(path: Path, epochs: Sequence[dict[str, Any]]) -> None:
-    """Write one CSV line an epoch, with full precision."""
-    import pandas as pd
-
-    with atomic_path(path, make_folder=False) as temporary:
-        pd.DataFrame(epochs).to_csv(temporary, index=False, lineterminator="\n", compression=None)
-
-
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """What `write_history` wrote: one record an epoch; None where nothing was measured.
-
-    Raises:
-        JenacastError: missing or damaged, or not what the result and the state of the run say.
-    """
-    path, state = folder / HISTORY, folder / STATE
-    try:
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
-        measured = [{key: float(cell) if cell else None for key, cell in line.items()} for line in lines]
-        history = [figures | {"epoch": int(line["epoch"])} for line, figures in zip(lines, measured, strict=True)]
-        check_history(history)
-        # A run that was killed may have its last epoch in the history alone.
-        known = load_state(state, with_variables=False)[0].history if state.is_file() else []
-        if len(history) < read_outcome(folder).epochs or history[: len(known)] != known:
-            raise ValueError(f"{len(history)} epochs that are not those of {METRICS} and {STATE}")
-    except FileNotFoundError:
-        raise JenacastError(f"{path} not found; {folder} is not a whole run folder") from None
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise JenacastError(f"{path} is damaged ({error}); {NEW_RUN}") from None
-    return history
+def resume_words(folder: Path) -> list[str]:
+    """The options that continue a run, or a set of runs: code of the user's own is run only where it is named."""
+    code = code_beside(folder / CONFIG)
+    return ["--resume", str(folder), *(["--code", str(code)] if code else [])]
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from jenacast.config import Config, TrainSettings
+from jenacast.config import Config
 from jenacast.errors import JenacastError
 from jenacast.files import atomic_path, open_regular
 from jenacast.records import check_record
+from jenacast.settings import TrainSettings
 
 FORMAT = 1
 MEASURED = ("train_loss", "train_mae_c", "val_mae_c", "val_rmse_c", "learning_rate", "seconds")  # of an epoch
