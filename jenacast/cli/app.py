@@ -54,7 +54,11 @@ def complete_checkpoint(incomplete: str) -> list[str]:
 
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", autocompletion=complete_recipe, help="A recipe by name; `jenacast models` lists them."),
+    typer.Option(
+        "--model",
+        autocompletion=complete_recipe,
+        help="A recipe by name, which `jenacast models` lists; or a Python file with a network of your own.",
+    ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings instead.")]
 Assignments = Annotated[
