@@ -23,7 +23,8 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 ALONE = {
     "peers.py": ["--quick", "--peers", "no-python"],
     "sweep.py": ["--trials", "1", "--epochs", "1", "--seeds", "2", "--pruners", "halving"],
-    "startup.py": ["--runs", "1", "--rows", "1400"],
+    "startup.py": ["--runs", "1", "--rows", "1400", "--ten-minute-rows", "9000"],
+    "one_card.py": ["--rows", "9000", "--epochs", "1", "--set", "model.units=2", "--set", "data.history_hours=4"],
     "preparing.py": ["--rows", "9000"],
     "time_to_accuracy.py": ["--recipes", "lagged", "--book-epochs", "0"],
     "epoch.py": ["--rows", "9000", "--recipes", "dense"],
@@ -56,7 +57,7 @@ class LGBMRegressor:
 PYTHON = f"""#!/bin/sh
 [ "$2" != jenacast ] || {{ echo '{{"gpus": []}}'; exit 1; }}
 case "$1" in
-    benchmarks/*) shift; echo "\\"$*\\"" ;;
+    benchmarks/*) shift; [ "$2" != --fail ] && echo "\\"$*\\"" ;;
     *) exec {sys.executable} "$@" ;;
 esac
 """
@@ -82,6 +83,15 @@ def test_startup_prints_one_object(run_alone):
     answer, _ = run_alone("startup.py")
     assert answer["ratio"] > 1
     assert answer["evaluate_over_import"] > 0
+    assert len(answer["over_import"]) == 11
+
+
+def test_one_card_prints_one_object(run_alone):
+    answer, _ = run_alone("one_card.py")
+    ways = answer["ways"]
+    assert {way: ways[way]["kernel"] == "TensorFlow" for way in ways} == {way: way == "Keras' layers" for way in ways}
+    assert min(way["seconds"] - way["seconds_of_epochs"] for way in ways.values()) > 0
+    assert answer["work_of_two_at_once"] > 0
 
 
 def test_peers_prints_one_object(run_alone):
@@ -173,17 +183,19 @@ def test_all_figures_of_a_gpu_box_go_into_one_file(tmp_path):
     out, python = tmp_path / "gpu.json", tmp_path / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
-    environment = os.environ | {"PYTHON": str(python), "EPOCH": "--rows 9", "STEP": "--steps 1", "PIPELINE": ""}
+    environment = os.environ | {"PYTHON": str(python), "EPOCH": "--rows 9", "STEP": "--steps 1", "CARD": "--fail"}
     command = ["bash", BENCHMARKS / "gpu.sh", out]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert f"jenacast doctor found problems; see {out}" in done.stderr
+    assert f"benchmarks/one_card.py failed; it is left out of {out}" in done.stderr
     assert "no GPU: these are the figures of the CPU" in done.stderr
     assert json.loads(out.read_text()) == {
         "doctor": {"gpus": []},
-        "epoch": "--json --rows 9",
+        "epoch": "--json --engines auto keras tied weight-drop --rows 9",
         "input_pipeline": "--json --keras-batches 20",
         "recurrent_step": "--json --steps 1",
+        "training_loop": "--json",
     }
 
 

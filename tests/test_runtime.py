@@ -1,3 +1,4 @@
+import gc
 import os
 import platform
 import subprocess
@@ -30,6 +31,11 @@ def test_what_a_failing_start_said_is_let_through(broken_keras):
     assert done.returncode == 1
     assert "the library is of another build" in done.stderr
     assert "ImportError: broken" in done.stderr
+
+
+def test_collections_go_on_after_the_import():
+    load_tensorflow()
+    assert gc.isenabled()
 
 
 def test_ctrl_c_waits_for_the_end_of_the_import(tmp_path):

@@ -213,7 +213,7 @@ class Batches:
             return tf.gather(self._series, rows), targets[begin : begin + batch_size]
 
         numbers = tf.data.Dataset.range(first_batch, batch_count(len(order), batch_size))
-        return _prefetched(numbers.map(gather))
+        return _prefetched(numbers.map(tf.autograph.experimental.do_not_convert(gather)))
 
 
 def _prefetched(batches: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from jenacast.config import standard_task
 from jenacast.data.prepared import load_prepared
 from jenacast.errors import CheckpointError, DataError, install_extra
+from jenacast.features.datasets import EVALUATION_BATCH
 from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.files import file_sha256
 from jenacast.models.checkpoint import (
@@ -99,7 +100,13 @@ def open_checked(path: Path, data_dir: Path, *, trust_saved_model: bool = False)
 def forecaster_of(model: Any, path: Path, metadata: Metadata | None, sha256: str | None = None) -> Forecaster:
     """A Keras model in memory as a forecaster; `path` names it, `sha256` is of the file that it came from."""
     shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
-    return Forecaster(path, _checked(forward_function(model), path, shapes[1]), *shapes, metadata, sha256)
+    return Forecaster(
+        path,
+        _checked(forward_function(model, eager_below=EVALUATION_BATCH), path, shapes[1]),
+        *shapes,
+        metadata,
+        sha256,
+    )
 
 
 def _open_export(folder: Path, trust_saved_model: bool) -> Forecaster:

@@ -13,18 +13,30 @@ from jenacast.runtime import load_tensorflow
 CHUNK = 8_192  # windows decoded at a time: what that takes would be ten times the result
 
 
-def forward_function(model: Any, *, xla: bool = False) -> Callable[[Any], Any]:
-    """A graph from (windows, steps, columns) to (windows, outputs), dropout off; compiled with `xla`."""
+def forward_function(model: Any, *, xla: bool = False, eager_below: int = 0) -> Callable[[Any], Any]:
+    """A graph from (windows, steps, columns) to (windows, outputs), dropout off; compiled with `xla`.
+
+    Fewer windows than `eager_below` go without: a graph takes longer to make than a few windows to forecast.
+    """
     tf = load_tensorflow()
-    forward: Callable[[Any], Any] = tf.function(lambda inputs: model(inputs, training=False), jit_compile=xla)
-    return forward
+
+    def eager(inputs: Any) -> Any:
+        return model(inputs, training=False)
+
+    graph = tf.function(eager, jit_compile=xla, autograph=False)
+    return lambda inputs: (eager if inputs.shape[0] < eager_below else graph)(inputs)
 
 
 def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda: None) -> Floats:
     """(windows, outputs) float32 of a function over batches, in order of time, none left out."""
-    outputs = []
+    tf = load_tensorflow()
+    outputs: list[Floats] = []
     for inputs, _ in batches.in_order():
-        outputs.append(forward(inputs).numpy())
+        windows = inputs.shape[0]
+        missing = len(outputs[0]) - windows if outputs else 0
+        if missing:  # the last batch is filled up: another size would take another graph
+            inputs = tf.pad(inputs, [[0, missing], [0, 0], [0, 0]])
+        outputs.append(forward(inputs).numpy()[:windows])
         between()
     return np.concatenate(outputs)
 

@@ -42,7 +42,7 @@ class Learner:
         self._sums = tf.Variable(np.zeros(3), dtype=tf.float64, name="epoch_sums")
         self._bad_step = tf.Variable(0, dtype=tf.int64, name="bad_step")
         # One trace for each batch size, the full one and the last: static shapes are a fifth faster.
-        self._step = tf.function(self._train_step, jit_compile=xla)
+        self._step = tf.function(self._train_step, jit_compile=xla, autograph=False)
         # On a GPU even the layers made for XLA reach cuDNN at inference, which XLA cannot compile.
         self._forward = forward_function(model, xla=xla and not has_gpu())
 
