@@ -11,6 +11,7 @@ from jenacast.data.series import Series
 from jenacast.errors import ConfigError
 from jenacast.features.climatology import Climatology
 from jenacast.features.derived import derive, wind_vector
+from jenacast.features.past import PastByTime, PastOfWindows
 
 FIRST = np.datetime64("2009-01-01T00:10:00", "s")
 MINUTE, HOUR_S = np.timedelta64(60, "s"), 3600
@@ -70,6 +71,21 @@ def looked_up(series, operations):
 def test_changes_and_means_are_those_of_a_look_up_by_time(station, operations):
     name = ":".join([TARGET, *(f"{kind}_{hours}h" for kind, hours in operations)])
     np.testing.assert_allclose(one(station, name), looked_up(station, operations), rtol=0, atol=1e-9)  # NaN where NaN
+
+
+@settings(deadline=None)
+@given(hours=st.integers(1, 6), more=st.integers(0, 6), windows=st.integers(0, 3), seed=st.integers(0, 999))
+def test_the_past_of_windows_is_that_of_their_times(hours, more, windows, seed):
+    length, random = hours + 1 + more, np.random.default_rng(seed)
+    minutes = 60 * (1_000 * np.arange(windows)[:, None] + np.arange(length)).ravel()
+    values = np.where(random.random(windows * length) < 0.1, nan, random.normal(size=windows * length))
+    counts = random.random(windows * length) < 0.3
+    by_place, by_time = PastOfWindows(length), PastByTime(FIRST + minutes * MINUTE)
+    known = np.tile(np.arange(length) >= hours, windows)
+    for asked in (("change", values, hours), ("mean", values, hours), ("last", values, counts, hours)):
+        found, expected = (getattr(past, asked[0])(*asked[1:]) for past in (by_place, by_time))
+        which = known if asked[0] == "last" else slice(None)
+        np.testing.assert_allclose(found[which], expected[which], rtol=0, atol=1e-9)
 
 
 @settings(deadline=None)

@@ -32,8 +32,16 @@ from jenacast.data.synthetic import synthetic_series, write_csv
 ROOT = Path(__file__).parent.parent
 RUN = ("README.md", "docs/guide.md", "docs/station.md", "docs/development.md")
 # Their commands train for minutes to hours (course, results, experiments), need servers, GPUs and Slurm (many-machines,
-# whose scripts test_many_machines.py runs) or other environments (benchmarks, whose scripts test_benchmarks.py runs).
-READ = ("docs/course.md", "docs/results.md", "docs/experiments.md", "docs/many-machines.md", "benchmarks/README.md")
+# whose scripts test_many_machines.py runs) or other environments (serving, whose program test_complete.py runs, and
+# benchmarks, whose scripts test_benchmarks.py runs).
+READ = (
+    "docs/course.md",
+    "docs/results.md",
+    "docs/experiments.md",
+    "docs/many-machines.md",
+    "docs/serving.md",
+    "benchmarks/README.md",
+)
 COMMANDS = get_command(app).commands
 SHORT = ("train.epochs=1", "train.batch_size=65536", "model.units=4", "data.history_hours=30")
 ROWS = 28_000  # hourly: three years, and 70 days of 2012 for a backtest from there on

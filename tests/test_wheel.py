@@ -6,26 +6,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packages import pip
 
 from jenacast.config import load_recipe
 
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parent.parent
-UNREACHABLE = (
-    "No matching distribution found",
-    "Could not find a version",
-    "NewConnectionError",
-    "No module named pip",
-)
-
-
-def pip(*arguments):
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    if done.returncode and any(text in done.stderr for text in UNREACHABLE):
-        pytest.skip(f"pip cannot have what a wheel is built with: {done.stderr.splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -79,8 +79,7 @@ def find_valid(values: Floats, columns: Sequence[Column] = COLUMNS) -> NDArray[n
     lows = np.array([column.low for column in columns], dtype=np.float32)
     highs = np.array([column.high for column in columns], dtype=np.float32)
     with np.errstate(invalid="ignore"):
-        valid: NDArray[np.bool_] = values >= lows
-        valid &= values <= highs
+        valid: NDArray[np.bool_] = (values >= lows) & (values <= highs)
     return valid
 
 

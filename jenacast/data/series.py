@@ -1,7 +1,7 @@
 """A station's series in memory: what the CSV reader makes and everything else takes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ class Series:
         measured = None if self.target_measured is None else self.target_measured[rows]
         optional = None if self.optional is None else self.optional[rows]
         return Series(self.times[rows], self.values[rows], measured, optional)
+
+    def with_columns(self, columns: Mapping[str, Floats]) -> "Series":
+        """The same rows with other values, (rows,), in some of the columns that every file has."""
+        values = [columns[name].astype(np.float32) if name in columns else self.column(name) for name in NAMES]
+        return replace(self, values=np.column_stack(values))
 
 
 def concatenate(parts: Sequence[Series]) -> Series:

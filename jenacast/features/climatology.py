@@ -70,11 +70,13 @@ def day_waves(times: Times, waves: int) -> Floats:
 
 
 def _products(times: Times) -> Floats:
-    one = np.ones((len(times), 1))
-    year = np.hstack([one, year_waves(times, WAVES)])
-    day = np.hstack([one, day_waves(times, WAVES)])
-    products: Floats = (year[:, :, None] * day[:, None, :]).reshape(len(times), TERMS)
+    year, day = (_with_one(waves(times, WAVES)) for waves in (year_waves, day_waves))
+    products: Floats = (year[:, :, None] * day[:, None, :]).reshape(-1, TERMS)
     return products
+
+
+def _with_one(waves: Floats) -> Floats:
+    return np.column_stack([np.ones_like(waves[:, 0]), waves])
 
 
 def _waves(cycles: Floats, waves: int) -> Floats:

@@ -10,7 +10,6 @@ time, not by row, and look into the past only; where that lacks an hour they are
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jenacast.columns import (
     CALENDAR,
@@ -23,23 +22,26 @@ from jenacast.columns import (
     measured_columns,
     parse_column,
 )
-from jenacast.data.series import HOUR_S, Floats, Rows, Series, Times, years_of
+from jenacast.data.series import Floats, Rows, Series, years_of
 from jenacast.errors import DataError
 from jenacast.features.climatology import Climatology, day_waves, year_waves
+from jenacast.features.past import Past, PastByTime
 from jenacast.features.sun import clear_sky_w_per_m2, sun_height
 
 WAVES = {"hour": day_waves, "year": year_waves}
-LANE_S = 2**40  # longer than any series
 LOW_SUN = np.sin(np.deg2rad(5))  # below it trees and roofs hide the sun, and the quotient of small numbers says nothing
 
 
-def derive(series: Series, names: Sequence[str], climatology: Climatology | None = None) -> Iterator[Floats]:
+def derive(
+    series: Series, names: Sequence[str], climatology: Climatology | None = None, past: Past | None = None
+) -> Iterator[Floats]:
     """The columns `names` at every row of `series`, in its order, one after the other: together they may be large.
 
     Args:
         series: rows in any order; a time that occurs twice counts once.
         names: as `parse_column` takes them.
         climatology: needed where a column is a departure.
+        past: finds the rows some hours before others; by default by their times.
 
     Yields:
         (rows,) float64 in the column's unit; NaN where a row's past lacks an hour that the column needs.
@@ -52,7 +54,8 @@ def derive(series: Series, names: Sequence[str], climatology: Climatology | None
     if climatology is None and any(spec.needs_climatology for spec in specs):
         raise ValueError("a departure needs the climatology it is from")
     needs_past = any(spec.source == CLEARNESS or any(hours for _, hours in spec.operations) for spec in specs)
-    past = _Past(series.times) if needs_past else None
+    if needs_past and past is None:
+        past = PastByTime(series.times)
     for spec in specs:
         yield _derive(series, past, spec, climatology)
 
@@ -96,7 +99,7 @@ def _ranges(years: Rows) -> str:
     return ", ".join(" to ".join(map(str, dict.fromkeys(run[[0, -1]].tolist()))) for run in runs)
 
 
-def _derive(series: Series, past: "_Past | None", spec: ColumnSpec, climatology: Climatology | None) -> Floats:
+def _derive(series: Series, past: Past | None, spec: ColumnSpec, climatology: Climatology | None) -> Floats:
     values = _source(series, spec.source)
     if spec.source == CLEARNESS and past:
         values = past.last(values, sun_height(series.times) > LOW_SUN, NIGHT_HOURS)
@@ -124,45 +127,3 @@ def _source(series: Series, source: str) -> Floats:
         columns = (series.column(name).astype(np.float64) for name in (speed, "wind_direction_deg"))
         return wind_vector(*columns)[part]
     return series.column(source).astype(np.float64)
-
-
-class _Past:
-    """Finds the rows some hours before others, by time."""
-
-    def __init__(self, times: Times) -> None:
-        seconds = times.astype("datetime64[s]").astype(np.int64)
-        # Times that are whole hours apart become neighbours, as if each minute of the hour were a series of its own,
-        # and the series so far from each other that no look-back reaches from one into another.
-        keys = (seconds % HOUR_S) * LANE_S + seconds
-        self._keys, self._firsts, self._place = np.unique(keys, return_index=True, return_inverse=True)
-
-    def _before(self, hours: int) -> Rows:
-        """For each distinct time the place of the time `hours` before, -1 where that is missing."""
-        wanted = self._keys - hours * HOUR_S
-        place = np.searchsorted(self._keys, wanted)
-        return np.where(self._keys[place] == wanted, place, -1)
-
-    def change(self, values: Floats, hours: int) -> Floats:
-        """Values (rows,) less those `hours` before."""
-        now, before = values[self._firsts], self._before(hours)
-        change: Floats = np.where(before >= 0, now - now[before], np.nan)[self._place]
-        return change
-
-    def last(self, values: Floats, counts: NDArray[np.bool_], hours: int) -> Floats:
-        """Of (rows,) values the last hourly one that counts, the present one included; none is older than `hours`."""
-        now, counts = values[self._firsts], counts[self._firsts]
-        place = np.maximum.accumulate(np.where(counts, np.arange(len(now)), 0))
-        is_near = counts[place] & (self._keys - self._keys[place] <= hours * HOUR_S)
-        last: Floats = np.where(is_near, now[place], np.nan)[self._place]
-        return last
-
-    def mean(self, values: Floats, hours: int) -> Floats:
-        """The mean of (rows,) values over the last `hours` hourly ones, the present one included."""
-        now, first = values[self._firsts], self._before(hours - 1)
-        known = np.isfinite(now)
-        sums = np.concatenate([[0.0], np.cumsum(np.where(known, now, 0.0))])
-        counts = np.concatenate([[0], np.cumsum(known)])
-        last = np.arange(len(now)) + 1
-        is_whole = (first >= 0) & (counts[last] - counts[first] == hours)
-        mean: Floats = np.where(is_whole, (sums[last] - sums[first]) / hours, np.nan)[self._place]
-        return mean

@@ -34,6 +34,10 @@ class ColumnEncoding(Record):
     def _known(cls, name: str) -> str:
         return check_columns([name])[0]
 
+    def standardised(self, values: Floats) -> Floats:
+        """The column with mean 0 and deviation 1 over the rows that it was fitted on."""
+        return (values - self.mean) / self.deviation
+
 
 class TargetEncoding(Record):
     """What the network's output means: the temperature is output * scale_c + offset_c + reference.
@@ -108,7 +112,7 @@ class Encoding(Record):
         inputs = np.empty((len(seen.times), len(numbers)), np.float32)
         columns = [self.columns[number] for number in numbers]
         for place, values in enumerate(derive(seen, [column.name for column in columns], self.climatology)):
-            inputs[:, place] = (values - columns[place].mean) / columns[place].deviation
+            inputs[:, place] = columns[place].standardised(values)
         return inputs
 
     def references_c(self, now: Times, last_observed_c: Floats) -> Floats:
@@ -118,13 +122,16 @@ class Encoding(Record):
             now: (windows,) times of the last observations.
             last_observed_c: (windows,) the temperatures then, degC.
         """
-        last_observed_c = (last_observed_c.astype(np.float64) + raised_by_c(now, self.repairs))[:, None]
-        shape, kind = (len(now), len(self.leads)), self.target.kind
-        if kind == "change" or (kind == "absolute" and not self.warming_c_per_decade):
-            return np.broadcast_to(last_observed_c if kind == "change" else 0.0, shape)
+        last_observed_c = last_observed_c.astype(np.float64) + raised_by_c(now, self.repairs)
+        last_observed_c = last_observed_c[:, None] + np.zeros(len(self.leads))
+        kind = self.target.kind
+        if kind == "change":
+            return last_observed_c
+        if kind == "absolute" and not self.warming_c_per_decade:
+            return np.zeros_like(last_observed_c)
         # The times asked for, not the target rows' own: under `book` a gap may lie between. Most are many windows'.
-        times, places = np.unique(self._valid_at(now), return_inverse=True)
-        later_c: Floats = self._expected_c(times)[places.reshape(shape)]
+        times, places = np.unique(self.valid_at(now), return_inverse=True)
+        later_c: Floats = self._expected_c(times)[places.reshape(-1, len(self.leads))]
         return later_c + last_observed_c - self._expected_c(now)[:, None] if kind == "departure-change" else later_c
 
     def encode(self, truth_c: Floats, now: Times, last_observed_c: Floats) -> Floats:
@@ -142,11 +149,11 @@ class Encoding(Record):
         """(windows, outputs) float64 degC from what the network says; the inverse of `encode`."""
         relative_c = outputs.astype(np.float64) * self.target.scale_c + self.target.offset_c
         said_c: Floats = relative_c + self.references_c(now, last_observed_c)
-        return said_c - raised_by_c(self._valid_at(now), self.repairs)
+        return said_c - raised_by_c(self.valid_at(now), self.repairs)
 
     def relative_c(self, truth_c: Floats, now: Times, last_observed_c: Floats) -> Floats:
         """What the target says of measured temperatures before it is scaled, (windows, outputs) float64 degC."""
-        repaired_c = truth_c + raised_by_c(self._valid_at(now), self.repairs)
+        repaired_c = truth_c + raised_by_c(self.valid_at(now), self.repairs)
         relative_c: Floats = repaired_c - self.references_c(now, last_observed_c)
         return relative_c
 
@@ -157,7 +164,7 @@ class Encoding(Record):
             climate_c = climate_c + self.climatology.at(times)
         return climate_c
 
-    def _valid_at(self, now: Times) -> Times:
+    def valid_at(self, now: Times) -> Times:
         """(windows, leads) times that the outputs are for."""
         valid_at: Times = now[:, None] + np.array(self.leads, "timedelta64[h]")
         return valid_at

@@ -6,12 +6,10 @@ found, and with it what follows from the temperature at the same dew point (`jen
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from jenacast.columns import NAMES
 from jenacast.data.air import columns_at
 from jenacast.data.prepared import Prepared, remedy
 from jenacast.data.series import Floats, Series, Times
@@ -60,22 +58,15 @@ def find_repairs(prepared: Prepared, fit_on: FitSplit) -> tuple[Repair, ...]:
 
 def raised_by_c(times: Times, repairs: Sequence[Repair]) -> Floats:
     """What repairs add to the temperature at datetime64 `times` of any shape, float64 degC."""
-    raised_c = np.zeros(times.shape)
+    raised_c: Floats = np.zeros_like(times, dtype=np.float64)
     for repair in repairs:
-        raised_c[times <= np.datetime64(repair.until)] += repair.step_c
+        raised_c = raised_c + np.where(times <= np.datetime64(repair.until), repair.step_c, 0.0)
     return raised_c
 
 
 def repaired(series: Series, repairs: Sequence[Repair]) -> Series:
-    """The series with its rows before the breaks raised; itself where no row lies before one."""
-    raised_c = raised_by_c(series.times, repairs)
-    before = np.flatnonzero(raised_c)
-    if not len(before):
-        return series
-    values = np.array(series.values)
-    for name, column in columns_at(series.pick(before), raised_c[before]).items():
-        values[before, NAMES.index(name)] = column
-    return replace(series, values=values)
+    """The series with its rows before the breaks raised; itself where there is none."""
+    return series.with_columns(columns_at(series, raised_by_c(series.times, repairs))) if repairs else series
 
 
 def tell_of_breaks(prepared: Prepared, repairs: Sequence[Repair], fit_on: FitSplit) -> None:

@@ -28,13 +28,12 @@ def sun_height(times: Times) -> Floats:
     anomaly = np.deg2rad(357.528 + 0.9856003 * days)
     longitude = np.deg2rad(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
     tilt = np.deg2rad(23.439 - 4e-7 * days)
-    declination = np.arcsin(np.sin(tilt) * np.sin(longitude))
-    ascension = np.arctan2(np.cos(tilt) * np.sin(longitude), np.cos(longitude))
+    # The sun's direction towards the equinox, across it along the equator, and towards the pole
+    equinox, across, pole = np.cos(longitude), np.cos(tilt) * np.sin(longitude), np.sin(tilt) * np.sin(longitude)
     sidereal_hours = 6.697375 + 0.0657098242 * days + (hours + 12) % 24
-    hour_angle = np.deg2rad(15 * sidereal_hours + LONGITUDE_DEG) - ascension
+    turned = np.deg2rad(15 * sidereal_hours + LONGITUDE_DEG)
     latitude = np.deg2rad(LATITUDE_DEG)
-    upright, level = np.sin(latitude) * np.sin(declination), np.cos(latitude) * np.cos(declination)
-    height: Floats = upright + level * np.cos(hour_angle)
+    height: Floats = np.sin(latitude) * pole + np.cos(latitude) * (np.cos(turned) * equinox + np.sin(turned) * across)
     return height
 
 

@@ -7,7 +7,6 @@ as that of a regional mean over thirty years, can be taken off before: then late
 
 import numpy as np
 
-from jenacast.columns import NAMES
 from jenacast.data.air import ZERO_CELSIUS_K, saturation_vapour_pressure_mbar
 from jenacast.data.series import Floats, Series, Times
 from jenacast.features.climatology import YEAR_S
@@ -40,11 +39,8 @@ def without_warming(series: Series, c_per_decade: float) -> Series:
     now_c, later_c = series.column("temperature_c").astype(np.float64), warming_c(series.times, c_per_decade)
     cooler = (now_c - later_c + ZERO_CELSIUS_K) / (now_c + ZERO_CELSIUS_K)
     drier = saturation_vapour_pressure_mbar(now_c - later_c) / saturation_vapour_pressure_mbar(now_c)
-    values = np.array(series.values)
-    for name in ("temperature_c", "dew_point_c"):
-        values[:, NAMES.index(name)] -= later_c
     factors = dict.fromkeys(VAPOUR, drier)
     factors |= {"potential_temperature_k": cooler, "air_density_g_per_m3": 1 / cooler}
-    for name, factor in factors.items():
-        values[:, NAMES.index(name)] *= factor
-    return Series(series.times, values, series.target_measured, series.optional)
+    columns = {name: series.column(name) * factor for name, factor in factors.items()}
+    columns |= {name: series.column(name) - later_c for name in ("temperature_c", "dew_point_c")}
+    return series.with_columns(columns)

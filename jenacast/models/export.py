@@ -10,9 +10,12 @@ import numpy as np
 from jenacast.errors import CheckpointError, ExistsError, JenacastError
 from jenacast.files import atomic_folder
 from jenacast.models import ExportFormat
-from jenacast.models.checkpoint import MEMBER, load_checkpoint
+from jenacast.models.checkpoint import MEMBER, Checkpoint, Metadata, load_checkpoint
+from jenacast.models.export_complete import write_complete
 from jenacast.models.forecaster import (
     ARCHITECTURE_FILE,
+    COMPLETE_FOLDER,
+    COMPLETE_ONNX,
     KERAS_FILE,
     ONNX_FILE,
     ONNX_REMEDY,
@@ -26,14 +29,17 @@ from jenacast.runtime import load_tensorflow, quiet
 logger = logging.getLogger(__name__)
 
 TOLERANCE_C = 1e-5
+COMPLETE_TOLERANCE_C = 1e-3
 COMPARED_WINDOWS = 256
 EXPORTED = {MEMBER, KERAS_FILE, ARCHITECTURE_FILE, WEIGHTS_FILE, SAVED_MODEL_FOLDER, ONNX_FILE}
+EXPORTED |= {COMPLETE_ONNX, COMPLETE_FOLDER}
 
 
-def export(path: Path, form: ExportFormat, out: Path, *, force: bool = False) -> float:
+def export(path: Path, form: ExportFormat, out: Path, *, complete: bool = False, force: bool = False) -> float:
     """Write a checkpoint in another format, with `jenacast.json` beside it, into the folder `out`.
 
-    What was written is read back and forecasts from random windows, whole or not at all.
+    What was written is read back and forecasts from random windows, whole or not at all. With `complete` it is the
+    whole forecast, from measured values to degC (`complete.forecast_function`), as a SavedModel or ONNX.
 
     Returns:
         The largest difference to the checkpoint's own forecasts, degC.
@@ -47,18 +53,16 @@ def export(path: Path, form: ExportFormat, out: Path, *, force: bool = False) ->
     checkpoint = load_checkpoint(path)
     if checkpoint.metadata is None:
         raise CheckpointError(f"{checkpoint.path} has no {MEMBER}; only checkpoints that jenacast trained are exported")
-    encoding = checkpoint.metadata.encoding
-    shape = (COMPARED_WINDOWS, encoding.history_hours, len(encoding.columns))
-    inputs = load_tensorflow().constant(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    if form == "onnx":
+        _refuse_without_onnx()
+    most_c = COMPLETE_TOLERANCE_C if complete else TOLERANCE_C
+    write = write_complete if complete else _write_network
     with atomic_folder(out) as folder:
         (folder / MEMBER).write_text(checkpoint.metadata.model_dump_json(indent=2), encoding="utf-8")
-        _write(checkpoint.path, checkpoint.model, form, folder, shape[1:])
-        expected = forward_function(checkpoint.model)(inputs).numpy()
-        received = open_forecaster(folder, trust_saved_model=True).forward(inputs).numpy()
-        difference_c = float(np.abs(received - expected).max()) * encoding.target.scale_c
-        if not difference_c <= TOLERANCE_C:
+        difference_c = write(checkpoint, checkpoint.metadata, form, folder)
+        if not difference_c <= most_c:
             raise CheckpointError(
-                f"the {form} export forecasts up to {difference_c:.2g} °C differently, more than {TOLERANCE_C:g}; "
+                f"the {form} export forecasts up to {difference_c:.2g} °C differently, more than {most_c:g}; "
                 "it was not kept"
             )
     return difference_c
@@ -75,6 +79,25 @@ def _refuse_existing(out: Path, *, force: bool) -> None:
         raise ExistsError(f"{out} is not an export alone ({other}): --force replaces no other; choose another --out")
 
 
+def _refuse_without_onnx() -> None:
+    try:
+        import onnxruntime  # noqa: F401
+        import tf2onnx  # noqa: F401
+    except ImportError:
+        raise JenacastError(f"the onnx format needs tf2onnx and ONNX Runtime; {ONNX_REMEDY}") from None
+
+
+def _write_network(checkpoint: Checkpoint, metadata: Metadata, form: ExportFormat, folder: Path) -> float:
+    """Write the network alone; returns the largest difference of what is read back from it, degC."""
+    encoding = metadata.encoding
+    shape = (COMPARED_WINDOWS, encoding.history_hours, len(encoding.columns))
+    inputs = load_tensorflow().constant(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    _write(checkpoint.path, checkpoint.model, form, folder, shape[1:])
+    expected = forward_function(checkpoint.model)(inputs).numpy()
+    received = open_forecaster(folder, trust_saved_model=True).forward(inputs).numpy()
+    return float(np.abs(received - expected).max()) * encoding.target.scale_c
+
+
 def _write(path: Path, model: Any, form: ExportFormat, folder: Path, shape: tuple[int, ...]) -> None:
     if form == "keras":
         shutil.copyfile(path, folder / KERAS_FILE)
@@ -85,16 +108,7 @@ def _write(path: Path, model: Any, form: ExportFormat, folder: Path, shape: tupl
         with quiet():
             model.export(folder / SAVED_MODEL_FOLDER, verbose=False)
     else:
-        _write_onnx(model, folder / ONNX_FILE, shape)
-
-
-def _write_onnx(model: Any, path: Path, shape: tuple[int, ...]) -> None:
-    tf = load_tensorflow()
-    try:
-        import onnxruntime  # noqa: F401
-        import tf2onnx  # noqa: F401
-    except ImportError:
-        raise JenacastError(f"the onnx format needs tf2onnx and ONNX Runtime; {ONNX_REMEDY}") from None
-    signature = [tf.TensorSpec((None, *shape), tf.float32, name="history")]
-    with quiet():
-        model.export(path, format="onnx", input_signature=signature, verbose=False)
+        tf = load_tensorflow()
+        signature = [tf.TensorSpec((None, *shape), tf.float32, name="history")]
+        with quiet():
+            model.export(folder / ONNX_FILE, format="onnx", input_signature=signature, verbose=False)

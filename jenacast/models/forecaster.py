@@ -34,6 +34,7 @@ KERAS_FILE = "model.keras"
 ARCHITECTURE_FILE, WEIGHTS_FILE = "model.json", "model.weights.h5"
 SAVED_MODEL_FOLDER = "saved_model"
 ONNX_FILE = "model.onnx"
+COMPLETE_ONNX, COMPLETE_FOLDER = "complete.onnx", "complete_saved_model"  # from measured values to degC
 ONNX_REMEDY = f"run: {install_extra('onnx')}"
 
 
@@ -118,6 +119,12 @@ def _open_export(folder: Path, trust_saved_model: bool) -> Forecaster:
         ONNX_FILE: _read_onnx,
     }
     found = [name for name in readers if (folder / name).exists()]
+    complete = [name for name in (COMPLETE_ONNX, COMPLETE_FOLDER) if (folder / name).exists()]
+    if complete and not found:
+        raise CheckpointError(
+            f"{folder} holds {complete[0]}, a complete forecast for other programs (docs/serving.md); give the "
+            "checkpoint that it was made from, or an export without --complete"
+        )
     if len(found) != 1:
         raise CheckpointError(f"{folder} holds {len(found)} exported models, expected one of: {', '.join(readers)}")
     if found == [SAVED_MODEL_FOLDER] and not trust_saved_model:

@@ -48,8 +48,8 @@ RIDGE = 1.0  # on all coefficients but the mean's: what a short series leaves op
 class LeadCalibration(Record):
     """How sure a network is of one of its outputs.
 
-    `coefficients` give the log of the scale in degC, for the terms of `_terms`; a scale is kept between `least_c` and
-    `most_c`, its extremes on train. `quantiles` are residuals, truth minus forecast, at `LEVELS`, in scales.
+    `coefficients` give the log of the scale in degC, for the terms of `scale_terms`; a scale is kept between `least_c`
+    and `most_c`, its extremes on train. `quantiles` are residuals, truth minus forecast, at `LEVELS`, in scales.
     """
 
     coefficients: tuple[float, ...] = Field(min_length=CALENDAR_TERMS)
@@ -67,6 +67,12 @@ class LeadCalibration(Record):
     def scale_c(self, terms: Floats) -> Floats:
         """(windows,) degC from (windows, terms)."""
         return np.clip(_scale_c(np.array(self.coefficients), terms), self.least_c, self.most_c)
+
+    def quantiles_c(self, forecast_c: Floats, terms: Floats) -> Floats:
+        """(windows, LEVELS) degC around the (windows,) forecasts, degC, from their (windows, terms)."""
+        scale_c = self.scale_c(terms)
+        quantiles_c: Floats = forecast_c[:, None] + scale_c[:, None] * np.array(self.quantiles)
+        return quantiles_c
 
 
 @dataclass(frozen=True)
@@ -99,9 +105,7 @@ class Calibration(Record):
         Raises:
             CheckpointError: numbers so large that a quantile is not finite.
         """
-        lead = self.leads[output]
-        scale_c = lead.scale_c(_terms(forecast_c, inputs))
-        quantiles_c: Floats = forecast_c[:, None] + scale_c[:, None] * np.array(lead.quantiles)
+        quantiles_c = self.leads[output].quantiles_c(forecast_c, scale_terms(forecast_c, inputs))
         if not np.isfinite(quantiles_c[np.isfinite(forecast_c)]).all():
             raise CheckpointError("the checkpoint's calibration gives intervals that are not finite; train again")
         return quantiles_c
@@ -135,11 +139,11 @@ def fit_lead(train: Residuals, val: Residuals) -> LeadCalibration | None:
     """The shape of the scale from train, the quantiles from validation; None for fewer than `LEAST_WINDOWS` there."""
     if len(val.truth_c) < LEAST_WINDOWS:
         return None
-    terms = _terms(train.forecast_c, train.inputs)
+    terms = scale_terms(train.forecast_c, train.inputs)
     coefficients = _fit_scale(terms, np.abs(train.truth_c - train.forecast_c))
     scale_c = _scale_c(coefficients, terms)
     least_c, most_c = float(scale_c.min()), float(scale_c.max())
-    val_scale_c = np.clip(_scale_c(coefficients, _terms(val.forecast_c, val.inputs)), least_c, most_c)
+    val_scale_c = np.clip(_scale_c(coefficients, scale_terms(val.forecast_c, val.inputs)), least_c, most_c)
     return LeadCalibration(
         coefficients=tuple(coefficients.tolist()),
         least_c=least_c,
@@ -190,16 +194,16 @@ def residuals(forecasts_c: Floats, samples: Samples, encoding: Encoding) -> Iter
         yield Residuals(forecasts_c[known, number], samples.truth_c[known, number], inputs)
 
 
-def _terms(forecast_c: Floats, inputs: SpreadInputs) -> Floats:
+def scale_terms(forecast_c: Floats, inputs: SpreadInputs) -> Floats:
     """(windows, terms): one; the day; the year; the day's cycle through the year; the change forecast and its size.
 
     After these the columns that the network sees.
     """
     day, year = day_waves(inputs.valid_at, 2), year_waves(inputs.valid_at, 2)
-    products = (day[:, :2, None] * year[:, None, :2]).reshape(len(day), 4)
+    products = (day[:, :2, None] * year[:, None, :2]).reshape(-1, 4)
     change = np.clip((forecast_c - inputs.last_observed_c) / CHANGE_C, -MOST_CHANGES, MOST_CHANGES)
     seen = np.clip(inputs.seen, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-    return np.column_stack([np.ones(len(day)), day, year, products, change, np.abs(change), seen])
+    return np.column_stack([np.ones_like(forecast_c), day, year, products, change, np.abs(change), seen])
 
 
 def _scale_c(coefficients: Floats, terms: Floats) -> Floats:
