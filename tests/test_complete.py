@@ -191,13 +191,14 @@ def test_only_graphs_can_be_complete(run, jenacast):
 
 
 @pytest.mark.real
+@pytest.mark.system
 def test_onnx_forecasts_what_forecast_does_from_real_files(real_series, later_files, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     assert export(PRETRAINED, "onnx", tmp_path / "out", complete=True) < NEAR_C
     session = onnxruntime.InferenceSession(tmp_path / "out" / "complete.onnx")
     about = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
     (later,) = (file for file in later_files if file.name == "mpi_roof_2024_january_to_may.csv.gz")
-    for file, every_h in ((real_series, 70), (later, 3)):
+    for file, every_h in ((real_series, 60), (later, 2)):
         series = [read_station_csv(file)]
         made = forecast(PRETRAINED, series, source=file, data_dir=tmp_path, max_gap_hours=3, every_s=every_h * 3600)
         assert len(made) >= 1_000

@@ -45,7 +45,7 @@ def write_complete(checkpoint: Checkpoint, metadata: Metadata, form: ExportForma
     received = answer(values, time)
     if received.keys() != expected.keys():
         raise CheckpointError(f"the {form} export gives {', '.join(received)}, expected {', '.join(expected)}")
-    return max(float(np.abs(received[name] - expected[name]).max()) for name in expected)
+    return float(np.max([np.abs(received[name] - expected[name]).max() for name in expected]))  # NaN where one is
 
 
 def compared_windows(checkpoint: Checkpoint, metadata: Metadata) -> tuple[Floats, Rows, Answers]:
@@ -84,7 +84,7 @@ def _written_saved_model(function: Any, model: Any, about: dict[str, Any], folde
     """Write a SavedModel; what `about` holds is the answer of its signature `about`, as JSON."""
     tf = load_tensorflow()
     module = tf.Module()
-    module.forecast, module.variables_of_it = function, [variable.value for variable in model.variables]
+    module.forecast, module.weights = function, [variable.value for variable in model.variables]
     module.about = tf.function(lambda: {"json": tf.constant(json.dumps(about))}, input_signature=[])
     with quiet():
         tf.saved_model.save(module, str(folder), {"serving_default": function, "about": module.about})
@@ -107,8 +107,8 @@ def _written_onnx(function: Any, about: dict[str, Any], path: Path) -> Callable[
     # The private name of Keras: its own exports to ONNX have it mend tf2onnx for numpy 2.
     from keras.src.export.tf2onnx_lib import patch_tf2onnx
 
-    patch_tf2onnx()
     with quiet():
+        patch_tf2onnx()
         made, _ = tf2onnx.convert.from_function(function, function.input_signature)
     onnx.helper.set_model_props(made, {name: json.dumps(value) for name, value in about.items()})
     for each in (*made.graph.input, *made.graph.output):
