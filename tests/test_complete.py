@@ -158,7 +158,7 @@ ABOUT = {
 
 
 @pytest.mark.parametrize("form", ["savedmodel", "onnx"])
-def test_the_file_says_what_goes_in_and_comes_out(form, run, jenacast, tmp_path):
+def test_the_file_says_what_goes_in_and_comes_out(form, run, jenacast, data_dir, tmp_path):
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed; pip install '.[onnx]'")
     out = tmp_path / "out"
     done = jenacast("export", run, "--format", form, "--complete", "--out", out, "--json")
@@ -179,8 +179,9 @@ def test_the_file_says_what_goes_in_and_comes_out(form, run, jenacast, tmp_path)
     assert about == ABOUT | {"model": "dense", "checkpoint_sha256": file_sha256(run / "best.keras")}
     sizes = {name: tuple(shape)[1:] for name, shape in shapes.items()}
     assert sizes == {"values": (NEEDED_HOURS, 5), "time": (), "temperature_c": (24,), "quantiles_c": (24, 19)}
-    for command in ("evaluate", "forecast"):
-        refused(jenacast(command, out), "a complete forecast for other programs")
+    file = station_file(tmp_path / "file.csv", 40)
+    for command in (("evaluate", out, "--data-dir", data_dir), ("forecast", out, file)):
+        refused(jenacast(*command), "a complete forecast for other programs")
     assert jenacast("export", run, "--format", "keras", "--out", out, "--force").exit_code == 0  # it is an export
 
 
