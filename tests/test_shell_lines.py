@@ -182,7 +182,7 @@ def check_words(words):
             COMMANDS[name].make_context(name, [word for word in arguments if word != "--help"])
             for option, value in itertools.pairwise(arguments):
                 if option == "--model":
-                    assert value in recipe_names() or value.isupper(), value
+                    assert value in recipe_names() or value.isupper() or (ROOT / value).is_file(), value
                 if option == "--set":
                     section, _, key = value.partition("=")[0].partition(".")
                     assert key in default_settings()[section], value
