@@ -6,7 +6,7 @@ from conftest import refused
 
 from jenacast.config import dump_config, load_config, load_recipe
 from jenacast.errors import JenacastError
-from jenacast.experiments.compare import changed_settings
+from jenacast.experiments.changed import changed_settings
 from jenacast.experiments.seeds import SeedsPlan, seeds_in
 from jenacast.models import build, compiled
 from jenacast.models.build import build_model, with_engine

@@ -115,6 +115,7 @@ BAD = {
         "get_config",
     ),
     layer(spare="True"): ("line 20", "training does not move", "spare", "a weight of Scale"),
+    layer(call="inputs + unknown"): ("line 13", "name 'unknown' is not defined"),
     layer(call="print(inputs)"): ("line 13", "prints to stdout"),
 }
 

@@ -22,12 +22,9 @@ DataDir = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object with full precision.")]
-
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr but warnings and errors.")]
-Code = Annotated[
-    list[Path] | None,
-    typer.Option("--code", metavar="FILE.py", help="Run this file of your own where a network needs it; repeatable."),
-]
+CODE = "Run this file of your own where a network needs it; repeatable."
+Code = Annotated[list[Path] | None, typer.Option("--code", metavar="FILE.py", help=CODE)]
 
 
 def complete_recipe(incomplete: str) -> list[tuple[str, str]]:
@@ -187,9 +184,9 @@ def with_shared_options(function: Callable[..., None], *, takes_code: bool) -> C
         function(*arguments, **options)
 
     shared: dict[str, Any] = {"quiet": Quiet, **({"code": Code} if takes_code else {})}
-    defaults = {"quiet": False, "code": None}
-    kind, signature = inspect.Parameter.KEYWORD_ONLY, inspect.signature(function)
+    defaults, kind = {"quiet": False, "code": None}, inspect.Parameter.KEYWORD_ONLY
     options = [inspect.Parameter(name, kind, default=defaults[name], annotation=each) for name, each in shared.items()]
+    signature = inspect.signature(function)
     vars(run)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), *options])
     run.__annotations__ = {**function.__annotations__, **shared}
     return run

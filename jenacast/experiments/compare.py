@@ -1,25 +1,23 @@
 """Runs compared: the seeds of one recipe together, and only runs that were measured alike."""
 
-import json
 import logging
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jenacast.config import Config, default_settings, load_recipe, recipe_names, stored_settings
+from jenacast.config import Config
 from jenacast.errors import JenacastError, command
 from jenacast.evaluation.bootstrap import Interval
 from jenacast.evaluation.daily import OTHER_WINDOWS, DailyErrors, pair
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.files import stored_days, stored_scores, write_evaluation
 from jenacast.evaluation.metrics import skill, std, with_std
+from jenacast.experiments.changed import changed_settings
 from jenacast.experiments.seeds import run_folders
 from jenacast.models.checkpoint import BEST
-from jenacast.models.recurrent import AUTO, engine_of_auto
 from jenacast.tables import SKILL, Column, Table, columns
-from jenacast.toml_files import flatten
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -237,18 +235,3 @@ def _summarise(group: Sequence[FinishedRun]) -> RecipeScores:
         runs=[str(run.path) for run in group],
         settings=changed_settings(first.config.model_dump()),
     )
-
-
-def changed_settings(settings: Mapping[str, Any]) -> list[str]:
-    """Settings that differ from those of the recipe of their name, or the defaults, less the seed: train.epochs=5.
-
-    Where the recipe has `model.engine = "auto"`, that is what it stands for on a CPU.
-    """
-    is_recipe = settings["name"] in recipe_names()
-    recipe = flatten(load_recipe(settings["name"]).model_dump() if is_recipe else default_settings())
-    complete = stored_settings(settings)
-    engine = complete["model"]["engine"]
-    if recipe["model.engine"] == AUTO and engine == engine_of_auto(complete["model"], on_gpu=False):
-        recipe["model.engine"] = engine
-    set_here = {key: value for key, value in flatten(complete).items() if "." in key and key != "train.seed"}
-    return [f"{key}={json.dumps(value)}" for key, value in set_here.items() if recipe.get(key) != value]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jenacast.errors import JenacastError
 from jenacast.evaluation.metrics import std, with_std
-from jenacast.experiments.compare import changed_settings
+from jenacast.experiments.changed import changed_settings
 from jenacast.experiments.held_out import read_summary
 from jenacast.experiments.years import years_in
 from jenacast.tables import SKILL, Column, Table

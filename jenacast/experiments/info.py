@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jenacast.errors import CheckpointError
-from jenacast.experiments.compare import changed_settings
+from jenacast.experiments.changed import changed_settings
 from jenacast.files import file_sha256, read_regular
 from jenacast.models.checkpoint import (
     BEST,

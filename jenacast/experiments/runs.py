@@ -15,7 +15,7 @@ from jenacast.errors import JenacastError, command
 from jenacast.evaluation.files import stored_scores
 from jenacast.evaluation.metrics import std
 from jenacast.experiments.backtest import RUN, SUMMARY, backtest_in
-from jenacast.experiments.compare import changed_settings
+from jenacast.experiments.changed import changed_settings
 from jenacast.experiments.held_out import read_summary
 from jenacast.experiments.run_set import SWEEP, RunSet
 from jenacast.experiments.seeds import run_folders, seeds_in

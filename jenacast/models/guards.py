@@ -43,7 +43,7 @@ def keras_reason(error: Exception) -> str:
     text = str(error)
     if inner := BOLD.search(text):  # around it: which layer was called with what
         text = inner[1]
-    for opening in ("Exception encountered: ", "Example error message for object "):
+    for opening in ("Exception encountered: ", "Example error message for object ", "Error encountered:\n"):
         text = text.rpartition(opening)[2]
     text = text.partition("List of objects that could not be loaded")[0]
     if text.startswith("Graph execution error"):  # then TensorFlow's call stack, the reason, and which node it is of
