@@ -25,7 +25,7 @@ from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.files import refuse_existing
 from jenacast.forecasting import MAX_GAP_HOURS
 from jenacast.forecasting.frame import forecast_frame
-from jenacast.models import PRETRAINED
+from jenacast.models import checkpoint_path
 from jenacast.models.checkpoint import FORMAT, Metadata, save_checkpoint
 from jenacast.models.forecaster import Forecaster, check_shapes, forecaster_of, open_checked
 from jenacast.models.inference import forecast_leads_c
@@ -238,14 +238,14 @@ def open_data(data_dir: str | os.PathLike[str] = "data", **options: Unpack[DataO
 
 
 def load(path: str | os.PathLike[str] = "pretrained", *, data_dir: str | os.PathLike[str] = "data") -> Network:
-    """Load a checkpoint: a .keras file, a run folder, an export, or `pretrained`, the network in the package.
+    """Load a checkpoint: a .keras file, a run folder, an export, or a network in the package.
 
     Args:
-        path: what to load.
+        path: what to load. `pretrained` has seen the train split alone, `pretrained-all`, for tomorrow, every year.
         data_dir: the folder that holds `prepared/`; needed only for a network made elsewhere, for its scaling.
 
     Raises:
         CheckpointError: it is missing or damaged.
         DataError: a network made elsewhere, and no prepared data.
     """
-    return Network(*open_checked(PRETRAINED if path == "pretrained" else Path(path), Path(data_dir)))
+    return Network(*open_checked(checkpoint_path(os.fspath(path)), Path(data_dir)))

@@ -6,6 +6,7 @@ import pytest
 from conftest import refused
 from runs import in_this_process
 
+from jenacast.data.download import CSV_NAME
 from jenacast.data.prepared import load_prepared
 from jenacast.features.datasets import split_samples
 from jenacast.models.checkpoint import load_checkpoint, read_metadata
@@ -89,6 +90,36 @@ def test_an_ensemble_is_calibrated_by_the_mean_of_those_that_left_out_the_same_y
     done = jenacast("ensemble", alone, "--data-dir", years, "-o", tmp_path / "other.keras", "--json")
     assert json.loads(done.stdout)["held_out"] == []
     assert read_metadata(tmp_path / "other.keras").calibration is None
+
+
+def test_a_network_of_all_years_says_what_it_has_seen(places, years, tmp_path, jenacast):
+    run, csv = places[1] / "seed-0", years / CSV_NAME
+    asked = ("evaluate", run, "--data-dir", years, "--out", tmp_path, "--json")
+    done = jenacast(*asked)
+    assert f"warning: {run}/best.keras was trained on 2011: its errors there are too small" in done.stderr
+    assert "another series" not in jenacast(*asked).stderr  # years say more
+
+    later = tmp_path / "later.csv"  # the same weather, four years on
+    later.write_text(csv.read_text().replace(".2011 ", ".2015 ").replace(".2010 ", ".2014 ").replace(".2009 ", ".2013 "))
+    done = jenacast("evaluate", run, "--csv", later, "--out", tmp_path, "--json")
+    assert (json.loads(done.stdout)["has_seen"], "warning" in done.stderr) == (False, False)
+
+    at = ("--at", "2010-06-22T08:10")
+    done = jenacast("forecast", run, csv, *at)
+    assert "was trained on 2010: its errors there are too small" in done.stderr
+    assert "It was trained on every year at hand, 3 from 2009 to 2011." in done.stdout
+    assert json.loads(jenacast("forecast", run, csv, *at, "--json").stdout)["trained_years"] == [2009, 2010, 2011]
+    done = jenacast("forecast", run, later)  # nothing to compare with
+    assert done.exit_code == 0
+    assert "was trained on" not in done.stderr
+
+    told = jenacast("info", run).stdout
+    assert "calibrated on years that networks of the same settings left out" in " ".join(told.split())
+    assert [line.split()[0] for line in told.splitlines() if line[:4] in ("2009", "2010", "2011")] == [
+        "2009",
+        "2010",
+        "2011",
+    ]
 
 
 def test_without_all_years_the_test_split_is_left_to_judge(held_out, years, tmp_path, jenacast):

@@ -10,7 +10,7 @@ from jenacast.config import load_recipe
 from jenacast.data.download import CSV_NAME
 from jenacast.data.prepare import prepare
 from jenacast.evaluation.evaluate import evaluate
-from jenacast.models import PRETRAINED
+from jenacast.models import PACKAGED
 from jenacast.models.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from jenacast.runtime import load_tensorflow
 from jenacast.training.run import train
@@ -197,9 +197,9 @@ def test_members_of_another_series_than_the_prepared_one_are_refused(members, je
 def test_the_network_in_the_package_gives_the_figures_of_its_card(real_series, tmp_path):
     (tmp_path / CSV_NAME).symlink_to(real_series)
     prepare(tmp_path, protocol="book")
-    card = (Path(jenacast_package.__file__).parent / "models" / "pretrained" / "card.md").read_text()
+    card = (Path(jenacast_package.__file__).parent / "models" / "pretrained" / "pretrained.md").read_text()
     for split in ("val", "test"):
-        scores = evaluate(PRETRAINED, data_dir=tmp_path, split=split).scores
+        scores = evaluate(PACKAGED["pretrained"], data_dir=tmp_path, split=split).scores
         assert f"| {scores.mae_c:.3f} °C, " in card
         low, high = scores.mae_ci95_c
         assert f"{low:.3f} to {high:.3f}" in card

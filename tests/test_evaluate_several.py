@@ -99,10 +99,11 @@ def test_an_offset_fitted_for_one_run_is_not_kept_as_the_runs_own_score(runs, as
     assert files(runs[0]) == before
 
 
-def test_pretrained_is_the_packages_network_and_a_path_names_the_folder(runs, jenacast, tmp_path, monkeypatch):
-    shutil.copytree(runs[0], tmp_path / "pretrained")
-    (tmp_path / "pretrained" / "best.keras").write_bytes(b"spoilt")
+@pytest.mark.parametrize("name", ["pretrained", "pretrained-all"])
+def test_a_name_is_a_network_of_the_package_and_a_path_a_folder(name, runs, jenacast, tmp_path, monkeypatch):
+    shutil.copytree(runs[0], tmp_path / name)
+    (tmp_path / name / "best.keras").write_bytes(b"spoilt")
     monkeypatch.chdir(tmp_path)
-    told = [jenacast("evaluate", which, "--data-dir", tmp_path).stderr for which in ("pretrained", "./pretrained")]
+    told = [jenacast("evaluate", which, "--data-dir", tmp_path).stderr for which in (name, f"./{name}")]
     assert "prepared/manifest.json not found" in told[0]  # the network itself was opened
-    assert "pretrained/best.keras begins with" in told[1]
+    assert f"{name}/best.keras begins with" in told[1]

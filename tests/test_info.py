@@ -103,7 +103,8 @@ def test_the_shell_completes_recipes_without_anything_heavy():
     [
         ("models stacked-g", ["stacked-gru"]),
         ("train --set train.ep", ["train.epochs="]),
-        ("evaluate pre", ["pretrained"]),
+        ("evaluate pre", ["pretrained", "pretrained-all"]),
+        ("explain pretrained-", ["pretrained-all"]),
         ("info runs/pre", []),  # the shell offers files
     ],
 )

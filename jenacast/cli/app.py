@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 import jenacast
 from jenacast.errors import JenacastError
-from jenacast.models import PRETRAINED
+from jenacast.models import PACKAGED
 
 DataDir = Annotated[
     Path, typer.Option("--data-dir", envvar="JENACAST_DATA_DIR", help="Folder of the CSV and of the prepared data.")
@@ -45,8 +45,8 @@ def complete_setting(incomplete: str) -> list[str]:
 
 
 def complete_checkpoint(incomplete: str) -> list[str]:
-    """For the shell: the package's network where one begins to name it; without an answer it offers files itself."""
-    return ["pretrained"] if incomplete and "pretrained".startswith(incomplete) else []
+    """For the shell: the package's networks where one begins to name them; without an answer it offers files itself."""
+    return [name for name in PACKAGED if incomplete and name.startswith(incomplete)]
 
 
 ModelName = Annotated[
@@ -91,11 +91,6 @@ logger = logging.getLogger(__name__)
 
 DATA_DIR = Path("data")
 LONGEST_ERROR = 300  # characters of an error that a library raises
-
-
-def checkpoint_path(text: str) -> Path:
-    """The file or folder that an argument names: `pretrained` is the package's network, ./pretrained a path."""
-    return PRETRAINED if text == "pretrained" else Path(text)
 
 
 def is_given(context: typer.Context, name: str) -> bool:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, checkpoint_path, complete_checkpoint, echo, say
+from jenacast.cli.app import DATA_DIR, DataDir, FitBlend, Force, Json, complete_checkpoint, echo, say
+from jenacast.models import checkpoint_path
 
 
 def ensemble(

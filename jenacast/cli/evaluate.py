@@ -14,13 +14,13 @@ from jenacast.cli.app import (
     Force,
     Json,
     TrustSavedModel,
-    checkpoint_path,
     complete_checkpoint,
     echo,
     is_given,
     say,
 )
 from jenacast.errors import command
+from jenacast.models import checkpoint_path
 from jenacast.plotting import Format
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ Checkpoints = Annotated[
         metavar="CKPT...",
         parser=checkpoint_path,
         autocompletion=complete_checkpoint,
-        help="A .keras file, a run folder, one of seeds, or `pretrained`; several are averaged.",
+        help="A .keras file, a run folder, one of seeds, `pretrained` or `pretrained-all`; several are averaged.",
     ),
 ]
 SplitName = Annotated[Literal["test", "val"], typer.Option(help="Which windows of the prepared data.")]

@@ -8,19 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from jenacast.cli.app import (
-    DATA_DIR,
-    DataDir,
-    Force,
-    Json,
-    TrustSavedModel,
-    checkpoint_path,
-    complete_checkpoint,
-    echo,
-    is_given,
-    say,
-)
+from jenacast.cli.app import DATA_DIR, DataDir, Force, Json, TrustSavedModel, complete_checkpoint, echo, is_given, say
 from jenacast.cli.times import parse_time
+from jenacast.models import checkpoint_path
 
 Checkpoint = Annotated[
     Path,

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from jenacast.cli.app import Force, Json, checkpoint_path, complete_checkpoint, echo, say
+from jenacast.cli.app import Force, Json, complete_checkpoint, echo, say
 from jenacast.errors import install_extra
-from jenacast.models import PRETRAINED, ExportFormat
+from jenacast.models import ExportFormat, checkpoint_path, packaged_name
 
 
 def export(
@@ -52,7 +52,7 @@ def export(
     from jenacast.models.export import export as write
 
     run = only_run(run)
-    beside = Path() if run == PRETRAINED else run if run.is_dir() else run.parent
+    beside = Path() if packaged_name(run) else run if run.is_dir() else run.parent
     folder = out or beside / f"export-{form}{'-complete' * complete}"
     difference_c = write(run, form, folder, complete=complete, force=force)
     say(f"read back: its forecasts differ by {difference_c:.1g} °C at most")

@@ -13,7 +13,6 @@ from jenacast.cli.app import (
     Force,
     Json,
     TrustSavedModel,
-    checkpoint_path,
     complete_checkpoint,
     echo,
     say,
@@ -21,7 +20,7 @@ from jenacast.cli.app import (
 from jenacast.cli.times import parse_step, parse_time
 from jenacast.errors import CheckpointError
 from jenacast.forecasting import MAX_GAP_HOURS, RECORD
-from jenacast.models import PRETRAINED
+from jenacast.models import FOR_TOMORROW, checkpoint_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -60,7 +59,7 @@ Named = Annotated[
         metavar="CKPT|FILE",
         autocompletion=complete_checkpoint,
         help="A checkpoint: a .keras file, a run folder or `pretrained`. Station files: .csv, .csv.gz, .txt or .zip.",
-        show_default="pretrained, and the newest hours",
+        show_default=f"{FOR_TOMORROW}, and the newest hours",
     ),
 ]
 MoreFiles = Annotated[list[Path] | None, typer.Option("--csv", metavar="FILE", help="A station file of any name.")]
@@ -93,8 +92,9 @@ def forecast(
     """Forecast the temperature of the next 24 hours from the newest observation of the station in Jena.
 
     Without files the station's newest hours are fetched, at most once in ten minutes. Files are taken as the station
-    publishes them: 10-minute or hourly rows, several at once, overlapping or out of order. The network inside the
-    package is used unless another checkpoint is named.
+    publishes them: 10-minute or hourly rows, several at once, overlapping or out of order. Unless another
+    checkpoint is named, the network is `pretrained-all`, which has learnt from every year there was; `pretrained` has
+    seen four years alone, 2009 to 2012, and is the one to judge on others.
 
     All times are by the station's clock. The 50, 80 and 90 % intervals should hold the truth in that share of all
     cases. Where the files hold what came after --at or --every, it stands beside the forecast.
@@ -212,7 +212,7 @@ def _tell_apart(named: "Sequence[str]", csv: "Sequence[Path]") -> tuple[Path, li
     others = [text for text in named if text not in files]
     if len(others) > 1:
         raise typer.BadParameter(f"{' and '.join(others[:2])} would both be checkpoints, and one is taken; {WHAT_ELSE}")
-    return checkpoint_path(others[0]) if others else PRETRAINED, [*map(Path, files), *csv]
+    return checkpoint_path(others[0] if others else FOR_TOMORROW), [*map(Path, files), *csv]
 
 
 def _refuse_usage(

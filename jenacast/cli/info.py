@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jenacast.cli.app import Json, checkpoint_path, complete_checkpoint, echo
+from jenacast.cli.app import Json, complete_checkpoint, echo
+from jenacast.models import checkpoint_path
 from jenacast.tables import Column, Table, Value, wrapped
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def info(
             metavar="CKPT",
             parser=checkpoint_path,
             autocompletion=complete_checkpoint,
-            help="A .keras file, a run folder, a folder that `export` wrote, or `pretrained`.",
+            help="A .keras file, a run folder, a folder that `export` wrote, `pretrained` or `pretrained-all`.",
         ),
     ],
     json_output: Json = False,
@@ -45,6 +46,8 @@ def info(
 
 
 def _describe(info: "CheckpointInfo") -> str:
+    from jenacast.evaluation.coverage import held_out_table
+
     known = info.metadata
     lines = {"checkpoint": info.path, "SHA-256": info.sha256}
     if known is None:
@@ -59,6 +62,8 @@ def _describe(info: "CheckpointInfo") -> str:
             [each.model, each.weight, each.seed, each.epoch, each.val_mae_c] for each in known.members
         ]
         parts.append(Table([*heads, Column("validation MAE", ".3f", "°C")], rows).as_text())
+    if known.held_out:
+        parts.append(held_out_table(known.held_out).as_text())
     columns: list[list[Value]] = [[each.name, each.unit, each.mean, each.deviation] for each in known.encoding.columns]
     heads = [Column("column"), Column("unit"), Column("mean", ".4g"), Column("deviation", ".4g")]
     return "\n\n".join([*parts, Table(heads, columns).as_text()])
@@ -96,7 +101,8 @@ def _forecast(known: "Metadata") -> dict[str, str | None]:
 
     encoding = known.encoding
     lead = f"every hour up to {encoding.lead_hours} h" if encoding.every_hour else f"{encoding.lead_hours} h"
-    levels = f"{', '.join(INTERVALS)} %, calibrated on validation"
+    where = "years that networks of the same settings left out" if known.held_out else "validation"
+    levels = f"{', '.join(INTERVALS)} %, calibrated on {where}"
     return {
         "history": f"{encoding.history_hours} h; a forecast needs {encoding.needed_hours} h of observations",
         "lead": lead,

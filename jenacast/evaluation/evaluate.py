@@ -17,7 +17,7 @@ from jenacast.evaluation.daily import DailyErrors, daily_errors, pair
 from jenacast.evaluation.groups import Lead, Leads
 from jenacast.evaluation.hindcast import Hindcast, on_common_windows, open_hindcast
 from jenacast.evaluation.metrics import ErrorMetrics, measure, skill
-from jenacast.models import PRETRAINED
+from jenacast.models import packaged_name
 
 logger = logging.getLogger(__name__)
 ASSUMED = "the book's, assumed"
@@ -78,8 +78,8 @@ class Scores:
 
     @property
     def label(self) -> str:
-        """What tables and pictures call it: the network's name, or `pretrained` for the package's."""
-        return "pretrained" if self.checkpoint == str(PRETRAINED) and not self.members else self.model
+        """What tables and pictures call it: the network's name, or that of a network in the package."""
+        return self.model if self.members else packaged_name(self.checkpoint) or self.model
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def judge(members: Sequence[Hindcast], blend: Blend | None = None, *, against: H
         protocol=first.protocol,
         trained_protocol=metadata.protocol if metadata else None,
         trained_on=metadata.trained_on if metadata else None,
-        has_seen=any(_has_seen(member) for member in members),
+        has_seen=any(member.has_seen for member in members),
         held_out=[year.model_dump() for year in metadata.held_out] if metadata and not several else [],
         scaling="the checkpoint's" if metadata else ASSUMED,
         synthetic=any(hindcast.synthetic for hindcast in every),
@@ -161,17 +161,6 @@ def judge(members: Sequence[Hindcast], blend: Blend | None = None, *, against: H
         **(_errors_against(judged, daily, against) if against else {}),
     )
     return Evaluation(scores, judged, daily, leads)
-
-
-def _has_seen(hindcast: Hindcast) -> bool:
-    """Whether a checkpoint was trained on some of the windows, as far as its record tells."""
-    about = hindcast.checkpoint.metadata
-    if about is None:
-        return False
-    splits = about.trained_on.split("+")
-    years = {str(year) for year in np.unique(hindcast.samples.valid_at.astype("datetime64[Y]"))}
-    held_out = {str(year.year) for year in about.held_out} if "test" in splits else set()
-    return hindcast.split in splits or bool(years & held_out)
 
 
 def _leads(hindcasts: Sequence[Hindcast], blend: Blend) -> Leads:

@@ -24,7 +24,7 @@ from jenacast.evaluation.metrics import absolute_errors, measure
 from jenacast.features.datasets import Samples, is_whole
 from jenacast.features.shuffle import Kind, Part, cut_stretches, draw_donors, draw_turns, parts_of
 from jenacast.files import file_sha256
-from jenacast.models import PRETRAINED
+from jenacast.models import packaged_name
 from jenacast.models.checkpoint import BEST
 from jenacast.models.inference import forecast_leads_c
 from jenacast.records import read_record
@@ -74,7 +74,7 @@ class Explanation:
     @property
     def label(self) -> str:
         """What tables and pictures call the network."""
-        return "pretrained" if self.checkpoint == str(PRETRAINED) else self.model
+        return packaged_name(self.checkpoint) or self.model
 
     def of_kind(self, kind: Kind) -> list[Effect]:
         """The effects of one kind."""

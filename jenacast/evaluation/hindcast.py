@@ -16,7 +16,7 @@ from jenacast.errors import CheckpointError, DataError
 from jenacast.features.datasets import Samples, make_samples, split_samples
 from jenacast.features.encoding import Encoding
 from jenacast.features.repair import raised_by_c
-from jenacast.models.forecaster import Forecaster, open_checked
+from jenacast.models.forecaster import Forecaster, open_checked, warn_of_seen
 from jenacast.models.inference import forecast_leads_c
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,16 @@ class Hindcast:
     split: str
     protocol: str
     synthetic: bool
+
+    @property
+    def has_seen(self) -> bool:
+        """Whether the network was trained on some of the windows, as far as its record tells."""
+        about = self.checkpoint.metadata
+        if about is None:
+            return False
+        if about.trained_years:
+            return bool(self.checkpoint.seen_years(self.samples.valid_at))
+        return self.split in about.trained_on.split("+")
 
     def leads_c(self) -> Floats:
         """(windows, leads) degC: the forecast of every hour that the network has an output for; the last is judged."""
@@ -61,10 +71,12 @@ def open_hindcast(
     trained_on_synthetic = bool(checkpoint.metadata and checkpoint.metadata.synthetic)
     if csv_paths:
         samples = _csv_samples(csv_paths, encoding)
+        warn_of_seen(checkpoint, samples.valid_at)
         _note_repairs(samples, encoding)
         return Hindcast(checkpoint, encoding, samples, "csv", "strict", trained_on_synthetic)
     prepared = load_prepared(data_dir)
     samples, manifest = split_samples(prepared, split, encoding), prepared.manifest
+    warn_of_seen(checkpoint, samples.valid_at)
     _note_differences(checkpoint, prepared)
     _note_repairs(samples, encoding)
     synthetic = manifest.synthetic or trained_on_synthetic
@@ -114,7 +126,7 @@ def _note_differences(checkpoint: Forecaster, prepared: Prepared) -> None:
         logger.info(
             "note: trained under %s, evaluated under %s: %s", metadata.protocol, manifest.protocol, checkpoint.path
         )
-    if metadata.source_sha256 != manifest.source_sha256:
+    if metadata.source_sha256 != manifest.source_sha256 and not metadata.trained_years:  # they tell what was seen
         logger.warning("trained on another series than the one prepared here; its test split may have been seen")
 
 

@@ -4,7 +4,7 @@ from jenacast.data import SAME_AS_NOW, SYNTHETIC_WARNING
 from jenacast.evaluation.bootstrap import LEAST_DAYS, Interval
 from jenacast.evaluation.coverage import held_out_table, intervals_table
 from jenacast.evaluation.evaluate import Scores
-from jenacast.models import PRETRAINED
+from jenacast.models import packaged_name
 from jenacast.models.checkpoint import HeldOut
 from jenacast.tables import SKILL, Column, Table, Value, wrapped
 
@@ -68,7 +68,7 @@ def _why_no_intervals(scores: Scores) -> str:
 
 
 def _named(checkpoint: str) -> str:
-    return "pretrained" if checkpoint == str(PRETRAINED) else checkpoint
+    return packaged_name(checkpoint) or checkpoint
 
 
 def _difference(difference_c: float, interval: Interval | None) -> list[Value]:

@@ -26,6 +26,7 @@ def as_json(said: Summary) -> dict[str, Any]:
         "checkpoint_sha256": said.sha256,
         "network": said.network,
         "synthetic": said.synthetic,
+        "trained_years": list(said.trained_years),
         "last_observation": str(said.last_observation),
         "utc_offset_hours": UTC_OFFSET_HOURS,
         "is_newest": said.is_newest,

@@ -17,8 +17,8 @@ from jenacast.features.datasets import EVALUATION_BATCH, Histories, histories_an
 from jenacast.features.encoding import Encoding
 from jenacast.forecasting.observations import Observations, describe_hours, join_observations
 from jenacast.forecasting.origins import all_origins, find_origins, history_windows
-from jenacast.models import PRETRAINED
-from jenacast.models.forecaster import Forecaster, open_checked
+from jenacast.models import packaged_name
+from jenacast.models.forecaster import Forecaster, open_checked, warn_of_seen
 from jenacast.models.inference import forecast_leads_c
 from jenacast.models.intervals import ENDS, spread_inputs
 
@@ -40,8 +40,9 @@ class Forecasts:
     Attributes:
         checkpoint: file or folder of the network.
         sha256: of that file; None for a folder.
-        model: the network's name, or `pretrained`.
+        model: the network's name, or that of a network in the package.
         synthetic: whether it was trained on a made-up series.
+        trained_years: those it was trained on where that was every year at hand; none where splits alone are known.
         observations: what the station files hold.
         last_observation: (origins,) datetime64[s], by the station's clock, as all times.
         valid_at: (origins, hours) the times forecast for; the last is the lead's.
@@ -58,6 +59,7 @@ class Forecasts:
     sha256: str | None
     model: str
     synthetic: bool
+    trained_years: tuple[int, ...]
     observations: Observations
     last_observation: Times
     valid_at: Times
@@ -134,18 +136,21 @@ def forecast_from(
             f"{checkpoint.path}: {bad:,} of {leads_c.size:,} forecasts are not finite; train again or restore a copy"
         )
     valid_at = histories.now[:, None] + np.array(encoding.leads) * np.timedelta64(1, "h")
+    truth_c = observations.temperature_at(valid_at)
+    warn_of_seen(checkpoint, valid_at[np.isfinite(truth_c)])
     return Forecasts(
         checkpoint=str(checkpoint.path),
         sha256=checkpoint.sha256,
-        model="pretrained" if checkpoint.path == PRETRAINED else checkpoint.model,
+        model=packaged_name(checkpoint.path) or checkpoint.model,
         synthetic=bool(checkpoint.metadata and checkpoint.metadata.synthetic),
+        trained_years=checkpoint.trained_years,
         observations=observations,
         last_observation=histories.now,
         valid_at=valid_at,
         temperature_c=leads_c,
         ends_c=_interval_ends(checkpoint, encoding, histories, leads_c),
         baseline_c=histories.last_observed_c,
-        truth_c=observations.temperature_at(valid_at),
+        truth_c=truth_c,
         interpolated_hours=interpolated,
         in_steps=every_s is not None,
     )

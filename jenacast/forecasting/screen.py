@@ -8,7 +8,7 @@ from jenacast.data.series import Floats
 from jenacast.forecasting.forecast import Forecasts
 from jenacast.forecasting.observations import minute
 from jenacast.forecasting.summary import Summary, weekday
-from jenacast.models import PRETRAINED
+from jenacast.models import packaged_name
 from jenacast.tables import Column, Table, Value, columns
 
 STEP_HOURS = 3
@@ -26,7 +26,7 @@ def describe(said: Summary) -> str:
         parts.append(extremes_table(said).as_text())
     if said.errors_c:
         parts.append(_score(np.abs(said.errors_c), "hour"))
-    parts.append(_notes(said.network, said.checkpoint, said.synthetic))
+    parts.append(_notes(said.network, said))
     return "\n\n".join(parts)
 
 
@@ -46,7 +46,7 @@ def describe_many(made: Forecasts) -> str:
     errors_c = np.abs(np.stack([made.temperature_c[:, -1], made.baseline_c], axis=1) - made.truth_c[:, -1:])
     if known:
         parts.append(_score(errors_c[np.isfinite(errors_c[:, 0])], "forecast"))
-    parts.append(_notes(made.model, made.checkpoint, made.synthetic))
+    parts.append(_notes(made.model, made))
     return "\n\n".join(parts)
 
 
@@ -81,9 +81,11 @@ def _origin(said: Summary) -> str:
     return f"{what} ({weekday(said.last_observation)}{ago}): {said.observed_c:.1f} °C"
 
 
-def _notes(network: str, checkpoint: str, synthetic: bool) -> str:
-    which = network if checkpoint == str(PRETRAINED) else f"{network}, {checkpoint}"
-    return "\n".join([f"Network: {which}", CLOCK, *[SYNTHETIC_WARNING] * synthetic])
+def _notes(network: str, made: Forecasts | Summary) -> str:
+    which = network if packaged_name(made.checkpoint) else f"{network}, {made.checkpoint}"
+    years = made.trained_years
+    trained = [f"It was trained on every year at hand, {len(years)} from {years[0]} to {years[-1]}."] if years else []
+    return "\n".join([f"Network: {which}", *trained, CLOCK, *[SYNTHETIC_WARNING] * made.synthetic])
 
 
 def _score(errors_c: Floats, what: str) -> str:

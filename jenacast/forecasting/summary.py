@@ -74,10 +74,11 @@ class Summary:
     """One forecast.
 
     Attributes:
-        network: the network's name, or `pretrained`.
+        network: the network's name, or that of a network in the package.
         checkpoint: its file or folder.
         sha256: of that file; None for a folder.
         synthetic: whether the network was trained on a made-up series.
+        trained_years: those it was trained on where that was every year at hand; none where splits alone are known.
         last_observation: the forecast's origin.
         is_newest: no later observation is known.
         age_hours: how long ago that was; None where nobody asked.
@@ -91,6 +92,7 @@ class Summary:
     checkpoint: str
     sha256: str | None
     synthetic: bool
+    trained_years: tuple[int, ...]
     last_observation: np.datetime64
     is_newest: bool
     age_hours: float | None
@@ -135,6 +137,7 @@ def summarise(made: Forecasts, number: int = 0, *, utc: np.datetime64 | None = N
         checkpoint=made.checkpoint,
         sha256=made.sha256,
         synthetic=made.synthetic,
+        trained_years=made.trained_years,
         last_observation=origin,
         is_newest=bool(origin == made.observations.series.times[-1]),
         age_hours=None if utc is None else age_hours(origin, utc),

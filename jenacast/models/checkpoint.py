@@ -84,6 +84,11 @@ class Metadata(Record):
     calibration: Calibration | None = None  # None until a training ends, and where nothing was held out
     held_out: tuple[HeldOut, ...] = ()  # where networks that left a year out calibrated this one, which has seen all
 
+    @property
+    def trained_years(self) -> tuple[int, ...]:
+        """The years that it was trained on where those were all; none where splits alone are known."""
+        return tuple(year.year for year in self.held_out) if "test" in self.trained_on else ()
+
     @model_validator(mode="before")
     @classmethod
     def _named_as_today(cls, content: Any) -> Any:

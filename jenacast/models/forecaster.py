@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jenacast.config import standard_task
 from jenacast.data.prepared import load_prepared
+from jenacast.data.series import Times
 from jenacast.errors import CheckpointError, DataError, install_extra
 from jenacast.features.datasets import EVALUATION_BATCH
 from jenacast.features.encoding import Encoding, fit_encoding
 from jenacast.files import file_sha256
+from jenacast.models import packaged_name
 from jenacast.models.checkpoint import (
     BEST,
     MEMBER,
@@ -64,6 +68,16 @@ class Forecaster:
         return self.metadata.model if self.metadata else self.path.stem
 
     @property
+    def trained_years(self) -> tuple[int, ...]:
+        """The years that it was trained on where those were all; none where splits alone are known."""
+        return self.metadata.trained_years if self.metadata else ()
+
+    def seen_years(self, times: Times) -> list[int]:
+        """The years of datetime64 `times` that it was trained on, as far as its record tells."""
+        years = np.unique(times.astype("datetime64[Y]")).astype(int) + 1970
+        return [year for year in years.tolist() if year in self.trained_years]
+
+    @property
     def calibration(self) -> Calibration | None:
         """How sure it is; None for a network that gives no intervals."""
         return self.metadata.calibration if self.metadata else None
@@ -108,6 +122,15 @@ def forecaster_of(model: Any, path: Path, metadata: Metadata | None, sha256: str
         metadata,
         sha256,
     )
+
+
+def warn_of_seen(checkpoint: Forecaster, times: Times) -> None:
+    """Warn of times whose truth is compared with forecasts of a network that was trained on it."""
+    if years := checkpoint.seen_years(times):
+        logger.warning(
+            "%s was trained on %s: its errors there are too small, and say little about other years",
+            *(packaged_name(checkpoint.path) or checkpoint.path, ", ".join(map(str, years))),
+        )
 
 
 def _open_export(folder: Path, trust_saved_model: bool) -> Forecaster:
