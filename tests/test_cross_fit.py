@@ -92,15 +92,17 @@ def test_an_ensemble_is_calibrated_by_the_mean_of_those_that_left_out_the_same_y
     assert read_metadata(tmp_path / "other.keras").calibration is None
 
 
-def test_a_network_of_all_years_says_what_it_has_seen(places, years, tmp_path, jenacast):
-    run, csv = places[1] / "seed-0", years / CSV_NAME
+def test_a_network_of_all_years_says_what_it_has_seen(all_years, years, tmp_path, jenacast):
+    run, csv = all_years[1] / "seed-0", years / CSV_NAME
     asked = ("evaluate", run, "--data-dir", years, "--out", tmp_path, "--json")
     done = jenacast(*asked)
     assert f"warning: {run}/best.keras was trained on 2011: its errors there are too small" in done.stderr
     assert "another series" not in jenacast(*asked).stderr  # years say more
 
     later = tmp_path / "later.csv"  # the same weather, four years on
-    later.write_text(csv.read_text().replace(".2011 ", ".2015 ").replace(".2010 ", ".2014 ").replace(".2009 ", ".2013 "))
+    later.write_text(
+        csv.read_text().replace(".2011 ", ".2015 ").replace(".2010 ", ".2014 ").replace(".2009 ", ".2013 ")
+    )
     done = jenacast("evaluate", run, "--csv", later, "--out", tmp_path, "--json")
     assert (json.loads(done.stdout)["has_seen"], "warning" in done.stderr) == (False, False)
 
