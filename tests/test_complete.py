@@ -20,7 +20,7 @@ from jenacast.features.encoding import ColumnEncoding, fit_encoding
 from jenacast.features.repair import Repair
 from jenacast.files import file_sha256
 from jenacast.forecasting.forecast import forecast
-from jenacast.models import PRETRAINED
+from jenacast.models import PACKAGED
 from jenacast.models.build import build_model
 from jenacast.models.checkpoint import Checkpoint, Metadata
 from jenacast.models.complete import forecast_function
@@ -195,13 +195,13 @@ def test_only_graphs_can_be_complete(run, jenacast):
 @pytest.mark.system
 def test_onnx_forecasts_what_forecast_does_from_real_files(real_series, later_files, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    assert export(PRETRAINED, "onnx", tmp_path / "out", complete=True) < NEAR_C
+    assert export(PACKAGED["pretrained"], "onnx", tmp_path / "out", complete=True) < NEAR_C
     session = onnxruntime.InferenceSession(tmp_path / "out" / "complete.onnx")
     about = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
     (later,) = (file for file in later_files if file.name == "mpi_roof_2024_january_to_may.csv.gz")
     for file, every_h in ((real_series, 60), (later, 2)):
         series = [read_station_csv(file)]
-        made = forecast(PRETRAINED, series, source=file, data_dir=tmp_path, max_gap_hours=3, every_s=every_h * 3600)
+        made = forecast(PACKAGED["pretrained"], series, source=file, data_dir=tmp_path, max_gap_hours=3, every_s=every_h * 3600)
         assert len(made) >= 1_000
         filled, back = made.observations.series, np.arange(about["hours"])[::-1]
         rows = np.searchsorted(filled.times, made.last_observation[:, None] - back * np.timedelta64(1, "h"))
