@@ -201,7 +201,9 @@ def test_onnx_forecasts_what_forecast_does_from_real_files(real_series, later_fi
     (later,) = (file for file in later_files if file.name == "mpi_roof_2024_january_to_may.csv.gz")
     for file, every_h in ((real_series, 60), (later, 2)):
         series = [read_station_csv(file)]
-        made = forecast(PACKAGED["pretrained"], series, source=file, data_dir=tmp_path, max_gap_hours=3, every_s=every_h * 3600)
+        made = forecast(
+            PACKAGED["pretrained"], series, source=file, data_dir=tmp_path, max_gap_hours=3, every_s=every_h * 3600
+        )
         assert len(made) >= 1_000
         filled, back = made.observations.series, np.arange(about["hours"])[::-1]
         rows = np.searchsorted(filled.times, made.last_observation[:, None] - back * np.timedelta64(1, "h"))
