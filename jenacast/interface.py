@@ -27,9 +27,10 @@ from jenacast.forecasting import MAX_GAP_HOURS
 from jenacast.forecasting.frame import forecast_frame
 from jenacast.models import checkpoint_path
 from jenacast.models.checkpoint import FORMAT, Metadata, save_checkpoint
-from jenacast.models.forecaster import Forecaster, check_shapes, forecaster_of, open_checked
+from jenacast.models.forecaster import Forecaster, check_shapes, forecaster_of
 from jenacast.models.inference import forecast_leads_c
 from jenacast.models.intervals import calibrate
+from jenacast.models.opening import open_checked
 from jenacast.runtime import versions
 from jenacast.settings import TargetKind
 from jenacast.toml_files import merge
@@ -144,11 +145,8 @@ class Data:
             check_shapes(forecaster, self.encoding)
             network = Network(forecaster, self.encoding)
         manifest = self.prepared.manifest
-        samples = split_samples(self.prepared, split, network.encoding)
-        hindcast = Hindcast(
-            network.forecaster, network.encoding, samples, split, manifest.protocol, synthetic=manifest.synthetic
-        )
-        return Result(judge([hindcast]).scores)
+        about = network.forecaster, network.encoding, split_samples(self.prepared, split, network.encoding), split
+        return Result(judge([Hindcast(*about, manifest.protocol, synthetic=manifest.synthetic)]).scores)
 
     def save(self, model: Any, path: str | os.PathLike[str], *, name: str = OWN, force: bool = False) -> Path:
         """Save a Keras model as a checkpoint that every command of jenacast takes.

@@ -16,8 +16,9 @@ from jenacast.errors import CheckpointError, DataError
 from jenacast.features.datasets import Samples, make_samples, split_samples
 from jenacast.features.encoding import Encoding
 from jenacast.features.repair import raised_by_c
-from jenacast.models.forecaster import Forecaster, open_checked, warn_of_seen
+from jenacast.models.forecaster import Forecaster, warn_of_seen
 from jenacast.models.inference import forecast_leads_c
+from jenacast.models.opening import open_checked
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ from jenacast.features.encoding import Encoding
 from jenacast.forecasting.observations import Observations, describe_hours, join_observations
 from jenacast.forecasting.origins import all_origins, find_origins, history_windows
 from jenacast.models import packaged_name
-from jenacast.models.forecaster import Forecaster, open_checked, warn_of_seen
+from jenacast.models.forecaster import Forecaster, warn_of_seen
 from jenacast.models.inference import forecast_leads_c
 from jenacast.models.intervals import ENDS, spread_inputs
+from jenacast.models.opening import open_checked
 
 TELL_EVERY_S = 5.0
 LEAST_AGE_HOURS = 1.0  # between hourly rows the last one is always still `now`

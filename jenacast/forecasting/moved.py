@@ -20,8 +20,8 @@ from jenacast.forecasting import MAX_GAP_HOURS
 from jenacast.forecasting.forecast import LEAST_AGE_HOURS
 from jenacast.forecasting.observations import join_observations, minute
 from jenacast.forecasting.origins import find_origins
-from jenacast.models.forecaster import open_checked
 from jenacast.models.inference import forecast_leads_c
+from jenacast.models.opening import open_checked
 from jenacast.tables import Column, Table, Value, wrapped
 
 DRAWS = 50

@@ -12,7 +12,8 @@ from jenacast.files import atomic_folder
 from jenacast.models import ExportFormat
 from jenacast.models.checkpoint import MEMBER, Checkpoint, Metadata, load_checkpoint
 from jenacast.models.export_complete import write_complete
-from jenacast.models.forecaster import (
+from jenacast.models.inference import forward_function
+from jenacast.models.opening import (
     ARCHITECTURE_FILE,
     COMPLETE_FOLDER,
     COMPLETE_ONNX,
@@ -23,7 +24,6 @@ from jenacast.models.forecaster import (
     WEIGHTS_FILE,
     open_forecaster,
 )
-from jenacast.models.inference import forward_function
 from jenacast.runtime import load_tensorflow, quiet
 
 logger = logging.getLogger(__name__)

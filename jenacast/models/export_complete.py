@@ -18,9 +18,9 @@ from jenacast.files import file_sha256
 from jenacast.models import ExportFormat
 from jenacast.models.checkpoint import Checkpoint, Metadata
 from jenacast.models.complete import QUANTILES, TEMPERATURE, TIME, VALUES, columns_of, describe, forecast_function
-from jenacast.models.forecaster import COMPLETE_FOLDER, COMPLETE_ONNX
 from jenacast.models.inference import forecast_leads_c, forward_function
 from jenacast.models.intervals import spread_inputs
+from jenacast.models.opening import COMPLETE_FOLDER, COMPLETE_ONNX
 from jenacast.runtime import load_tensorflow, quiet
 
 COMPARED_WINDOWS = 256
