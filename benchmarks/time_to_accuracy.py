@@ -33,12 +33,10 @@ TOLD = "lagged"  # the recipe whose columns and target LightGBM gets
 Reached = dict[str, Any]
 
 
-def book_way(data_dir: Path, target_c: float, epochs: int) -> Reached:
-    """The book's stacked GRU until its validation MAE is `target_c` or less."""
+def book_splits(data_dir: Path) -> list[Any]:
+    """The train and validation batches of prepared data, made as the book makes them."""
     import keras
 
-    set_seed(0)
-    began = time.perf_counter()
     prepared = load_prepared(data_dir)
     manifest, task = prepared.manifest, load_recipe("stacked-gru").data
     rate = manifest.rows_per_hour
@@ -48,7 +46,7 @@ def book_way(data_dir: Path, target_c: float, epochs: int) -> Reached:
     )
     inputs = ((np.asarray(prepared.series.values) - means) / deviations).astype(np.float32)
     temperature = np.array(prepared.series.column("temperature_c"))
-    train, val = (
+    return [
         keras.utils.timeseries_dataset_from_array(
             inputs[:-delay],
             targets=temperature[delay:],
@@ -60,7 +58,14 @@ def book_way(data_dir: Path, target_c: float, epochs: int) -> Reached:
             end_index=manifest.splits[split].stop,
         )
         for split in ("train", "val")
-    )
+    ]
+
+
+def book_way(data_dir: Path, target_c: float, epochs: int) -> Reached:
+    """The book's stacked GRU until its validation MAE is `target_c` or less."""
+    set_seed(0)
+    began = time.perf_counter()
+    train, val = book_splits(data_dir)
     model = book_model("stacked-gru")
     model.compile(optimizer="rmsprop", loss="mse", metrics=["mae"])
     mae_c, epoch = float("inf"), 0

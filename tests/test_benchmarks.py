@@ -15,7 +15,7 @@ from jenacast.data.prepared import load_prepared
 from jenacast.data.synthetic import synthetic_series, write_csv
 from jenacast.features.datasets import split_samples
 from jenacast.features.encoding import fit_encoding
-from jenacast.runtime import load_tensorflow
+from jenacast.runtime import load_tensorflow, usable_cores
 
 pytestmark = pytest.mark.system
 
@@ -27,6 +27,8 @@ ALONE = {
     "one_card.py": ["--rows", "9000", "--epochs", "1", "--set", "model.units=2", "--set", "data.history_hours=4"],
     "preparing.py": ["--rows", "9000"],
     "time_to_accuracy.py": ["--recipes", "lagged", "--book-epochs", "0"],
+    "whole.py": ["--recipes", "lagged", "--book-share", "0.05"],
+    "cores.py": ["--recipes", "dense"],
     "epoch.py": ["--rows", "9000", "--recipes", "dense"],
     "recurrent_step.py": ["--cells", "gru", "--steps", "1", "--units", "4", "--peers", "no-python"],
     "input_pipeline.py": ["--rows", "20000", "--short-rows", "9000", "--long-rows", "30000", "--keras-batches", "5"],
@@ -154,6 +156,21 @@ def test_time_to_accuracy_counts_the_trees_of_lightgbm(run_alone, year_and_more,
 
 def test_epoch_prints_one_object(run_alone):
     assert run_alone("epoch.py")[0]["recipes"]["dense"]["ratio"] > 1
+
+
+def test_whole_prints_one_object(run_alone, year_and_more):
+    book, lagged = run_alone("whole.py", year_and_more)[0]["ways"].values()
+    assert (book["epochs"], lagged["epochs"]) == (2, load_recipe("lagged").train.epochs)
+    for way in (book, lagged):
+        assert way["seconds"] > way["epochs"] * way["epoch_s"] > 0
+        assert 100 < way["memory_mb"] < 10_000
+
+
+@pytest.mark.skipif(len(usable_cores()) < 2, reason="needs two cores")
+def test_cores_prints_one_object(run_alone):
+    ways = run_alone("cores.py")[0]["steps_per_second"].values()
+    assert len(ways) == 5
+    assert all(way["dense"] > 0 for way in ways)
 
 
 def test_preparing_prints_one_object(run_alone):

@@ -1,7 +1,7 @@
 """One recipe trained with several seeds: ordinary runs, processes side by side, and a summary of them.
 
-Networks of this size do not fill two cores: a process bound to one trains nearly as fast as one that has both
-(`docs/experiments.md`), so there are as many at a time as there are cores, each bound to its share. With GPUs each
+Networks of this size do not fill two cores: two processes with a core each train 1.3 to 2 times as much as one that has
+both (`docs/experiments.md`), so there are as many at a time as there are cores, each bound to its share. With GPUs each
 has one at a time.
 """
 
