@@ -43,6 +43,7 @@ def made_of(temperatures_c, origin, truth_c=None, leads=None):
         model="by hand",
         checkpoint="none",
         sha256=None,
+        trained_years=(),
         synthetic=False,
         observations=SimpleNamespace(series=SimpleNamespace(times=np.array([origin]))),
         last_observation=np.array([origin]),

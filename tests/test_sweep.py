@@ -15,6 +15,7 @@ from made_sweeps import SPACE
 from warm import Command
 
 from jenacast.config import load_config
+from jenacast.models.build import with_engine
 from jenacast.sweep import storage as storages
 from jenacast.sweep.results import read_result
 from jenacast.sweep.run import open_study
@@ -55,7 +56,8 @@ def test_a_sweep_is_run_folders_and_a_study_and_its_winner_can_be_trained(place,
     report = tmp_path / "sweep" / "report"
     assert jenacast("sweep-report", tmp_path / "sweep").stdout.strip() == str(report / "winner.toml")
     assert {path.name for path in report.iterdir()} == {"report.html", "history.png", "parallel.png", "winner.toml"}
-    winner, trained = load_config(report / "winner.toml"), load_config(Path(best.run) / run_folder.CONFIG)
+    winner = with_engine(load_config(report / "winner.toml"))  # a run has recorded what `auto` stood for
+    trained = load_config(Path(best.run) / run_folder.CONFIG)
     assert winner.model_dump(include={"data", "model", "train"}) == trained.model_dump(
         include={"data", "model", "train"}
     )

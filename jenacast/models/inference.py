@@ -24,7 +24,12 @@ def forward_function(model: Any, *, xla: bool = False, eager_below: int = 0) -> 
         return model(inputs, training=False)
 
     graph = tf.function(eager, jit_compile=xla, autograph=False)
-    return lambda inputs: (eager if inputs.shape[0] < eager_below else graph)(inputs)
+
+    def forward(inputs: Any) -> Any:
+        windows = inputs.shape[0]  # None where another graph is being made
+        return (eager if windows is not None and windows < eager_below else graph)(inputs)
+
+    return forward
 
 
 def predict(forward: Any, batches: Batches, between: Callable[[], None] = lambda: None) -> Floats:

@@ -149,7 +149,10 @@ def unknown_layer_remedy(path: Path, *configs: Mapping[str, Any]) -> str:
     """What to do about a checkpoint of these settings that holds a layer which Keras does not know."""
     if not configs:
         return f"name the file that defines it, where you trust that: {OPTION} FILE.py"
-    missing = [(sha256, name) for sha256, name in _code_of(configs) if sha256 not in _named]
+    code = _code_of(configs)
+    if not code:
+        return "give a network that jenacast train made"
+    missing = [(sha256, name) for sha256, name in code if sha256 not in _named]
     if not missing:
         return "register it in its file with @keras.saving.register_keras_serializable()"
     copies = [copy if (copy := path.parent / Path(name).name).is_file() else Path(name).name for _, name in missing]
