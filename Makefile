@@ -15,7 +15,8 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	OPENBLAS_NUM_THREADS=1 $(RUN)/python -m pytest -m "not system"  # one process a core already
 
-# What needs a server, a browser, a wheel or whole processes; the benchmarks' scripts, the documents' lines.
+# What needs a server, a browser, a wheel, whole processes or many trainings; the benchmarks' scripts, the documents'
+# lines.
 test-system: $(VENV)/installed-dev
 	$(RUN)/python -m pytest -m system
 

@@ -21,6 +21,8 @@ from jenacast.locks import process_lock
 from jenacast.training.run import train
 from jenacast.training.run_folder import data_of_run
 
+pytestmark = pytest.mark.system  # many trainings
+
 ROWS = 3 * 365 * 24  # hourly
 SMALL = ("data.history_hours=12", "model.units=4", "train.epochs=1", "train.batch_size=4096")
 CONFIG = load_recipe("dense", SMALL)

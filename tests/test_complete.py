@@ -92,6 +92,7 @@ def package_and_graph(checkpoint):
 SEES = {load_recipe(name, ["data.history_hours=72"]).data.model_dump_json(): name for name in recipe_names()}
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", SEES.values())  # of the recipes that see and say the same, one
 def test_a_recipe_forecasts_what_the_package_does(name, years):
     package_and_graph(network(name, years))
@@ -139,9 +140,12 @@ def test_what_a_graph_cannot_do_is_an_error():
         list(array)
 
 
+KINDS = {(load_recipe(name).model.architecture, load_recipe(name).model.cell): name for name in recipe_names()}
+
+
 @pytest.mark.system
 @pytest.mark.parametrize("form", ["savedmodel", "onnx"])
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", KINDS.values())  # one of each kind of network
 def test_files_of_a_recipe_forecast_what_the_package_does(name, form, years, tmp_path):
     checkpoint = network(name, years)
     assert write_complete(checkpoint, checkpoint.metadata, form, tmp_path) < NEAR_C

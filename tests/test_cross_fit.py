@@ -13,6 +13,8 @@ from jenacast.models.checkpoint import load_checkpoint, read_metadata
 from jenacast.models.inference import forecast_leads_c, forward_function
 from jenacast.models.intervals import spread_inputs
 
+pytestmark = pytest.mark.system  # many trainings
+
 pytest_plugins = ["held_out_runs"]
 
 

@@ -16,6 +16,8 @@ from jenacast.locks import process_lock
 from jenacast.training.run import train
 from jenacast.training.run_folder import data_of_run
 
+pytestmark = pytest.mark.system  # many trainings
+
 pytest_plugins = ["held_out_runs"]
 CONFIG = load_recipe("dense", SMALL)
 

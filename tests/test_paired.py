@@ -23,6 +23,8 @@ from jenacast.report.page import digits, span
 from jenacast.training.run import train
 from jenacast.training.run_folder import write_config
 
+pytestmark = pytest.mark.system  # many trainings
+
 SMALL = ["data.history_hours=12", "model.units=4", "train.epochs=1"]
 
 

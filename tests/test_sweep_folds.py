@@ -12,6 +12,8 @@ from jenacast.sweep.run import open_study
 from jenacast.training.run import train_or_resume
 from jenacast.training.run_folder import read_outcome
 
+pytestmark = pytest.mark.system  # many trainings
+
 SPACE = """
 name = "small"
 recipe = "dense"
