@@ -22,8 +22,6 @@ from jenacast.sweep.run import open_study
 from jenacast.training import run_folder
 from jenacast.training.history import read_history
 
-pytest_plugins = ["made_sweeps"]
-
 
 def result_of(folder):
     return read_result(open_study(str(folder), "")[0])

@@ -15,8 +15,6 @@ from jenacast.sweep.results import read_result
 from jenacast.sweep.run import open_study
 from jenacast.training import run_folder
 
-pytest_plugins = ["made_sweeps"]
-
 
 def result_of(folder):
     return read_result(open_study(str(folder), "")[0])
