@@ -192,7 +192,7 @@ def test_recurrent_step_prints_one_object(run_alone, monkeypatch):
         cells = run_alone("recurrent_step.py")[0]["cells"]
     finally:
         load_tensorflow().config.run_functions_eagerly(False)
-    assert len(cells["gru"]["ms"]) == 8
+    assert len(cells["gru"]["ms"]) == 9
     assert all(milliseconds > 0 for milliseconds in cells["gru"]["ms"].values())
 
 
