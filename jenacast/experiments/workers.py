@@ -135,12 +135,13 @@ class ProcessPool:
         if process is None:
             return None
         self._bar.begin(name)
-        for line in process.stderr or ():
-            if report := read_report(line):
-                self._bar.show(name, *report)
-            else:
-                self.log(self.level, "%s: %s", name, line.rstrip())
-        exit_code = process.wait()
+        with process:  # closes its end of stderr
+            for line in process.stderr or ():
+                if report := read_report(line):
+                    self._bar.show(name, *report)
+                else:
+                    self.log(self.level, "%s: %s", name, line.rstrip())
+            exit_code = process.wait()
         self._bar.end(name)
         if exit_code < 0 and not self._stopped:
             reason = "; the memory may not have sufficed" if exit_code == -signal.SIGKILL else ""
