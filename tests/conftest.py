@@ -16,9 +16,17 @@ from typer.testing import CliRunner
 from jenacast.cli import app
 
 pytest.register_assert_rewrite(
-    "archive_site", "data_folders", "download_server", "forecasts", "held_out_runs", "made_sweeps", "networks", "runs"
+    "archive_site",
+    "data_folders",
+    "download_server",
+    "forecasts",
+    "held_out_runs",
+    "made_sweeps",
+    "networks",
+    "runs",
+    "settings_texts",
 )
-pytest_plugins = ["data_folders", "made_sweeps", "networks"]
+pytest_plugins = ["data_folders", "made_sweeps", "networks", "settings_texts"]
 for pool in ("INTRAOP", "INTEROP"):  # of TensorFlow: each core has a process of the tests already
     os.environ.setdefault(f"TF_NUM_{pool}_THREADS", "1")
 typer.testing._get_command = functools.cache(typer.testing._get_command)  # else it is built for each command anew

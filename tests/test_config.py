@@ -3,6 +3,7 @@ import tomllib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from settings_texts import problems
 
 from jenacast.config import (
     RecipeConfig,
@@ -16,25 +17,6 @@ from jenacast.config import (
 from jenacast.errors import ConfigError
 
 SECTIONS = ("data", "model", "train")
-
-
-@pytest.fixture
-def load(tmp_path):
-    """A function that writes TOML to a file and loads it."""
-
-    def load(text="", *assignments, name="mine.toml"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load_config(path, assignments)
-
-    return load
-
-
-def problems(error):
-    """The problems that a ConfigError lists, less its head, which must count them."""
-    head, *lines = str(error.value).splitlines()
-    assert head.startswith(f"{len(lines)} problem(s) in the settings (")
-    return [line.removeprefix("  ") for line in lines]
 
 
 def test_a_recipe_changes_what_it_states_and_nothing_else(load):

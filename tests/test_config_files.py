@@ -5,30 +5,10 @@ import re
 import time
 
 import pytest
+from settings_texts import problems
 
-from jenacast.config import (
-    load_config,
-)
+from jenacast.config import load_config
 from jenacast.errors import ConfigError
-
-
-@pytest.fixture
-def load(tmp_path):
-    """A function that writes TOML to a file and loads it."""
-
-    def load(text="", *assignments, name="mine.toml"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load_config(path, assignments)
-
-    return load
-
-
-def problems(error):
-    """The problems that a ConfigError lists, less its head, which must count them."""
-    head, *lines = str(error.value).splitlines()
-    assert head.startswith(f"{len(lines)} problem(s) in the settings (")
-    return [line.removeprefix("  ") for line in lines]
 
 
 def test_a_section_must_be_a_table(load):

@@ -89,7 +89,7 @@ def examine() -> Findings:
     delivered, training = measure_speed(kernels, _broken(xla, cudnn))
     notes = [] if gpus or driver.loaded or driver.gpus else ["no GPU: training runs on the CPU"]
     if not gpus and not compiled.has_compiler():
-        notes.append("no C compiler (cc): XLA runs recurrent loops, at half the speed; install gcc or clang")
+        notes.append("no C compiler (cc): recurrent networks train slower; install gcc or clang")
     findings = Findings(
         versions=versions(),
         cpu=find_cpu(),

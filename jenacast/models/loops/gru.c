@@ -16,9 +16,7 @@ int gru_forward(const struct loop *given, long first, long last) {
                 memcpy(t.for_x + i * wide, l->bias, sizeof(float) * wide);
                 memcpy(t.for_h + i * wide, l->bias + wide, sizeof(float) * wide);
             }
-            for (int i = 0; i < count; i++)
-                for (int u = 0; u < units; u += LANES)
-                    store(t.masked + i * units + u, masked(l, window + i, u, load(t.h + i * units + u)));
+            mask_states(&t, l, window, count);
             add_product(t.for_x, TILE, wide, t.x, l->columns, 1, l->columns, l->kernel);
             add_product(t.for_h, TILE, wide, t.masked, units, 1, units, l->recurrent);
             for (int i = 0; i < count; i++)

@@ -145,6 +145,14 @@ INLINE lanes masked(const struct loop *l, long window, int unit, lanes h) {
     return h;
 }
 
+/* Put the states of the tile, as they enter the products, in their place. */
+INLINE void mask_states(struct tile *t, const struct loop *l, long window, int count) {
+    int units = (int)l->units;
+    for (int i = 0; i < count; i++)
+        for (int u = 0; u < units; u += LANES)
+            store(t->masked + i * units + u, masked(l, window + i, u, load(t->h + i * units + u)));
+}
+
 /* From the gradients of the products, for_h those of the state and for_x those of the columns, to those of the
    columns, of the state and of the weights. */
 INLINE void go_back(struct tile *t, const struct loop *l, long window, int count, long step, const float *for_x) {

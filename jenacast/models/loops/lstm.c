@@ -14,9 +14,7 @@ int lstm_forward(const struct loop *given, long first, long last) {
         for (long step = 0; step < l->steps; step++) {
             read_step(&t, l, window, count, step);
             for (int i = 0; i < TILE; i++) memcpy(t.for_x + i * wide, l->bias, sizeof(float) * wide);
-            for (int i = 0; i < count; i++)
-                for (int u = 0; u < units; u += LANES)
-                    store(t.masked + i * units + u, masked(l, window + i, u, load(t.h + i * units + u)));
+            mask_states(&t, l, window, count);
             add_product(t.for_x, TILE, wide, t.x, l->columns, 1, l->columns, l->kernel);
             add_product(t.for_x, TILE, wide, t.masked, units, 1, units, l->recurrent);
             for (int i = 0; i < count; i++)
