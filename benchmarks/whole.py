@@ -29,19 +29,21 @@ from jenacast.runtime import device_name, set_seed
 BOOK = "the book's stacked GRU"
 HISTORY = "history.csv"
 BASE = 2  # validation batches of a short epoch
+SEVERAL = 5  # times as many batches as the short epoch has, at least, to tell a batch's seconds
 
 
 def book_training(data_dir: Path, folder: Path, epochs: int, share: float) -> None:
     """Train the book's way on a `share` of the batches; writes the seconds of each epoch to `folder`.
 
-    What an epoch takes before its first batch and after its last one is known from an epoch of few batches.
+    What an epoch takes before its first batch and after its last one is known from an epoch of few batches. The
+    share is at least several times as many: a difference of two close times says nothing.
     """
     set_seed(0)  # loads Keras, without its lines
     import keras
 
     train, val = book_splits(data_dir)
     batches, few = len(train), 2 * BASE
-    some = max(few + 1, round(share * batches))
+    some = min(max(round(share * batches), SEVERAL * few), batches)
     model = book_model("stacked-gru")
     model.compile(optimizer="rmsprop", loss="mse", metrics=["mae"])
     best = keras.callbacks.ModelCheckpoint(folder / "best.keras", save_best_only=True)
@@ -55,8 +57,12 @@ def book_training(data_dir: Path, folder: Path, epochs: int, share: float) -> No
     seconds(few)  # traces
     lines = ["seconds,spent"]
     for _ in range(epochs):
-        base_s, some_s = seconds(few), seconds(some)
-        lines.append(f"{base_s + (some_s - base_s) * (batches - few) / (some - few)},{base_s + some_s}")
+        spent_s = epoch_s = seconds(some)
+        if some < batches:
+            base_s = seconds(few)
+            spent_s += base_s
+            epoch_s += (epoch_s - base_s) * (batches - some) / (some - few)
+        lines.append(f"{epoch_s},{spent_s}")
     (folder / HISTORY).write_text("\n".join(lines))
 
 
