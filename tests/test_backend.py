@@ -44,7 +44,7 @@ def test_on_a_cpu_our_layers_are_compiled(recipe, assignments, expected):
         pytest.skip("there is a GPU")
     assert kernel_of(recipe, *assignments) is expected
     if expected is RecurrentBackend.XLA and compiled.has_compiler():
-        assert kernel_of(recipe, *assignments, "model.units=8") is RecurrentBackend.COMPILED
+        assert kernel_of(recipe, *assignments, "model.units=16") is RecurrentBackend.COMPILED
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jenacast.models import compiled, layers, recurrence
 
 GATES = {"gru": 3, "lstm": 4}
 
-needs_compiler = pytest.mark.skipif(not compiled.runs(8), reason="no C compiler, or a GPU")
+needs_compiler = pytest.mark.skipif(not compiled.runs(16), reason="no C compiler, or a GPU")
 
 
 def constant(rng, *shape):
@@ -50,7 +50,7 @@ def by_steps(cell):
 
 @needs_compiler
 @pytest.mark.parametrize("is_masked", [False, True])
-@pytest.mark.parametrize("shape", [(37, 5, 3, 8), (5, 3, 14, 40)], ids=str)  # less than a tile of windows, and more
+@pytest.mark.parametrize("shape", [(37, 5, 3, 16), (5, 3, 14, 80)], ids=str)  # less than a tile of windows, and more
 @pytest.mark.parametrize("cell", GATES)
 def test_values_and_gradients_are_those_of_the_loop_for_xla(cell, shape, is_masked):
     arguments = arguments_of(cell, *shape)
@@ -67,7 +67,7 @@ def test_values_and_gradients_are_those_of_the_loop_for_xla(cell, shape, is_mask
 def test_a_layer_in_training_gives_what_keras_gives(ours):
     theirs = keras.layers.GRU if issubclass(ours, keras.layers.GRU) else keras.layers.LSTM
     inputs = constant(np.random.default_rng(0), 4, 6, 3)
-    layer, reference = (kind(8, return_sequences=True, go_backwards=True) for kind in (ours, theirs))
+    layer, reference = (kind(16, return_sequences=True, go_backwards=True) for kind in (ours, theirs))
     layer.build(inputs.shape)
     reference.build(inputs.shape)
     reference.set_weights(layer.get_weights())
@@ -77,7 +77,7 @@ def test_a_layer_in_training_gives_what_keras_gives(ours):
 
 @needs_compiler
 def test_the_number_of_cores_changes_no_bit(monkeypatch):
-    arguments = arguments_of("gru", 150, 4, 3, 8)
+    arguments = arguments_of("gru", 150, 4, 3, 16)
     found = []
     for cores in (1, 3):
         with ThreadPoolExecutor(cores) as pool:

@@ -30,7 +30,7 @@ Cell = Literal["gru", "lstm"]
 SOURCES = [Path(__file__).with_name("loops") / name for name in ("gru.c", "lstm.c")]
 # -march=native: whatever instructions this processor has. No flag changes the order of sums.
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-w", "-shared", "-fPIC")
-LANES, TILE, PARTS = 8, 16, 8  # units, windows of a tile, calls; the first two as in loops.h
+PARTS = 8  # calls
 ALIGNMENT = 64  # bytes
 KEPT = {"gru": 4, "lstm": 5}  # arrays of (steps, windows, units) for the way back
 _unused: defaultdict[int, list[Any]] = defaultdict(list)  # memory of `_aligned`, by bytes
@@ -56,7 +56,7 @@ def has_compiler() -> bool:
 
 def runs(units: int) -> bool:
     """Whether layers of so many units train with this code here: on a CPU, with a C compiler."""
-    return units % LANES == 0 and not has_gpu() and has_compiler()
+    return not has_gpu() and has_compiler() and units % _constant("lanes_count") == 0
 
 
 def gru(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, state: Any, mask: Any = None) -> Any:
@@ -177,12 +177,13 @@ def _call(name: str, arrays: dict[str, Any]) -> None:
     windows, steps, columns = arrays["x"].shape
     sizes = dict(zip(SIZES, (windows, steps, columns, arrays["recurrent"].shape[0]), strict=True))
     arrays = {key: np.ascontiguousarray(value, np.float32) if key in INPUTS else value for key, value in arrays.items()}
-    run, tiles = getattr(_library(), name), -(-windows // TILE)
+    run, tile = getattr(_library(), name), _constant("tile_windows")
+    tiles = -(-windows // tile)
 
     def part(number: int) -> int:
         places = {key: value[number] if key in GRADIENTS[1:4] else value for key, value in arrays.items()}
         loop = _Loop(**sizes, **{key: value.ctypes.data for key, value in places.items()})
-        first, last = (min(windows, tiles * place // PARTS * TILE) for place in (number, number + 1))
+        first, last = (min(windows, tiles * place // PARTS * tile) for place in (number, number + 1))
         return int(run(ctypes.byref(loop), ctypes.c_long(first), ctypes.c_long(last)))
 
     if any(_pool().map(part, range(PARTS))):
@@ -192,6 +193,11 @@ def _call(name: str, arrays: dict[str, Any]) -> None:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(len(usable_cores()))  # ctypes lets other threads run while it calls
+
+
+def _constant(name: str) -> int:
+    """A number of gru.c."""
+    return ctypes.c_int.in_dll(_library(), name).value
 
 
 @cache

@@ -2,6 +2,8 @@
 
 #include "loops.h"
 
+const int lanes_count = LANES, tile_windows = TILE; /* compiled.py reads them */
+
 int gru_forward(const struct loop *given, long first, long last) {
     const struct loop own = *given, *l = &own; /* a copy, which no array can overlap */
     struct tile t;
@@ -26,8 +28,9 @@ int gru_forward(const struct loop *given, long first, long last) {
                     lanes z = sigmoid(load(x) + load(s)), r = sigmoid(load(x + units) + load(s + units));
                     lanes for_c = load(s + 2 * units), c = tangent(load(x + 2 * units) + r * for_c);
                     lanes now = c + z * (load(h) - c);
-                    store(h, now), store(l->states + at(l, window + i, step) + u, now);
-                    store(kept, z), store(kept + units, r), store(kept + 2 * units, c), store(kept + 3 * units, for_c);
+                    store(h, now), store_far(l->states + at(l, window + i, step) + u, now);
+                    store_far(kept, z), store_far(kept + units, r);
+                    store_far(kept + 2 * units, c), store_far(kept + 3 * units, for_c);
                 }
         }
     }
@@ -47,6 +50,7 @@ int gru_back(const struct loop *given, long first, long last) {
         memset(t.for_h, 0, sizeof(float) * TILE * wide);
         for (long step = l->steps - 1; step >= 0; step--) {
             read_step(&t, l, window, count, step);
+            prefetch_step(l, window, count, step);
             for (int i = 0; i < count; i++)
                 for (int u = 0; u < units; u += LANES) {
                     const float *kept = kept_at(l, window + i, step, 4) + u;

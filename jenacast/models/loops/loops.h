@@ -9,10 +9,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
+/* LANES units are one vector; blocks of ROWS windows by three vectors are summed in registers, of which AVX-512 has
+   twice as many. */
+#ifdef __AVX512F__
+#define LANES 16
+#define ROWS 8
+#else
 #define LANES 8
+#define ROWS 4
+#endif
 #define TILE 16 /* windows */
-#define ROWS 4  /* of a block of products that is kept in registers */
 
 /* Keeps GCC from reading a weight again for every row. */
 #ifdef __x86_64__
@@ -25,9 +35,20 @@
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int ints __attribute__((vector_size(4 * LANES)));
 
-INLINE lanes all(float x) { return (lanes){x, x, x, x, x, x, x, x}; }
+INLINE lanes all(float x) { return (lanes){0} + x; }
 INLINE lanes load(const float *from) { return *(const lanes *)from; }
 INLINE void store(float *to, lanes x) { *(lanes *)to = x; }
+
+/* Store what is not read again soon: past the caches. `to` is aligned to the vector. */
+INLINE void store_far(float *to, lanes x) {
+#if defined __AVX512F__
+    _mm512_stream_ps(to, (__m512)x);
+#elif defined __AVX__
+    _mm256_stream_ps(to, (__m256)x);
+#else
+    store(to, x);
+#endif
+}
 
 /* e to the power of x; the polynomial of Cephes' expf. */
 INLINE lanes power_of_e(lanes x) {
@@ -132,6 +153,15 @@ INLINE long at(const struct loop *l, long window, long step) { return (window * 
 /* What was kept of it: steps first, so that a tile's lie together. */
 INLINE float *kept_at(const struct loop *l, long window, long step, int width) {
     return l->kept + (step * l->windows + window) * width * l->units;
+}
+
+/* Ask for what the way back reads two steps later: the rows of windows lie too far apart for the processor to foresee. */
+INLINE void prefetch_step(const struct loop *l, long window, int count, long step) {
+    for (int i = 0; step > 2 && i < count; i++)
+        for (int u = 0; u < l->units; u += LANES) {
+            __builtin_prefetch(l->d_states + at(l, window + i, step - 2) + u);
+            __builtin_prefetch(l->states + at(l, window + i, step - 3) + u);
+        }
 }
 
 INLINE void read_step(struct tile *t, const struct loop *l, long window, int count, long step) {

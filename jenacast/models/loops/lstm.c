@@ -25,9 +25,9 @@ int lstm_forward(const struct loop *given, long first, long last) {
                     lanes g = tangent(load(x + 2 * units)), out = sigmoid(load(x + 3 * units));
                     lanes c = forget * load(memory) + in * g, now = out * tangent(c);
                     store(memory, c), store(t.h + i * units + u, now);
-                    store(l->states + at(l, window + i, step) + u, now);
-                    store(kept, in), store(kept + units, forget), store(kept + 2 * units, g);
-                    store(kept + 3 * units, out), store(kept + 4 * units, c);
+                    store_far(l->states + at(l, window + i, step) + u, now);
+                    store_far(kept, in), store_far(kept + units, forget), store_far(kept + 2 * units, g);
+                    store_far(kept + 3 * units, out), store_far(kept + 4 * units, c);
                 }
         }
     }
@@ -47,6 +47,7 @@ int lstm_back(const struct loop *given, long first, long last) {
         memset(t.for_h, 0, sizeof(float) * TILE * wide); /* windows beyond `count` add nothing */
         for (long step = l->steps - 1; step >= 0; step--) {
             read_step(&t, l, window, count, step);
+            prefetch_step(l, window, count, step);
             for (int i = 0; i < count; i++)
                 for (int u = 0; u < units; u += LANES) {
                     const float *kept = kept_at(l, window + i, step, 5) + u;
