@@ -26,8 +26,8 @@ from jenacast.data.prepare import prepare
 from jenacast.data.prepared import Prepared, Split, load_prepared
 from jenacast.data.series import Floats
 from jenacast.data.synthetic import synthetic_series, write_csv
-from jenacast.data.windows import Windows
-from jenacast.errors import CheckpointError
+from jenacast.data.windows import Windows, is_inside_train
+from jenacast.errors import CheckpointError, DataError
 from jenacast.evaluation.baselines import baseline_forecasts, fit_baselines
 from jenacast.evaluation.evaluate import evaluate
 from jenacast.evaluation.metrics import measure
@@ -37,6 +37,7 @@ from jenacast.tables import Table, columns
 
 PEERS = Path(".peers-venv/bin/python")
 NAMES = ("lightgbm", "neuralforecast", "darts")
+HOLDS_OUT = "lightgbm"  # learns from the windows of train alone, also where a year inside train is held out
 CHECK = "present"  # a forecast that both sides make: it shows that they mean the same windows
 JUDGED: tuple[Split, ...] = ("val", "test")
 QUICK_ROWS = 20_000  # half of them train, which has to be a year for the climatology
@@ -193,9 +194,11 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     rows = [*baseline_rows(task), *(checkpoint_row(task, path, data_dir) for path in arguments.checkpoint)]
     export(task, folder / "task.npz")
     peer_rows(task, Path(sys.executable), CHECK, folder, quick=True)
-    names = NAMES if arguments.peers.exists() else ()
+    names = arguments.only if arguments.peers.exists() else ()
     if not names:
         print(f"{arguments.peers} not found, so the peers are left out; `make peers-env` makes it", file=sys.stderr)
+    if is_inside_train(task.prepared.borders) and set(names) - {HOLDS_OUT}:
+        raise DataError(f"validation lies inside train, whose rows the sequence models see: --only {HOLDS_OUT}")
     for name in names:
         rows += peer_rows(task, arguments.peers, name, folder, quick=arguments.quick)
     return {
@@ -230,6 +233,7 @@ def main() -> None:
     parser.add_argument("--config", default="gru", help="TOML file or recipe: columns, target, history, lead")
     parser.add_argument("--checkpoint", type=Path, action="append", default=[], help="of jenacast; repeatable")
     parser.add_argument("--peers", type=Path, default=PEERS, help="Python with benchmarks/peers-requirements.txt")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="PEER", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="try it: a small synthetic series, one short setting each")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()

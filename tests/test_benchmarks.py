@@ -55,6 +55,19 @@ class LGBMRegressor:
         except EarlyStopException:
             pass
 """
+# Stands for the Python of the peers: each forecasts 0 degC.
+PEER = (
+    f"#!{sys.executable}"
+    + """
+import json, sys
+import numpy as np
+_, _, folder, name, _ = sys.argv
+with np.load(folder + "/task.npz") as task:
+    np.savez(folder + "/" + name, **{each: np.zeros((1, len(task[each + "_now"]))) for each in ("val", "test")})
+with open(folder + "/" + name + ".json", "w") as told:
+    json.dump([{"name": name, "seconds": 0, "note": ""}], told)
+"""
+)
 # Stands for the Python whose `jenacast doctor` finds problems, and no GPU; of a benchmark it tells the arguments alone.
 PYTHON = f"""#!/bin/sh
 [ "$2" != jenacast ] || {{ echo '{{"gpus": []}}'; exit 1; }}
@@ -101,6 +114,15 @@ def test_peers_prints_one_object(run_alone):
     maes = {row["forecast"]: row["test_mae_c"] for row in answer["rows"]}
     assert maes["jenacast, ridge"] < maes["the same as now"] < maes["jenacast, climatology"]
     assert "no-python not found, so the peers are left out" in said
+
+
+def test_peers_are_those_that_are_asked_for(run_alone, monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(PEER)
+    python.chmod(0o755)
+    monkeypatch.setitem(ALONE, "peers.py", ["--quick", "--peers", str(python), "--only", "darts", "lightgbm"])
+    rows = run_alone("peers.py")[0]["rows"]
+    assert [row["forecast"] for row in rows if " " not in row["forecast"]] == ["darts", "lightgbm"]
 
 
 def test_training_loop_prints_one_object(run_alone):
