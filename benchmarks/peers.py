@@ -96,9 +96,9 @@ class Task:
 
 
 def make_task(data_dir: Path, config: Config, splits: tuple[Split, ...] = ("train", *JUDGED)) -> Task:
-    """The config's columns, target and history on the prepared series; of the targets, the last hour's alone."""
+    """The config's columns, target and history on the series as measured; of the targets, the last hour's alone."""
     prepared = load_prepared(data_dir)
-    encoding = fit_encoding(prepared, config.data.model_copy(update={"every_hour": False}))
+    encoding = fit_encoding(prepared, config.data.model_copy(update={"every_hour": False, "homogenise": False}))
     return Task(prepared, encoding, {split: split_samples(prepared, split, encoding) for split in splits})
 
 
