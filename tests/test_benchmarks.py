@@ -125,6 +125,13 @@ def test_peers_are_those_that_are_asked_for(run_alone, monkeypatch, tmp_path):
     assert [row["forecast"] for row in rows if " " not in row["forecast"]] == ["darts", "lightgbm"]
 
 
+def test_sequence_models_are_refused_where_a_year_inside_train_is_held_out(run_alone, monkeypatch):
+    monkeypatch.setattr("jenacast.data.windows.is_inside_train", lambda borders: True)
+    monkeypatch.setitem(ALONE, "peers.py", ["--quick", "--peers", sys.executable])
+    with pytest.raises(SystemExit, match="--only lightgbm"):
+        run_alone("peers.py")
+
+
 def test_training_loop_prints_one_object(run_alone):
     (ways,) = run_alone("training_loop.py")[0]["ms"].values()
     assert len(ways) == 4

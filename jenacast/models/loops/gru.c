@@ -34,6 +34,7 @@ int gru_forward(const struct loop *given, long first, long last) {
                 }
         }
     }
+    end_far_stores();
     free(t.memory);
     return 0;
 }

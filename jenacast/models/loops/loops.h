@@ -39,7 +39,8 @@ INLINE lanes all(float x) { return (lanes){0} + x; }
 INLINE lanes load(const float *from) { return *(const lanes *)from; }
 INLINE void store(float *to, lanes x) { *(lanes *)to = x; }
 
-/* Store what is not read again soon: past the caches. `to` is aligned to the vector. */
+/* Store what is not read again soon: past the caches. `to` is aligned to the vector. Call `end_far_stores` after the
+   last one, before another thread reads: the processor may hold such stores back. */
 INLINE void store_far(float *to, lanes x) {
 #if defined __AVX512F__
     _mm512_stream_ps(to, (__m512)x);
@@ -47,6 +48,12 @@ INLINE void store_far(float *to, lanes x) {
     _mm256_stream_ps(to, (__m256)x);
 #else
     store(to, x);
+#endif
+}
+
+INLINE void end_far_stores(void) {
+#ifdef __AVX__
+    _mm_sfence();
 #endif
 }
 

@@ -31,6 +31,7 @@ int lstm_forward(const struct loop *given, long first, long last) {
                 }
         }
     }
+    end_far_stores();
     free(t.memory);
     return 0;
 }
