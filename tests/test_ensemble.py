@@ -149,6 +149,13 @@ def test_members_that_are_not_fed_alike_are_refused(part, members, altered, jena
     assert not path.exists()
 
 
+def test_members_may_differ_by_rounding(members, altered, ask, tmp_path):
+    encoding = read_metadata(members[0] / "best.keras").encoding
+    first = encoding.columns[0].model_copy(update={"mean": encoding.columns[0].mean * (1 + 1e-14)})
+    other = altered(encoding=encoding.model_copy(update={"columns": (first, *encoding.columns[1:])}))
+    assert ask("ensemble", members[0], other, "-o", tmp_path / "out.keras")["members"]
+
+
 def test_what_cannot_be_a_member_or_a_result_is_refused(members, jenacast, data_dir, tmp_path):
     load_tensorflow()
     import keras

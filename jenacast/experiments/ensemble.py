@@ -1,6 +1,7 @@
 """Networks averaged: one checkpoint that holds all of them, with their weights."""
 
 import logging
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from jenacast.settings import MAX_NAME, NAME_PATTERN
 from jenacast.training import run_folder
 from jenacast.training.cross_fit import cross_fit
 
+ROUNDING = 1e-9
 MEMBER_FACTS = {"model", "seed", "epoch", "val_mae_c", "config"}
 logger = logging.getLogger(__name__)
 
@@ -123,11 +125,12 @@ def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:
             raise CheckpointError(f"{member.path} has no record of its inputs; only networks of jenacast have one")
         abouts.append(member.metadata)
         about, first = member.metadata, abouts[0]
+        is_fed_alike = _is_close(about.encoding.model_dump(), first.encoding.model_dump())
         for what, theirs, mine in (
             ("another series", about.source_sha256, first.source_sha256),
             ("another protocol", about.protocol, first.protocol),
             ("other splits", about.trained_on, first.trained_on),
-            ("other columns, history or target", about.encoding, first.encoding),
+            ("other columns, history or target", is_fed_alike, True),
         ):
             if theirs != mine:
                 raise CheckpointError(
@@ -135,6 +138,17 @@ def _refuse_misfits(members: Sequence[Checkpoint]) -> list[Metadata]:
                     "are fed alike. `jenacast evaluate A B` averages those that are not"
                 )
     return abouts
+
+
+def _is_close(one: Any, other: Any) -> bool:
+    """Whether two plain values are the same but for rounding: fitted sums depend on the number of threads."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_close(one[key], other[key]) for key in one)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_is_close, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    return bool(one == other)
 
 
 def _average(members: Sequence[tuple[Any, float]], encoding: Encoding, offsets: Floats) -> Any:
