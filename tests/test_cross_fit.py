@@ -59,7 +59,7 @@ def test_intervals_of_years_that_calibrated_nothing_hold_about_as_often_as_they_
     windows = [year.windows for year in about.held_out]
     for name, wanted in (("50", 0.5), ("80", 0.8), ("90", 0.9)):
         held = np.average([year.coverage[name] for year in about.held_out], weights=windows)
-        assert held == pytest.approx(wanted, abs=0.04)
+        assert held == pytest.approx(wanted, abs=0.06)  # of networks that err by 10 °C
     # The year's own residuals are left out: with them the shares would be exact.
     assert {year.coverage["80"] for year in about.held_out}.isdisjoint({0.8})
 

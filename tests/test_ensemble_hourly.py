@@ -54,5 +54,6 @@ def test_a_fitted_blend_misses_nothing_in_the_median_at_any_hour(hourly_members,
     for ensemble in (path, plain):
         assert len(read_metadata(ensemble).calibration.leads) == 24
         answer = ask("evaluate", ensemble, "--split", "val", "--by", "lead")
-        for lead in answer["by"]["lead"]:  # of 315 windows the ranks 15 to 301 are inside: 316 p, down and up
-            assert lead["coverage"]["90"] == pytest.approx(287 / 315, abs=2.1 / 315)
+        # Of 315 windows the ranks 15 to 301 are inside, 316 p down and up; that widths follow the errors moves a few.
+        for lead in answer["by"]["lead"]:
+            assert lead["coverage"]["90"] == pytest.approx(287 / 315, abs=10 / 315)

@@ -46,7 +46,8 @@ def test_every_hour_of_a_clean_file_is_what_evaluate_forecasts(tell, jenacast, r
     assert (known["last_observation"], known["valid_at"]) == (hour(75), str(judged["valid_at"][-1]))
     assert same(*(without(each, *OF_THE_TRUTH) for each in (known, answers[75 - NEEDED_HOURS + 1])))
     assert [each["valid_at"] for each in known["hours"]] == [hour(75 + lead) for lead in range(1, 25)]
-    assert known["hours"][-1] == {key: known[key] for key in ("valid_at", "temperature_c", "intervals", "truth_c")}
+    names = ("valid_at", "temperature_c", "intervals", "interval_width", "truth_c")
+    assert known["hours"][-1] == {key: known[key] for key in names}
     assert (known["synthetic"], known["interpolated_hours"]) == (True, 0)
     assert known["checkpoint"] == str(run / "best.keras")
     np.testing.assert_array_equal(made["valid_at"], judged["valid_at"])

@@ -50,6 +50,7 @@ def made_of(temperatures_c, origin, truth_c=None, leads=None):
         valid_at=(origin + leads * H)[None],
         temperature_c=np.reshape(temperatures_c, shape),
         ends_c={},
+        interval_widths=np.ones(shape),
         baseline_c=np.array([5.0]),
         truth_c=np.full(shape, np.nan) if truth_c is None else np.reshape(truth_c, shape),
         interpolated_hours=np.array([0]),

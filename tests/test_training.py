@@ -15,6 +15,7 @@ from jenacast.features.encoding import fit_encoding
 from jenacast.models.build import build_model
 from jenacast.models.checkpoint import read_metadata
 from jenacast.models.inference import forward_function, predict
+from jenacast.models.intervals import spread_inputs
 from jenacast.runtime import set_seed
 from jenacast.training import loop
 from jenacast.training.learner import Learner
@@ -91,8 +92,10 @@ def test_a_network_that_forecasts_every_hour_is_calibrated_for_each(train_small,
     leads = read_metadata(run / "best.keras").calibration.leads
     assert len(leads) == 24
     (found,) = (evaluate(run, data_dir=data_dir, split="val"),)
-    for lead in found.leads:
-        inside = (lead.quantiles_c[:, 0] - 1e-6 <= lead.truth_c) & (lead.truth_c <= lead.quantiles_c[:, -1] + 1e-6)
+    for number, lead in enumerate(found.leads):
+        where = spread_inputs(found.leads.histories, lead.hours)
+        quantiles_c = found.leads.calibration.quantiles_c(number, lead.forecast_c, where)
+        inside = (quantiles_c[:, 0] - 1e-6 <= lead.truth_c) & (lead.truth_c <= quantiles_c[:, -1] + 1e-6)
         assert inside.mean() == pytest.approx((301 - 15 + 1) / 315, abs=2.1 / 315)
     # The next hour is surer than the same one tomorrow.
     widths_c = [float((lead.quantiles_c[:, -1] - lead.quantiles_c[:, 0]).mean()) for lead in found.leads]

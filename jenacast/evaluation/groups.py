@@ -13,7 +13,8 @@ from jenacast.evaluation.bootstrap import Interval, mean_interval
 from jenacast.evaluation.coverage import measure_coverage
 from jenacast.evaluation.metrics import absolute_errors, measure, skill
 from jenacast.features.datasets import Histories
-from jenacast.models.intervals import Calibration, spread_inputs
+from jenacast.models.intervals import Calibration, Residuals, spread_inputs
+from jenacast.models.recent import recent_widths
 from jenacast.tables import SKILL, Column, Table, columns
 
 By = Literal["month", "season", "hour", "year", "change", "lead"]
@@ -92,8 +93,11 @@ class Leads(Sequence[Lead]):
     def __getitem__(self, number: Any) -> Any:
         known = np.isfinite(self.truths_c[:, number])
         forecast_c, truth_c = self.forecasts_c[known, number], self.truths_c[known, number]
-        where = spread_inputs(self.histories, self.hours[number]).pick(known)
-        quantiles_c = self.calibration.quantiles_c(number, forecast_c, where) if self.calibration else None
+        where, quantiles_c = spread_inputs(self.histories, self.hours[number]).pick(known), None
+        if self.calibration:
+            past = Residuals(forecast_c, truth_c, where)
+            widths = recent_widths(self.calibration.leads[number], past, self.histories.now[known])
+            quantiles_c = self.calibration.quantiles_c(number, forecast_c, where, widths)
         return Lead(self.hours[number], where.valid_at, forecast_c, truth_c, where.last_observed_c, quantiles_c)
 
 

@@ -84,6 +84,7 @@ def _hour(hour: Hour) -> dict[str, Any]:
         "valid_at": str(hour.valid_at),
         "temperature_c": hour.temperature_c,
         "intervals": {name: list(ends) for name, ends in hour.intervals.items()} or None,
+        "interval_width": hour.interval_width,
         "truth_c": hour.truth_c,
     }
 
@@ -106,9 +107,10 @@ def _columns(made: Forecasts, which: slice) -> Mapping[str, Any]:
 
 
 def _panel(made: Forecasts, number: int) -> plots.Panel:
-    origin, times = made.last_observation[number], made.observations.series.times
+    origin, observations = made.last_observation[number], made.observations
+    times, measured_c = observations.series.times, observations.temperature_c
     past = np.timedelta64(SHOWN_HOURS if len(made) == 1 else SHOWN_HOURS_OF_MANY, "h")
-    shown = (times > origin - past) & (times <= made.valid_at[number, -1])
+    shown = (times > origin - past) & (times <= made.valid_at[number, -1]) & np.isfinite(measured_c)
     return plots.Panel(
         title=weekday(origin),
         origin=origin,
@@ -118,5 +120,5 @@ def _panel(made: Forecasts, number: int) -> plots.Panel:
         bands={name: tuple(ends_c[number].T) for name, ends_c in made.ends_c.items()},
         baseline_c=float(made.baseline_c[number]),
         measured_at=times[shown],
-        measured_c=made.observations.temperature_c[shown],
+        measured_c=measured_c[shown],
     )

@@ -15,21 +15,16 @@ from jenacast.data.windows import Windows
 from jenacast.errors import CheckpointError
 from jenacast.features.datasets import EVALUATION_BATCH, Histories, histories_and_windows
 from jenacast.features.encoding import Encoding
+from jenacast.forecasting.intervals import earlier_origins, intervals
 from jenacast.forecasting.observations import Observations, describe_hours, join_observations
 from jenacast.forecasting.origins import all_origins, find_origins, history_windows
 from jenacast.models import packaged_name
 from jenacast.models.forecaster import Forecaster, warn_of_seen
 from jenacast.models.inference import forecast_leads_c
-from jenacast.models.intervals import ENDS, spread_inputs
 from jenacast.models.opening import open_checked
 
 TELL_EVERY_S = 5.0
 LEAST_AGE_HOURS = 1.0  # between hourly rows the last one is always still `now`
-NOTHING_HELD_OUT = "it was made elsewhere, or trained on validation too, so that no data were left to calibrate it on"
-UNCALIBRATED = (
-    "it was not calibrated on held-out data. A finished run of `jenacast train` gives them; an older checkpoint does "
-    "after `jenacast ensemble CKPT --out NEW.keras`"
-)
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +45,7 @@ class Forecasts:
         temperature_c: (origins, hours) degC.
         ends_c: the intervals' ends by their nominal coverage in percent, (origins, hours, 2) degC; none where the
             network gives no intervals.
+        interval_widths: (origins, hours) how many times as wide as calibrated, by the errors of the last weeks.
         baseline_c: (origins,) the temperature at the last observation, degC.
         truth_c: (origins, hours) the temperature that the files hold for the times forecast for, degC; NaN where none.
         interpolated_hours: (origins,) of the hours that were needed, those of which some value is interpolated.
@@ -66,6 +62,7 @@ class Forecasts:
     valid_at: Times
     temperature_c: Floats
     ends_c: dict[str, Floats]
+    interval_widths: Floats
     baseline_c: Floats
     truth_c: Floats
     interpolated_hours: Rows
@@ -129,16 +126,15 @@ def forecast_from(
         if every_s is None
         else all_origins(observations, every_s=every_s, hours=hours)
     )
-    histories, interpolated = _histories(observations, origins, encoding)
+    earlier = earlier_origins(checkpoint, encoding, observations, origins)
+    histories, interpolated = _histories(observations, origins, earlier, encoding)
+    asked = np.isin(histories.now, origins)
     leads_c = forecast_leads_c(checkpoint.forward, histories, encoding, _progress(len(histories)))
-    bad = int((~np.isfinite(leads_c)).sum())
-    if bad:
-        raise CheckpointError(
-            f"{checkpoint.path}: {bad:,} of {leads_c.size:,} forecasts are not finite; train again or restore a copy"
-        )
+    _refuse_not_finite(leads_c[asked], checkpoint.path)
     valid_at = histories.now[:, None] + np.array(encoding.leads) * np.timedelta64(1, "h")
     truth_c = observations.temperature_at(valid_at)
-    warn_of_seen(checkpoint, valid_at[np.isfinite(truth_c)])
+    warn_of_seen(checkpoint, valid_at[asked][np.isfinite(truth_c[asked])])
+    ends_c, widths = intervals(checkpoint, encoding, histories, leads_c, truth_c, asked)
     return Forecasts(
         checkpoint=str(checkpoint.path),
         sha256=checkpoint.sha256,
@@ -146,31 +142,41 @@ def forecast_from(
         synthetic=bool(checkpoint.metadata and checkpoint.metadata.synthetic),
         trained_years=checkpoint.trained_years,
         observations=observations,
-        last_observation=histories.now,
-        valid_at=valid_at,
-        temperature_c=leads_c,
-        ends_c=_interval_ends(checkpoint, encoding, histories, leads_c),
-        baseline_c=histories.last_observed_c,
-        truth_c=truth_c,
-        interpolated_hours=interpolated,
+        last_observation=histories.now[asked],
+        valid_at=valid_at[asked],
+        temperature_c=leads_c[asked],
+        ends_c=ends_c,
+        interval_widths=widths,
+        baseline_c=histories.last_observed_c[asked],
+        truth_c=truth_c[asked],
+        interpolated_hours=interpolated[asked],
         in_steps=every_s is not None,
     )
 
 
-def _histories(observations: Observations, origins: Times, encoding: Encoding) -> tuple[Histories, Rows]:
-    """The complete histories that end at `origins`, and how many of the hours of each are interpolated."""
-    series, hours = observations.series, encoding.needed_hours
+def _histories(observations: Observations, asked: Times, earlier: Times, encoding: Encoding) -> tuple[Histories, Rows]:
+    """The complete histories that end at `asked` and `earlier`, and how many of the hours of each are interpolated."""
+    series, hours, origins = observations.series, encoding.needed_hours, np.union1d(asked, earlier)
     first = origins[0] - np.timedelta64(hours, "h")
     near = (series.times > first) & (series.times <= origins[-1])  # a long file is not encoded whole for one forecast
     cut = series.pick(near)
     windows = history_windows(cut, hours)
     windows = windows.pick(np.isin(cut.times[windows.last_rows], origins))
     filled = observations.filled[near][windows.lanes]
-    needed = np.sort(cut.times[windows.lanes][filled & _covered(windows)])
+    of_asked = windows.pick(np.isin(cut.times[windows.last_rows], asked))
+    needed = np.sort(cut.times[windows.lanes][filled & _covered(of_asked)])
     if len(needed):
         logger.info("interpolated %s of the rows that are needed: %s", f"{len(needed):,}", describe_hours(needed))
     before = np.concatenate([[0], np.cumsum(filled)])
     return histories_and_windows(cut, windows, encoding)[0], before[windows.starts + hours] - before[windows.starts]
+
+
+def _refuse_not_finite(leads_c: Floats, path: Path) -> None:
+    bad = int((~np.isfinite(leads_c)).sum())
+    if bad:
+        raise CheckpointError(
+            f"{path}: {bad:,} of {leads_c.size:,} forecasts are not finite; train again or restore a copy"
+        )
 
 
 def _progress(total: int) -> Callable[[], None]:
@@ -194,20 +200,3 @@ def _covered(windows: Windows) -> NDArray[np.bool_]:
         for places in (windows.starts, windows.starts + windows.history)
     )
     return np.cumsum(begins - ends)[:-1] > 0
-
-
-def _interval_ends(
-    checkpoint: Forecaster, encoding: Encoding, histories: Histories, leads_c: Floats
-) -> dict[str, Floats]:
-    """By interval its ends, (windows, leads, 2) degC; none without a calibration, which a warning explains."""
-    if checkpoint.calibration is None:
-        held_out = checkpoint.metadata is not None and checkpoint.metadata.trained_on == "train"
-        logger.warning("%s gives no intervals: %s", checkpoint.path, UNCALIBRATED if held_out else NOTHING_HELD_OUT)
-        return {}
-    ends_c = {name: np.empty((*leads_c.shape, 2)) for name in ENDS}
-    for number, lead in enumerate(encoding.leads):
-        inputs = spread_inputs(histories, lead)
-        quantiles_c = checkpoint.calibration.quantiles_c(number, leads_c[:, number], inputs)
-        for name, places in ENDS.items():
-            ends_c[name][:, number] = quantiles_c[:, places]
-    return ends_c

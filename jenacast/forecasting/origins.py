@@ -56,6 +56,22 @@ def all_origins(observations: Observations, *, every_s: int, hours: int) -> Time
     return chosen
 
 
+def recent_origins(observations: Observations, origins: Times, *, hours: int, recent_hours: int) -> Times:
+    """The whole hours up to `recent_hours` before any of the `origins`, where a forecast can be made from.
+
+    Args:
+        observations: what is known.
+        origins: in order of time.
+        hours: of observations that a forecast needs.
+        recent_hours: how far back.
+    """
+    complete = _complete_origins(observations, hours)
+    complete = complete[complete < origins[-1]]
+    before = (origins[np.searchsorted(origins, complete)] - complete).astype(np.int64)
+    recent: Times = complete[(before <= recent_hours * HOUR_S) & (before % HOUR_S == 0)]
+    return recent
+
+
 def history_windows(series: Series, hours: int) -> Windows:
     """Every history of so many hourly observations without a missing value; the target is the last of them."""
     windows = find_windows(series, "strict", 0, len(series.times), history_hours=hours, lead_hours=0)

@@ -39,7 +39,7 @@ class Panel:
         bands: the low and high ends of the intervals, (hours,) each, by the percentage that should lie inside.
         baseline_c: the baseline's forecast for all of them.
         measured_at: (rows,) times before the origin and, where it lies in the past, after it.
-        measured_c: (rows,) what was measured then; NaN where nothing was.
+        measured_c: (rows,) what was measured then.
     """
 
     title: str

@@ -27,6 +27,7 @@ class Hour:
         valid_at: datetime64[s], by the station's clock, as all times.
         temperature_c: what is forecast.
         intervals: the ends of the intervals by their nominal coverage in percent; {} where the network gives none.
+        interval_width: how many times as wide as calibrated they are, by the errors of the last weeks; None likewise.
         truth_c: what was measured; None where the files hold nothing for that time.
         baseline_c: the temperature at the last observation.
     """
@@ -35,6 +36,7 @@ class Hour:
     valid_at: np.datetime64
     temperature_c: float
     intervals: dict[str, tuple[float, float]]
+    interval_width: float | None
     truth_c: float | None
     baseline_c: float
 
@@ -121,12 +123,14 @@ def summarise(made: Forecasts, number: int = 0, *, utc: np.datetime64 | None = N
     leads = ((valid_at - origin) // np.timedelta64(1, "h")).tolist()
     temperatures_c, truths_c = made.temperature_c[number].tolist(), made.truth_c[number].tolist()
     ends_c = {name: ends_c[number].tolist() for name, ends_c in made.ends_c.items()}
+    widths = made.interval_widths[number].tolist()
     hours = tuple(
         Hour(
             lead_hours=leads[place],
             valid_at=valid_at[place],
             temperature_c=temperatures_c[place],
             intervals={name: tuple(ends[place]) for name, ends in ends_c.items()},
+            interval_width=widths[place] if ends_c else None,
             truth_c=None if math.isnan(truths_c[place]) else truths_c[place],
             baseline_c=baseline_c,
         )

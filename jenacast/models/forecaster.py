@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jenacast.data.series import Times
 from jenacast.errors import CheckpointError
@@ -53,8 +54,12 @@ class Forecaster:
 
     def seen_years(self, times: Times) -> list[int]:
         """The years of datetime64 `times` that it was trained on, as far as its record tells."""
-        years = np.unique(times.astype("datetime64[Y]")).astype(int) + 1970
-        return [year for year in years.tolist() if year in self.trained_years]
+        years: list[int] = (np.unique(times[self.has_seen(times)].astype("datetime64[Y]")).astype(int) + 1970).tolist()
+        return years
+
+    def has_seen(self, times: Times) -> NDArray[np.bool_]:
+        """Which of datetime64 `times` lie in years that it was trained on, as far as its record tells."""
+        return np.isin(times.astype("datetime64[Y]").astype(int) + 1970, self.trained_years)
 
     @property
     def calibration(self) -> Calibration | None:

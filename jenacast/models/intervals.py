@@ -32,6 +32,7 @@ from jenacast.records import Record
 MOST_TRAIN_WINDOWS = 20_000  # evenly spaced; more would not change a few dozen coefficients
 LEVELS = tuple(step / 20 for step in range(1, 20))
 INTERVALS = {"50": (0.25, 0.75), "80": (0.1, 0.9), "90": (0.05, 0.95)}  # nominal coverage in percent: its two levels
+MEDIAN = LEVELS.index(0.5)
 ENDS = {name: (LEVELS.index(low), LEVELS.index(high)) for name, (low, high) in INTERVALS.items()}
 CALENDAR_TERMS = 15  # and one for each column that the network sees
 MOST_DEVIATIONS = (
@@ -41,6 +42,7 @@ LEAST_WINDOWS = len(LEVELS)  # fewer residuals have no order statistic for the o
 CHANGE_C = 5.0  # the change of temperature that counts as one, so that no coefficient is small or large
 MOST_CHANGES = 6.0  # no weather changes more, and one absurd forecast must not decide the fit
 LEAST_SCALE_C = 1e-3
+AS_CALIBRATED = np.ones(1)
 ROUNDS = 50
 RIDGE = 1.0  # on all coefficients but the mean's: what a short series leaves open stays near 0
 
@@ -49,13 +51,15 @@ class LeadCalibration(Record):
     """How sure a network is of one of its outputs.
 
     `coefficients` give the log of the scale in degC, for the terms of `scale_terms`; a scale is kept between `least_c`
-    and `most_c`, its extremes on train. `quantiles` are residuals, truth minus forecast, at `LEVELS`, in scales.
+    and `most_c`, its extremes on train. `quantiles` are residuals, truth minus forecast, at `LEVELS`, in scales, and
+    `mean_distance` is the mean of their distances from the median; older checkpoints do not know it.
     """
 
     coefficients: tuple[float, ...] = Field(min_length=CALENDAR_TERMS)
     least_c: float = Field(gt=0)
     most_c: float = Field(gt=0)
     quantiles: tuple[float, ...] = Field(min_length=len(LEVELS), max_length=len(LEVELS))
+    mean_distance: float | None = Field(default=None, gt=0)
 
     @field_validator("quantiles")
     @classmethod
@@ -68,10 +72,18 @@ class LeadCalibration(Record):
         """(windows,) degC from (windows, terms)."""
         return np.clip(_scale_c(np.array(self.coefficients), terms), self.least_c, self.most_c)
 
-    def quantiles_c(self, forecast_c: Floats, terms: Floats) -> Floats:
-        """(windows, LEVELS) degC around the (windows,) forecasts, degC, from their (windows, terms)."""
-        scale_c = self.scale_c(terms)
-        quantiles_c: Floats = forecast_c[:, None] + scale_c[:, None] * np.array(self.quantiles)
+    @property
+    def median(self) -> float:
+        """The residual in the middle, in scales."""
+        return self.quantiles[MEDIAN]
+
+    def quantiles_c(self, forecast_c: Floats, terms: Floats, widths: Floats = AS_CALIBRATED) -> Floats:
+        """(windows, LEVELS) degC around the (windows,) forecasts, degC, from their (windows, terms).
+
+        They are `widths` times as far from the median as calibrated, (windows,) or (1,).
+        """
+        residuals = self.median + widths[:, None] * (np.array(self.quantiles) - self.median)
+        quantiles_c: Floats = forecast_c[:, None] + self.scale_c(terms)[:, None] * residuals
         return quantiles_c
 
 
@@ -99,13 +111,17 @@ class Calibration(Record):
 
     leads: tuple[LeadCalibration, ...] = Field(min_length=1)
 
-    def quantiles_c(self, output: int, forecast_c: Floats, inputs: SpreadInputs) -> Floats:
+    def quantiles_c(
+        self, output: int, forecast_c: Floats, inputs: SpreadInputs, widths: Floats = AS_CALIBRATED
+    ) -> Floats:
         """(windows, LEVELS) degC around the (windows,) forecasts, degC, of one output, by its number.
+
+        They are `widths` times as wide as calibrated, (windows,) or (1,).
 
         Raises:
             CheckpointError: numbers so large that a quantile is not finite.
         """
-        quantiles_c = self.leads[output].quantiles_c(forecast_c, scale_terms(forecast_c, inputs))
+        quantiles_c = self.leads[output].quantiles_c(forecast_c, scale_terms(forecast_c, inputs), widths)
         if not np.isfinite(quantiles_c[np.isfinite(forecast_c)]).all():
             raise CheckpointError("the checkpoint's calibration gives intervals that are not finite; train again")
         return quantiles_c
@@ -144,11 +160,14 @@ def fit_lead(train: Residuals, val: Residuals) -> LeadCalibration | None:
     scale_c = _scale_c(coefficients, terms)
     least_c, most_c = float(scale_c.min()), float(scale_c.max())
     val_scale_c = np.clip(_scale_c(coefficients, scale_terms(val.forecast_c, val.inputs)), least_c, most_c)
+    off = np.sort((val.truth_c - val.forecast_c) / val_scale_c)
+    quantiles = conformal_quantiles(off)
     return LeadCalibration(
         coefficients=tuple(coefficients.tolist()),
         least_c=least_c,
         most_c=most_c,
-        quantiles=tuple(conformal_quantiles(np.sort((val.truth_c - val.forecast_c) / val_scale_c)).tolist()),
+        quantiles=tuple(quantiles.tolist()),
+        mean_distance=float(np.abs(off - quantiles[MEDIAN]).mean()) or None,
     )
 
 

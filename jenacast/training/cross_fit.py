@@ -22,6 +22,7 @@ from jenacast.features.encoding import Encoding
 from jenacast.models.checkpoint import BEST, HeldOut, load_checkpoint
 from jenacast.models.inference import forecast_leads_c, forward_function
 from jenacast.models.intervals import Calibration, LeadCalibration, Residuals, fit_lead, pooled, residuals
+from jenacast.models.recent import recent_widths
 from jenacast.training import run_folder
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def cross_fit(
         of_years = list(parts)
     known = tuple(lead for lead in leads if lead is not None)
     calibration = Calibration(leads=known) if len(known) == len(leads) else None
-    return calibration, tuple(_judge(number, of_years) for number in range(len(of_years)))
+    return calibration, tuple(_judge(number, of_years, encoding.lead_hours) for number in range(len(of_years)))
 
 
 def _forecast(runs: Mapping[Path, float], encoding: Encoding) -> _Year:
@@ -94,7 +95,7 @@ def _fit(parts: Sequence[Residuals]) -> LeadCalibration | None:
     return fit_lead(together.thinned(), together)
 
 
-def _judge(number: int, years: Sequence[Residuals]) -> HeldOut:
+def _judge(number: int, years: Sequence[Residuals], lead_hours: int) -> HeldOut:
     """What is known of one of the years, by its residuals of the judged hour."""
     year = years[number]
     valid_at, baseline_c = year.inputs.valid_at, year.inputs.last_observed_c
@@ -102,7 +103,8 @@ def _judge(number: int, years: Sequence[Residuals]) -> HeldOut:
     lead = _fit([*years[:number], *years[number + 1 :]])
     coverage: dict[str, float] = {}
     if lead is not None:
-        quantiles_c = Calibration(leads=(lead,)).quantiles_c(0, year.forecast_c, year.inputs)
+        widths = recent_widths(lead, year, valid_at - np.timedelta64(lead_hours, "h"))
+        quantiles_c = Calibration(leads=(lead,)).quantiles_c(0, year.forecast_c, year.inputs, widths)
         coverage, _ = measure_coverage(quantiles_c, year.truth_c, valid_at)
     return HeldOut(
         year=int(str(valid_at[0])[:4]),
