@@ -62,6 +62,12 @@ def test_ten_minute_windows_weigh_no_more_than_hourly_ones():
     assert ten_minutes == pytest.approx(width(np.full(24 * 10, 3.0), days=10), rel=0.005)
 
 
+def test_what_is_not_known_or_not_finite_does_not_count():
+    errors_c = np.tile([3.0, np.nan, np.inf], 24 * 9)
+    known = np.tile([3.0], 24 * 9)
+    assert width(errors_c, days=27) == pytest.approx((720 + known.sum()) / (720 + len(known)))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=100), st.integers(0, 100), st.integers(0, 2**16))
 def test_only_what_is_known_by_now_counts(errors_c, hours, seed):

@@ -63,8 +63,7 @@ def intervals(
     ends_c = {name: np.empty((*widths.shape, 2)) for name in ENDS}
     for number, lead in enumerate(encoding.leads):
         inputs, forecast_c = spread_inputs(histories, lead), leads_c[:, number]
-        known = np.isfinite(truth_c[:, number] - forecast_c) & ~checkpoint.has_seen(inputs.valid_at)
-        past = Residuals(forecast_c[known], truth_c[known, number], inputs.pick(known))
+        past = Residuals(forecast_c, truth_c[:, number], inputs).pick(~checkpoint.has_seen(inputs.valid_at))
         widths[:, number] = recent_widths(calibration.leads[number], past, histories.now[asked])
         quantiles_c = calibration.quantiles_c(number, forecast_c[asked], inputs.pick(asked), widths[:, number])
         for name, places in ENDS.items():

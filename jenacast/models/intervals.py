@@ -137,8 +137,11 @@ class Residuals:
 
     def thinned(self) -> "Residuals":
         """Evenly spaced ones of them, as many as a scale is fitted to."""
-        every = slice(None, None, -(-len(self.truth_c) // MOST_TRAIN_WINDOWS))
-        return Residuals(self.forecast_c[every], self.truth_c[every], self.inputs.pick(every))
+        return self.pick(slice(None, None, -(-len(self.truth_c) // MOST_TRAIN_WINDOWS)))
+
+    def pick(self, which: slice | NDArray[np.bool_]) -> "Residuals":
+        """Some of them."""
+        return Residuals(self.forecast_c[which], self.truth_c[which], self.inputs.pick(which))
 
 
 def pooled(parts: Sequence[Residuals]) -> Residuals:
@@ -209,8 +212,8 @@ def residuals(forecasts_c: Floats, samples: Samples, encoding: Encoding) -> Iter
     """Of (windows, leads) forecasts, degC: of one output after the other."""
     for number, lead in enumerate(encoding.leads):
         known = np.isfinite(samples.truth_c[:, number])
-        inputs = spread_inputs(samples, lead).pick(known)
-        yield Residuals(forecasts_c[known, number], samples.truth_c[known, number], inputs)
+        inputs = spread_inputs(samples, lead)
+        yield Residuals(forecasts_c[:, number], samples.truth_c[:, number], inputs).pick(known)
 
 
 def scale_terms(forecast_c: Floats, inputs: SpreadInputs) -> Floats:

@@ -23,9 +23,10 @@ def recent_widths(lead: LeadCalibration, past: Residuals, now: Times) -> Floats:
 
     Args:
         lead: the calibration of the output that `past` is of; one that does not know its typical error changes nothing.
-        past: forecasts whose truth is known, in order of time; of each origin those count that are known by then.
+        past: forecasts and what came; of each origin those count whose truth is known by then, and finite as they are.
         now: (origins,) datetime64[s] of the last observations, in any order.
     """
+    past = past.pick(np.isfinite(past.truth_c - past.forecast_c))
     if lead.mean_distance is None or not len(past.truth_c):
         return np.ones(len(now))
     scale_c = lead.scale_c(scale_terms(past.forecast_c, past.inputs))
