@@ -88,13 +88,23 @@ def later_files():
     return sorted(Path(name).glob("mpi_roof_*"))
 
 
+def forget_handlers():
+    """Take those of a command that has ended off the log: they write to a stream that is closed now."""
+    logging.getLogger("jenacast").handlers.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_handlers_of_earlier_tests():
+    forget_handlers()
+
+
 @pytest.fixture
 def jenacast():
     """A function that runs a command in this process: `.exit_code`, `.stdout`, `.stderr`."""
 
     def run(*arguments):
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        logging.getLogger("jenacast").handlers.clear()  # they write to a stream that is closed now
+        forget_handlers()
         return result
 
     return run
