@@ -90,6 +90,7 @@ def test_a_training_that_requires_cudnn_fails_before_anything_is_written(data_di
     assert not run.exists()
 
 
+@pytest.mark.system
 def test_engine_and_kernel_are_printed_and_recorded(data_dir, tmp_path, jenacast, monkeypatch):
     monkeypatch.setattr(build, "count_gpus", lambda: 0)
     run = tmp_path / "run"

@@ -196,6 +196,7 @@ def test_a_network_that_forecasts_nan_is_refused(jenacast, run, tmp_path):
     refused(done, "24 of 24 forecasts are not finite")
 
 
+@pytest.mark.system
 @pytest.mark.real
 def test_every_hour_of_the_real_series_is_forecast_but_those_with_holes(real_series, run, jenacast):
     done = jenacast("forecast", run, "--csv", real_series, "--every", "1d", "--json")

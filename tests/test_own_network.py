@@ -160,6 +160,7 @@ def test_a_network_that_does_not_hold_leaves_nothing(jenacast, tmp_path, data_di
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.system
 def test_a_sweep_searches_its_settings(place, jenacast, tmp_path, data_dir):
     space, folder = place / "space.toml", tmp_path / "sweep"
     space.write_text(
