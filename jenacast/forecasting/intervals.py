@@ -24,8 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 def earlier_origins(checkpoint: Forecaster, encoding: Encoding, observations: Observations, asked: Times) -> Times:
-    """Where to forecast from too, in order of time, so that the errors of the last weeks before `asked` are known."""
-    if checkpoint.calibration is None:
+    """Where to forecast from too, in order of time, so that the errors of the last weeks before `asked` are known.
+
+    None for a network whose intervals do not depend on them: one without any, or an older one.
+    """
+    leads = checkpoint.calibration.leads if checkpoint.calibration else ()
+    if not any(lead.mean_distance for lead in leads):
         return asked[:0]
     recent_hours = 24 * RECENT_DAYS + encoding.lead_hours
     return recent_origins(observations, asked, hours=encoding.needed_hours, recent_hours=recent_hours)

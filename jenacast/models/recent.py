@@ -3,8 +3,9 @@
 The errors of some weeks are larger than those of others, by more than the weather of the moment tells. So the width of
 an interval follows the mean distance of the truths from the middle of their intervals over the last `RECENT_DAYS`,
 against what is typical. `TYPICAL_DAYS` of typical errors are counted with them, so that a few days do not decide alone.
-A network's errors are judged in units of its scale (`intervals.py`), as the locally weighted form of adaptive conformal
-prediction does (Gibbs & Candes 2021 adapt the level instead).
+Errors are in units of the network's scale (`intervals.py`), so that what the weather of the moment tells counts once.
+Adaptive conformal inference (Gibbs & Candes 2021, NeurIPS) moves the level of the quantiles instead. What this gains is
+in `docs/experiments.md`.
 """
 
 import numpy as np
