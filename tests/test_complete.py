@@ -105,7 +105,7 @@ def test_every_kind_of_target_repaired_and_without_the_warming(kind, every_hour,
     repairs = (Repair(until="2009-01-03T00:00:00", step_c=5.0), Repair(until="2012-01-01T00:00:00", step_c=-1.0))
     checkpoint = network("dense", years, *settings, intervals=every_hour == "true", repairs=repairs)
     expected = package_and_graph(checkpoint)
-    assert set(expected) == {"temperature_c", "quantiles_c"} if every_hour == "true" else {"temperature_c"}
+    assert set(expected) == ({"temperature_c", "quantiles_c"} if every_hour == "true" else {"temperature_c"})
 
 
 def test_columns_that_look_back_and_optional_ones(years):
